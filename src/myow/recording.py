@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -146,6 +147,13 @@ class Recording:
         keep = {k: getattr(self, k) for k in self.__dataclass_fields__ if k != "counts"}
         keep |= {k: dict(keep[k]) for k in ("labels", "periods", "source")}
         return _rebuild, (self.counts, keep)
+
+    def digest(self) -> str:
+        """Return a checksum of what training sees: values, times and segments."""
+        sha = hashlib.sha256(f"{self.kind} {self.bin_size!r} {self.counts.shape} {self.counts.dtype}".encode())
+        for array in (self.counts, self.times, self.segments):
+            sha.update(np.ascontiguousarray(array))
+        return sha.hexdigest()
 
     def summary(self) -> str:
         """Describe the recording in a few lines of text."""

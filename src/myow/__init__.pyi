@@ -1,0 +1,9 @@
+from .datasets import load as load
+from .evaluate import evaluate as evaluate
+from .methods.byol import BYOL as BYOL
+from .methods.myow import MYOW as MYOW
+from .model_file import load_model as load_model
+from .readers import read as read
+from .recording import Recording as Recording
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Augmentations, one family a file: they turn a row into a view of it."""

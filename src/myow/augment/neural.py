@@ -1,0 +1,95 @@
+"""Augmentations of population activity: silenced units, Gaussian noise, pepper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..inputs import Scaling
+
+__all__ = ["NeuralAugment", "random_silence"]
+
+
+def random_silence(x: Tensor, highest: float, apply: float, generator: torch.Generator, *, shared: bool) -> Tensor:
+    """Silence random units of every sample (neuron dropout, Azabou et al. 2021).
+
+    Each sample draws its own rate p ~ U(0, `highest`) and loses each unit with probability p. A unit is lost in all
+    bins of a context window at once, as if its electrode had failed.
+
+    Parameters
+    ----------
+    x : Tensor, shape (V, B, W, N)
+        V views of B samples: windows of W bins and N units, where 0 is silence.
+    highest : float
+        Upper end of the rate of lost units, in [0, 1].
+    apply : float
+        Share of samples that lose any.
+    generator : torch.Generator
+        Source of randomness.
+    shared : bool
+        Whether the V views of a sample lose the same units.
+
+    Returns
+    -------
+    Tensor, shape (V, B, W, N)
+        Not rescaled: kept units hold their values.
+    """
+    if highest <= 0 or apply <= 0:
+        return x
+    n_views, batch, _, n_units = x.shape
+    masks = 1 if shared else n_views
+    rate = highest * torch.rand((masks, batch, 1, 1), generator=generator, device=x.device)
+    if apply < 1:
+        rate = rate * (torch.rand(rate.shape, generator=generator, device=x.device) < apply)
+    kept = torch.rand((masks, batch, 1, n_units), generator=generator, device=x.device) >= rate
+    return x * kept
+
+
+@dataclass(frozen=True)
+class NeuralAugment:
+    """Silence units, add noise and pepper, and scale: from transformed counts to network input.
+
+    Parameters
+    ----------
+    dropout, dropout_apply : float
+        Upper end of the share of silenced units, and the share of samples treated; see `random_silence`.
+    noise : float
+        Deviation of Gaussian noise in units of the scaled input.
+    noise_hz, noise_apply : float
+        Deviation of further noise in Hz, on inputs that are rates, and the share of samples that get it.
+    pepper, pepper_hz, pepper_apply : float
+        Probability that a unit's rate is raised, by how many Hz, and the share of samples treated.
+    shared_mask : bool
+        Whether all views of a sample lose the same units.
+    """
+
+    dropout: float = 0.0
+    dropout_apply: float = 1.0
+    noise: float = 0.0
+    noise_hz: float = 0.0
+    noise_apply: float = 1.0
+    pepper: float = 0.0
+    pepper_hz: float = 0.0
+    pepper_apply: float = 1.0
+    shared_mask: bool = False
+
+    def __call__(self, x: Tensor, scaling: Scaling, generator: torch.Generator) -> Tensor:
+        """Turn transformed windows of shape (V, B, W, N), 0 being silence, into scaled views of the same shape."""
+        x = random_silence(x, self.dropout, self.dropout_apply, generator, shared=self.shared_mask)
+        if self.noise_hz > 0:
+            jitter = torch.randn(x.shape, generator=generator, device=x.device) * self.noise_hz
+            x = x + jitter * _some(x, self.noise_apply, generator)
+        if self.pepper > 0:
+            raised = torch.rand(x.shape, generator=generator, device=x.device) < self.pepper
+            x = x + self.pepper_hz * raised * _some(x, self.pepper_apply, generator)
+        x = scaling(x)
+        if self.noise > 0:
+            x = x + self.noise * torch.randn(x.shape, generator=generator, device=x.device)
+        return x
+
+
+def _some(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Choose a share of the samples: a mask of shape (V, B, 1, 1)."""
+    return torch.rand((*x.shape[:2], 1, 1), generator=generator, device=x.device) < share

@@ -1,0 +1,197 @@
+"""Online and target networks that bootstrap each other (Grill et al. 2020): what BYOL and MYOW share."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .augment.neural import NeuralAugment
+from .errors import SettingError, unknown_name
+from .inputs import Scaling
+from .losses import cosine_loss
+from .networks import perceptron
+from .optim import moving_average
+from .train import Method
+from .views import TrainingRows, positive_ranges, sample_positives
+
+__all__ = ["Bootstrap", "Pair", "Tower", "frozen_copy", "target_momentum"]
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two views of each sample of a batch.
+
+    Parameters
+    ----------
+    rows : Tensor of int64, shape (2, B)
+        Rows that the views were made from: anchors and their positives.
+    x : Tensor, shape (2, B, W, N)
+        Augmented and scaled windows.
+    """
+
+    rows: Tensor
+    x: Tensor
+
+
+class Tower(nn.Module):
+    """An encoder and the projector on top of it."""
+
+    def __init__(self, encoder: nn.Module, projector: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map windows (B, W, N) to representations (B, D) and projections (B, Z)."""
+        y = self.encoder(x)
+        return y, self.projector(y)
+
+
+def frozen_copy(module: nn.Module) -> nn.Module:
+    """Copy a module so that no gradient reaches the copy."""
+    return copy.deepcopy(module).requires_grad_(False)
+
+
+def target_momentum(progress: float, base: float, schedule: str) -> float:
+    """Momentum of the moving average: constant, or a half cosine from `base` to 1 (Grill et al. 2020).
+
+    Raises
+    ------
+    UnknownNameError
+        If the schedule is neither "constant" nor "cosine".
+    """
+    if schedule == "constant":
+        return base
+    if schedule == "cosine":
+        return 1 - (1 - base) * (1 + math.cos(math.pi * progress)) / 2
+    raise unknown_name("target schedule", schedule, ("constant", "cosine"))
+
+
+class Bootstrap(Method):
+    """BYOL: the online network predicts what the target network makes of another view.
+
+    The target network is a moving average of the online one. Its batch-norm statistics are not averaged: run in training
+    mode, it normalises by its own batches and keeps running statistics of its own activations, which are the ones that
+    fit its own weights.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        From windows (B, W, N) to representations (B, dim).
+    n_units, dim : int
+        Units, and dimension of the representation.
+    projector : tuple of int
+        Hidden and output widths of the projector; empty for the identity.
+    predictor : int
+        Hidden width of the predictor.
+    activation : str
+        Activation of projector and predictor.
+    positives : tuple of int
+        Offsets (earliest, latest) in bins of the temporal positive.
+    augment : NeuralAugment or callable
+        How views are made; a callable gets transformed windows (V, B, W, N) and a generator, and its result is scaled.
+    momentum, momentum_schedule
+        See `target_momentum`.
+    symmetric : bool
+        Whether each view predicts the other, or only the first the second.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        n_units: int,
+        dim: int,
+        *,
+        projector: tuple[int, ...],
+        predictor: int,
+        activation: str,
+        positives: tuple[int, int],
+        augment: NeuralAugment | Augment,
+        momentum: float,
+        momentum_schedule: str,
+        symmetric: bool,
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise SettingError(f"target_momentum is {momentum}; it must lie between 0 and 1")
+        target_momentum(0.0, momentum, momentum_schedule)  # an unknown schedule is refused now, not after a step
+        self.scaling = Scaling(n_units)
+        self.projected = projector[-1] if projector else dim
+        self.online = Tower(encoder, perceptron((dim, *projector), activation))
+        self.predictor = perceptron((self.projected, predictor, self.projected), activation)
+        self.target = frozen_copy(self.online)
+        self.positives = positives
+        self.augment = augment
+        self.momentum = momentum
+        self.momentum_schedule = momentum_schedule
+        self.symmetric = symmetric
+
+    def bind(self, data: TrainingRows) -> None:
+        """Look up, once, which rows may be each row's positive."""
+        super().bind(data)
+        self.ranges = torch.from_numpy(positive_ranges(data.data, *self.positives)).to(data.device)
+        self._averaged = [list(t) for t in zip(*self.average_pairs(), strict=True)]
+
+    def unbind(self) -> None:
+        """Let go of the rows and of the lists made from them."""
+        super().unbind()
+        del self.ranges, self._averaged
+
+    def average_pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the (target, online) parameters that the moving average ties together."""
+        return list(zip(self.target.parameters(), self.online.parameters(), strict=True))
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Pair:
+        """Pair every row with a positive and augment both."""
+        pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])
+        return Pair(pair, self.view(self.data.gather(pair), generator))
+
+    def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment and scale windows of shape (V, B, W, N)."""
+        if isinstance(self.augment, NeuralAugment):
+            return self.augment(x, self.scaling, generator)
+        scaled: Tensor = self.scaling(self.augment(x, generator))
+        return scaled
+
+    def sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Split views (2, B, ...) into what the online and the target network get, each (S, B, ...), S being 1 or 2."""
+        return (x, x.flip(0)) if self.symmetric else (x[:1], x[1:])
+
+    def bootstrap(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Run both networks on views (2, B, W, N).
+
+        Returns
+        -------
+        loss : Tensor, scalar
+        y, z : Tensor, shape (S * B, ...)
+            Online representations and projections.
+        y_target, z_target : Tensor, shape (S * B, ...)
+            Those of the target network, aligned with what the online side predicts; no gradient reaches them.
+        """
+        mine, theirs = self.sides(x)
+        y, z = self.online(mine.flatten(0, 1))
+        with torch.no_grad():
+            y_target, z_target = self.target(theirs.flatten(0, 1))
+        return cosine_loss(self.predictor(z), z_target).mean(), y, z, y_target, z_target
+
+    def loss(self, views: Pair, progress: float) -> dict[str, Tensor]:
+        """Return the loss of predicting the other view."""
+        loss, *_ = self.bootstrap(views.x)
+        return {"loss": loss}
+
+    def after_step(self, progress: float) -> None:
+        """Move the target network towards the online one."""
+        target, online = self._averaged
+        moving_average(target, online, target_momentum(progress, self.momentum, self.momentum_schedule))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Encode transformed windows of shape (B, W, N) with the online encoder, shape (B, dim)."""
+        y: Tensor = self.online.encoder(self.scaling(x))
+        return y

@@ -1,0 +1,345 @@
+"""The scikit-learn face of every method: fit, transform, score, save."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from .checkpoint import Checkpoint
+from .encoders import build_encoder
+from .errors import DataError, SettingError
+from .inputs import transform_values
+from .losses import effective_rank
+from .recording import Recording
+from .train import Method, Plan, Watcher, train
+from .views import TrainingRows
+
+__all__ = ["Estimator", "choose_device"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of all methods: settings of input, encoder and training.
+
+    A fitted estimator holds its network as ``method_``, the number of units as ``n_features_in_``, the input transform
+    as ``input_`` and the steps done as ``n_steps_``.
+
+    Parameters
+    ----------
+    context : tuple of int, optional
+        Bins (before, after) of the window that the encoder sees around each bin; it stops at segment edges, where the
+        nearest bin stands in for what is missing.
+    input : {"auto", "sqrt", "anscombe", "rate", "none"}, optional
+        Transform of counts, see `myow.inputs.transform_values`. "auto": square root of counts, nothing for signals.
+    scale : {"common", "unit", "none"}, optional
+        After centring, divide by one common deviation or by each unit's own.
+    encoder : str, nn.Module or callable, optional
+        Name of an encoder family; or an encoder of one's own, from windows (B, W, N) to representations (B, dim), or a
+        callable that makes one from (W, N).
+    hidden : tuple of int, optional
+        Widths of the encoder's hidden layers.
+    dim : int, optional
+        Dimension D of the representation.
+    activation : {"relu", "prelu", "gelu"}, optional
+        Activation of all perceptrons.
+    steps : int, optional
+        Training steps.
+    epochs : int, optional
+        Passes over the rows; if given, it decides in place of `steps`.
+    batch_size : int, optional
+        Anchors per step.
+    optimizer : {"adamw", "lars", "sgd"}, optional
+        Which optimizer.
+    learning_rate, weight_decay, momentum : float, optional
+        Its settings; `momentum` is that of LARS and SGD.
+    warmup : float, optional
+        Share of training over which the learning rate rises from 0.
+    schedule : {"cosine", "constant"}, optional
+        Learning rate after the warm-up.
+    device : str, optional
+        "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, optional
+        Seed; the same seed gives the same embedding on the same machine.
+    """
+
+    context: tuple[int, int] = (0, 0)
+    input: Literal["auto", "sqrt", "anscombe", "rate", "none"] = "auto"
+    scale: Literal["common", "unit", "none"] = "common"
+    encoder: str | nn.Module | Callable[[int, int], nn.Module] = "pooled"
+    hidden: tuple[int, ...] = (128, 128)
+    dim: int = 128
+    activation: Literal["relu", "prelu", "gelu"] = "relu"
+    steps: int = 600
+    epochs: int | None = None
+    batch_size: int = 256
+    optimizer: Literal["adamw", "lars", "sgd"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
+    momentum: float = 0.9
+    warmup: float = 0.02
+    schedule: Literal["cosine", "constant"] = "cosine"
+    device: str = "auto"
+    random_state: int | None = None
+
+    def build(self, n_features: int) -> Method:
+        """Build the untrained graph for `n_features` units; every method does."""
+        raise NotImplementedError
+
+    def make_encoder(self, n_units: int) -> nn.Module:
+        """Build the encoder that the settings ask for.
+
+        Raises
+        ------
+        SettingError
+            If a width is not positive, or an encoder of one's own does not give shape (B, dim).
+        """
+        window = sum(self.context) + 1
+        if isinstance(self.encoder, str):
+            if self.dim < 1 or any(width < 1 for width in self.hidden):
+                raise SettingError(f"hidden {self.hidden} and dim {self.dim} must be widths of 1 or more")
+            return build_encoder(self.encoder, window, n_units, tuple(self.hidden), self.dim, self.activation)
+        encoder = self.encoder if isinstance(self.encoder, nn.Module) else self.encoder(window, n_units)
+        with torch.no_grad():
+            shape = tuple(encoder(torch.zeros(2, window, n_units)).shape)
+        if shape != (2, self.dim):
+            raise SettingError(
+                f"the encoder turns windows of shape (2, {window}, {n_units}) into {shape}; it must give (2, dim) = (2, {self.dim})"
+            )
+        return encoder
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        watchers: Sequence[Watcher] = (),
+    ) -> Self:
+        """Learn a representation; no label is used.
+
+        Parameters
+        ----------
+        X : Recording or array_like, shape (T, N)
+            Training rows. An array is one segment of bins laid end to end; whole numbers of 0 or more are taken for
+            counts, anything else for a continuous signal.
+        y : None
+            Ignored; it is there for scikit-learn's pipelines.
+        folder : path-like, optional
+            Where to keep a checkpoint while training.
+        resume : bool, optional
+            Whether to go on from the checkpoint in `folder`, if it holds one.
+        watchers : sequence of Watcher, optional
+            Who is told how training goes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError, SettingError
+            If rows or settings cannot be used.
+        TrainingError
+            If training diverges or collapses.
+        """
+        recording = self._as_recording(X, reset=True)
+        if len(recording) < 2:
+            raise DataError("the recording has 1 sample (bin); training needs two or more")
+        device = choose_device(self.device)
+        seed = _seed(self.random_state)
+        generator = torch.Generator(device).manual_seed(seed)
+        self.input_ = _input(self.input, recording.kind)
+        self.bin_size_ = recording.bin_size
+        # Layers draw their first weights from torch's global generator; it is put back as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            method = self.build(recording.n_units)
+        values = transform_values(torch.from_numpy(np.array(recording.counts)), self.input_, recording.bin_size)
+        method.scaling.fit(values, self.scale)
+        method.to(device)
+        rows = TrainingRows(recording, values, self._context(), device)
+        plan = self._plan(len(rows))
+        checkpoint = None
+        if folder is not None:
+            checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(recording, seed))
+            if not resume:
+                checkpoint.path.unlink(missing_ok=True)
+        self.method_ = method
+        self.n_steps_ = train(method, rows, plan, generator, watchers, checkpoint)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Embed rows.
+
+        Parameters
+        ----------
+        X : Recording or array_like, shape (T, N)
+            Rows of the same units as in training.
+
+        Returns
+        -------
+        ndarray of float32, shape (T, D)
+
+        Raises
+        ------
+        DataError
+            If the number of units, the bin width or the values do not fit.
+        """
+        check_is_fitted(self, "method_")
+        recording = self._as_recording(X, reset=False)
+        values = transform_values(torch.from_numpy(np.array(recording.counts)), self.input_, recording.bin_size)
+        device = next(self.method_.parameters()).device
+        rows = TrainingRows(recording, values, self._context(), device)
+        self.method_.eval()
+        with torch.inference_mode():
+            parts = [self.method_.embed(rows.gather(i)) for i in torch.arange(len(rows), device=device).split(8192)]
+        embedding: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+        return embedding
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Say what the embedding of some rows is worth.
+
+        Parameters
+        ----------
+        X : Recording or array_like, shape (T, N)
+            Rows.
+        y : array_like, shape (T,) or (T, d), optional
+            A label of each row.
+
+        Returns
+        -------
+        float
+            With labels: accuracy of a logistic readout of discrete ones, or R2 of a ridge readout of continuous ones,
+            cross-validated on these rows. Without: the share of dimensions in use (effective rank over D; Garrido
+            et al. 2023 use the rank to choose settings without labels).
+        """
+        from .probe import cross_validated_score
+
+        embedding = self.transform(X)
+        if y is None:
+            return effective_rank(torch.from_numpy(embedding)) / embedding.shape[1]
+        groups = X.segments if isinstance(X, Recording) and X.n_segments > 1 else None
+        return cross_validated_score(embedding, np.asarray(y), groups=groups)
+
+    def save(self, path: str | os.PathLike[str], **about: Any) -> None:
+        """Write the fitted model as one file; see `myow.model_file.save_model`."""
+        from .model_file import save_model
+
+        save_model(self, path, about)
+
+    # What scikit-learn asks for.
+
+    def __sklearn_tags__(self) -> Any:
+        """Say what kind of estimator this is."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names of the D dimensions, such as "myow0"."""
+        check_is_fitted(self, "method_")
+        return np.array([f"{type(self).__name__.lower()}{i}" for i in range(self.dim)], dtype=object)
+
+    # Inner workings.
+
+    def _as_recording(self, X: Any, *, reset: bool) -> Recording:
+        """Check units and values; an array becomes a recording of one segment."""
+        if isinstance(X, Recording):
+            names = f" ({self.recording_})" if getattr(self, "recording_", "") else ""
+            if reset:
+                self.n_features_in_ = X.n_units
+                self.kind_ = X.kind
+                self.recording_ = X.name
+            elif X.n_units != self.n_features_in_:
+                raise DataError(
+                    f"the model was trained on {self.n_features_in_} units{names}, but {X.name or 'this recording'} has "
+                    f"{X.n_units}; give it the same units in the same order"
+                )
+            elif X.kind != self.kind_:
+                raise DataError(f"the model was trained on {self.kind_}{names}, but this recording holds {X.kind}")
+            elif not np.isclose(X.bin_size, self.bin_size_):
+                raise DataError(
+                    f"the model was trained on bins of {self.bin_size_:g} s{names}, but this recording has {X.bin_size:g} s"
+                )
+            return X
+        values = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1)
+        if reset:
+            whole = values.dtype.kind in "iub" or np.array_equal(values, np.rint(values))
+            self.kind_ = "counts" if whole and values.min() >= 0 else "continuous"
+            self.recording_ = ""
+        # Bins of one second stand for bins of unknown width; a recording that was trained on has its own.
+        return Recording(values, bin_size=1.0 if reset else self.bin_size_, kind=self.kind_)
+
+    def _context(self) -> tuple[int, int]:
+        before, after = self.context
+        return int(before), int(after)
+
+    def _plan(self, n_rows: int) -> Plan:
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.batch_size < 2:
+            raise SettingError("batch_size is 1; batch norm needs 2 or more")
+        if self.epochs is not None and self.epochs < 1:
+            raise SettingError(f"epochs is {self.epochs}; it must be 1 or more")
+        if not 0 <= self.warmup < 1:
+            raise SettingError(f"warmup is {self.warmup}; it must be a share of training, from 0 to below 1")
+        batch = min(self.batch_size, n_rows)
+        steps = self.steps if self.epochs is None else max(1, round(self.epochs * n_rows / batch))
+        return Plan(
+            steps=steps,
+            batch_size=batch,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            warmup=self.warmup,
+            schedule=self.schedule,
+            record_every=max(1, steps // 40),
+            checkpoint_every=max(1, min(steps // 10, 200)),
+        )
+
+    def _identity(self, recording: Recording, seed: int) -> dict[str, Any]:
+        """What must agree for a checkpoint to be continued."""
+        settings = {k: v if isinstance(v, (int, float, str, tuple, type(None))) else repr(type(v)) for k, v in self.get_params().items()}
+        settings.pop("device")
+        return settings | {"random_state": seed, "rows": recording.digest(), "method": type(self).__name__}
+
+
+def _input(name: str, kind: str) -> str:
+    if name == "auto":
+        return "sqrt" if kind == "counts" else "none"
+    if kind == "continuous" and name != "none":
+        raise SettingError(f"input='{name}' is a transform of counts, but the recording is continuous; use input='auto'")
+    return name
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn a name into a device that works here; "auto" takes a GPU if there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}); try 'cpu'") from error
+    return device
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    return int(random_state.randint(2**31))

@@ -1,0 +1,245 @@
+"""MYOW: Mine Your Own vieW (Azabou et al. 2021), BYOL that also predicts mined views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..bootstrap import Bootstrap, Pair, frozen_copy
+from ..bootstrap_estimator import BootstrapEstimator
+from ..errors import DataError, SettingError, unknown_name
+from ..losses import cosine_loss, masked_mean
+from ..mining import excluded_pairs, mine
+from ..networks import perceptron
+from ..optim import ramp
+from ..views import TrainingRows
+
+__all__ = ["MYOW"]
+
+POOLS = ("batch", "sample", "recording")
+LAYOUTS = ("cascaded", "parallel", "single")
+EXCLUDES = ("auto", "segment", "time", "self")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MYOW(BootstrapEstimator):
+    r"""Learn by predicting another view of a row, and mined views: near neighbours from elsewhere in the recording.
+
+    On top of BYOL's loss L, the online representation :math:`y = f(x)` of each anchor looks up its k nearest target
+    representations among candidates that are not excluded; one of them, y', is chosen at random and predicted through a
+    second projector h cascaded on the first: :math:`L_m = 2 - 2\cos(q_m(h(g(y))), h'(g'(y')))`. The total is
+    :math:`(1 - a) L + a L_m`, with a rising to `mined_weight`.
+
+    Parameters
+    ----------
+    k : int, optional
+        Neighbours to choose from. Default: 5, or fewer if the pool is smaller than 20.
+    pool : {"batch", "sample", "recording"}, optional
+        Candidates: the target's view of the batch and its positives; `pool_size` rows drawn anew each step; or the whole
+        recording, encoded anew every `pool_refresh` steps. Rows of the last two are not augmented.
+    pool_size, pool_refresh : int, optional
+        See `pool`.
+    exclude : {"auto", "segment", "time", "self"}, optional
+        What an anchor may not mine: its own segment; rows of its segment within `exclude_gap` seconds; or only itself.
+        "auto" takes segments if there are two or more, else time.
+    exclude_gap : float, optional
+        Seconds. Default: a hundredth of the longest segment's duration, at least ten bins and at most
+        a quarter of it.
+    layout : {"cascaded", "parallel", "single"}, optional
+        Whether the mined projector stands on the projection g(y), on the representation y, or is the first projector.
+    mined_projector : tuple of int, optional
+        Hidden and output widths of h.
+    mined_predictor : int, optional
+        Hidden width of q_m.
+    mined_weight : float, optional
+        Final weight a, in [0, 1].
+    mined_start, mined_ramp : float, optional
+        Share of training after which mining begins, and over which a rises linearly.
+    **others
+        See `myow.bootstrap_estimator.BootstrapEstimator` and `myow.estimator.Estimator`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 8))
+    >>> MYOW(steps=5, dim=4, random_state=0).fit(counts).transform(counts).shape
+    (60, 4)
+    """
+
+    k: int | None = None
+    pool: Literal["batch", "sample", "recording"] = "batch"
+    pool_size: int = 512
+    pool_refresh: int = 10
+    exclude: Literal["auto", "segment", "time", "self"] = "auto"
+    exclude_gap: float | None = None
+    layout: Literal["cascaded", "parallel", "single"] = "cascaded"
+    mined_projector: tuple[int, ...] = (256, 64)
+    mined_predictor: int = 256
+    mined_weight: float = 0.3
+    mined_start: float = 0.0
+    mined_ramp: float = 0.1
+
+    def build(self, n_features: int) -> Mined:
+        """Build the networks for `n_features` units."""
+        return Mined(self, self.make_encoder(n_features), n_features)
+
+
+class Mined(Bootstrap):
+    """The graph of MYOW."""
+
+    bank: Tensor
+    age: Tensor
+
+    def __init__(self, settings: MYOW, encoder: nn.Module, n_units: int) -> None:
+        super().__init__(encoder, n_units, settings.dim, **settings.bootstrap_settings())
+        _check(settings)
+        self.settings = settings
+        below = settings.dim if settings.layout == "parallel" else self.projected
+        above: nn.Module = nn.Identity()
+        width = below
+        if settings.layout != "single":
+            above = perceptron((below, *settings.mined_projector), settings.activation)
+            width = settings.mined_projector[-1] if settings.mined_projector else below
+        self.mined_projector = above
+        self.mined_predictor = perceptron((width, settings.mined_predictor, width), settings.activation)
+        self.mined_target = frozen_copy(above)
+
+    def average_pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """Tie the mined projectors together too."""
+        mined = zip(self.mined_target.parameters(), self.mined_projector.parameters(), strict=True)
+        return [*super().average_pairs(), *mined]
+
+    def bind(self, data: TrainingRows) -> None:
+        """Fix the rule of exclusion, and refuse a recording in which some row could mine nothing."""
+        super().bind(data)
+        self.k, self.how, self.gap = _mining_rule(self.settings, data)
+        if self.settings.pool == "recording":
+            # Buffers while training lasts, so that a resumed run mines from the same bank.
+            self.register_buffer("bank", torch.zeros(len(data), self.settings.dim, device=data.device))
+            self.register_buffer("age", torch.zeros((), dtype=torch.int64, device=data.device))
+
+    def unbind(self) -> None:
+        """Let go of the bank of candidates too."""
+        super().unbind()
+        if self.settings.pool == "recording":
+            del self.bank, self.age
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Pair, Tensor, Tensor]:
+        """Add, to the two views, the random numbers that choose among neighbours and the rows of the candidates."""
+        pair = super().draw(rows, generator)
+        sides = 2 if self.symmetric else 1
+        choice = torch.rand(sides * len(rows), generator=generator, device=rows.device)
+        match self.settings.pool:
+            case "batch":
+                pool = pair.rows.flip(0).flatten() if self.symmetric else pair.rows[1]
+            case "sample":
+                size = min(self.settings.pool_size, len(self.data))
+                pool = torch.randperm(len(self.data), generator=generator, device=rows.device)[:size]
+            case _:
+                pool = torch.arange(len(self.data), device=rows.device)
+        return pair, choice, pool
+
+    def loss(self, views: tuple[Pair, Tensor, Tensor], progress: float) -> dict[str, Tensor]:
+        """Return both terms and their weighted sum, and the pairs of rows that were mined."""
+        pair, choice, pool = views
+        augmented, y, z, y_target, z_target = self.bootstrap(pair.x)
+        weight = self.settings.mined_weight * ramp(progress, self.settings.mined_start, self.settings.mined_ramp)
+        if weight == 0:
+            return {"loss": augmented, "augmented": augmented}
+        anchors = self.sides(pair.rows)[0].flatten()
+        with torch.no_grad():
+            excluded = excluded_pairs(
+                anchors, pool, self.data.groups, self.data.times, how=self.how, gap=self.gap
+            )
+            candidates = self._candidates(y_target, pool)
+            index, found = mine(y, candidates, self.k, excluded, choice)
+            goal = self._mined_target(index, y_target, z_target, candidates, pool)
+        prediction = self.mined_predictor(self._above(self.mined_projector, y, z))
+        mined = masked_mean(cosine_loss(prediction, goal), found)
+        total = (1 - weight) * augmented + weight * mined
+        pairs = torch.stack([anchors, torch.where(found, pool[index], -1)], dim=1)
+        return {"loss": total, "augmented": augmented, "mined": mined, "mined_pairs": pairs}
+
+    def _above(self, projector: nn.Module, y: Tensor, z: Tensor) -> Tensor:
+        """Apply a mined projector where the layout puts it."""
+        above: Tensor = projector(y if self.settings.layout == "parallel" else z)
+        return above
+
+    def _candidates(self, y_target: Tensor, pool: Tensor) -> Tensor:
+        """Target representations to mine from, shape (P, dim)."""
+        if self.settings.pool == "batch":
+            return y_target
+        if self.settings.pool == "sample":
+            y: Tensor = self.target.encoder(self.scaling(self.data.gather(pool)))
+            return y
+        if self.age % self.settings.pool_refresh == 0:
+            # Running statistics, since the whole recording may be far larger than a batch.
+            self.target.eval()
+            for rows in pool.split(4096):
+                self.bank[rows] = self.target.encoder(self.scaling(self.data.gather(rows)))
+            self.target.train()
+        self.age += 1
+        return self.bank
+
+    def _mined_target(
+        self, index: Tensor, y_target: Tensor, z_target: Tensor, candidates: Tensor, pool: Tensor
+    ) -> Tensor:
+        """Projections of the mined views by the target networks, shape (S * B, ...)."""
+        match self.settings.pool:
+            case "batch":
+                return self._above(self.mined_target, y_target, z_target)[index]
+            case "sample":
+                y = candidates[index]
+            case _:
+                y = self.target.encoder(self.scaling(self.data.gather(pool[index])))
+        return self._above(self.mined_target, y, self.target.projector(y))
+
+
+def _check(settings: MYOW) -> None:
+    for name, choices in (("pool", POOLS), ("layout", LAYOUTS), ("exclude", EXCLUDES)):
+        if getattr(settings, name) not in choices:
+            raise unknown_name(name, str(getattr(settings, name)), choices)
+    if not 0 <= settings.mined_weight <= 1:
+        raise SettingError(f"mined_weight is {settings.mined_weight}; it must lie between 0 and 1")
+    if settings.k is not None and settings.k < 1:
+        raise SettingError(f"k is {settings.k}; it must be 1 or more")
+    for name in ("pool_size", "pool_refresh", "mined_predictor"):
+        if getattr(settings, name) < 1:
+            raise SettingError(f"{name} is {getattr(settings, name)}; it must be 1 or more")
+
+
+def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
+    """Decide k, the rule of exclusion and its gap from the rows at hand."""
+    n_rows = len(data)
+    batch = min(settings.batch_size, n_rows)
+    size = {"batch": batch * (2 if settings.symmetric else 1), "sample": min(settings.pool_size, n_rows)}
+    pool = size.get(settings.pool, n_rows)
+    k = settings.k if settings.k is not None else max(1, min(5, pool // 4))
+    if k > pool:
+        raise SettingError(f"k is {k}, but the candidate pool holds {pool} rows; choose a smaller k or a larger pool")
+    segments, counts = torch.unique(data.groups, return_counts=True)
+    how = settings.exclude
+    if how == "auto":
+        how = "segment" if len(segments) > 1 else "time"
+    gap = settings.exclude_gap if settings.exclude_gap is not None else _default_gap(data)
+    if how == "segment" and len(segments) == 1:
+        raise DataError("no candidate is left: the recording is one segment and exclude='segment'; use exclude='time'")
+    if how == "time" and len(segments) == 1:
+        middle = float((data.times[0] + data.times[-1]) / 2)
+        reach = max(float(data.times[-1]) - middle, middle - float(data.times[0]))
+        if gap >= reach and n_rows > 1:
+            raise DataError(
+                f"no candidate is left: exclude_gap is {gap:g} s, but the recording lasts {2 * reach:g} s; "
+                "use a gap below half of that"
+            )
+    if n_rows < 2:
+        raise DataError("no candidate is left: mining needs two or more rows")
+    return k, how, gap
+
+
+def _default_gap(data: TrainingRows) -> float:
+    span = float(data.times[-1] - data.times[0])
+    return min(max(span / 100, 10 * span / max(len(data) - 1, 1)), span / 4)

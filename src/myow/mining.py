@@ -1,0 +1,103 @@
+"""Mining views: the nearest other samples in representation space."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .errors import SettingError
+
+__all__ = ["excluded_pairs", "mine", "nearest"]
+
+
+def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Find the k candidates with the highest cosine similarity to each query.
+
+    Parameters
+    ----------
+    queries : Tensor, shape (B, D)
+        Representations of the anchors.
+    candidates : Tensor, shape (P, D)
+        Representations to choose from.
+    k : int
+        How many to find.
+    excluded : Tensor of bool, shape (B, P), optional
+        Pairs that may not be found.
+
+    Returns
+    -------
+    index : Tensor of int64, shape (B, k)
+        Candidates, the most similar first.
+    similarity : Tensor, shape (B, k)
+        Their cosine similarity; minus infinity marks places that no admissible candidate was left for.
+
+    Raises
+    ------
+    SettingError
+        If k is below 1 or above P.
+    """
+    if not 1 <= k <= len(candidates):
+        raise SettingError(f"k is {k}, but the candidate pool holds {len(candidates)}; choose k from 1 to that, or a larger pool")
+    similarity = F.normalize(queries, dim=1) @ F.normalize(candidates, dim=1).T
+    if excluded is not None:
+        similarity = similarity.masked_fill(excluded, -torch.inf)
+    best = similarity.topk(k, dim=1)
+    return best.indices, best.values
+
+
+def mine(
+    queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, draws: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Choose, for each anchor, one of its k nearest admissible candidates at random (Azabou et al. 2021).
+
+    Parameters
+    ----------
+    queries, candidates, k, excluded
+        As in `nearest`.
+    draws : Tensor, shape (B,)
+        Uniform random numbers in [0, 1) that decide the choice.
+
+    Returns
+    -------
+    index : Tensor of int64, shape (B,)
+        The mined candidate of each anchor.
+    found : Tensor of bool, shape (B,)
+        False for anchors that had no admissible candidate; their index means nothing.
+    """
+    index, similarity = nearest(queries, candidates, k, excluded)
+    admissible = torch.isfinite(similarity).sum(dim=1)
+    rank = (draws * admissible).long()
+    return index.gather(1, rank[:, None]).squeeze(1), admissible > 0
+
+
+def excluded_pairs(
+    rows: Tensor, pool: Tensor, groups: Tensor, times: Tensor, *, how: str, gap: float = 0.0
+) -> Tensor:
+    """Say which candidates each anchor may not mine.
+
+    Parameters
+    ----------
+    rows : Tensor of int64, shape (B,)
+        Rows of the anchors.
+    pool : Tensor of int64, shape (P,)
+        Rows of the candidates.
+    groups, times : Tensor, shape (T,)
+        Segment and start in seconds of every row.
+    how : {"segment", "time", "self"}
+        Exclude the anchor's whole segment; or rows of its segment that start at most `gap` seconds before or after it;
+        or the anchor's own row alone.
+    gap : float, optional
+        Seconds, with ``how="time"``.
+
+    Returns
+    -------
+    Tensor of bool, shape (B, P)
+        The anchor's own row is always excluded.
+    """
+    if how == "self":
+        return rows[:, None] == pool[None, :]
+    same = groups[rows][:, None] == groups[pool][None, :]
+    if how == "segment":
+        return same
+    return same & ((times[rows][:, None] - times[pool][None, :]).abs() <= gap)

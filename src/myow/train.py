@@ -1,0 +1,215 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoint import Checkpoint
+from .errors import TrainingError
+from .losses import effective_rank
+from .optim import build_optimizer, learning_rate
+from .views import TrainingRows
+
+__all__ = ["BatchStream", "Method", "Plan", "Watcher", "train"]
+
+
+class Method(nn.Module, ABC):
+    """What a method gives the loop: its graph, what it compares, and its loss."""
+
+    def bind(self, data: TrainingRows) -> None:
+        """Take the training rows that `draw` will look up; called once before training."""
+        self.data = data
+
+    @abstractmethod
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Any:
+        """Make the views of a batch of rows, shape (B,)."""
+
+    @abstractmethod
+    def loss(self, views: Any, progress: float) -> dict[str, Tensor]:
+        """Return every term of the loss, and their sum as "loss"; integer tensors are traces, not terms."""
+
+    def after_step(self, progress: float) -> None:  # noqa: B027  (most methods have nothing to do)
+        """Do what follows an optimizer step, such as moving averages."""
+
+    @abstractmethod
+    def embed(self, x: Tensor) -> Tensor:
+        """Map transformed windows of shape (B, W, N) to the embedding, shape (B, D)."""
+
+    def unbind(self) -> None:
+        """Let go of the training rows, and of what `bind` derived from them, so that they are not saved or copied."""
+        del self.data
+
+
+class Watcher(Protocol):
+    """Something that is told how training goes: a progress bar, a log file."""
+
+    def begin(self, step: int, total: int) -> None:
+        """Training starts or continues at `step` of `total`."""
+        ...
+
+    def step(self, step: int) -> None:
+        """`step` steps are done."""
+        ...
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
+        """Numbers, and integer tensors, measured at `step`."""
+        ...
+
+    def end(self) -> None:
+        """Training is over, finished or not."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to train; see `myow.estimator.Estimator` for the parameters."""
+
+    steps: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    warmup: float
+    schedule: str
+    record_every: int
+    checkpoint_every: int
+
+
+class BatchStream:
+    """Endless batches of rows: every row once a pass, in an order drawn anew each pass.
+
+    What is left of a pass starts the next batch, so that all batches are full and no row is favoured.
+
+    Parameters
+    ----------
+    n_rows, batch_size : int
+        Rows to draw from, and per batch (at most `n_rows`).
+    generator : torch.Generator
+        Source of randomness.
+    """
+
+    def __init__(self, n_rows: int, batch_size: int, generator: torch.Generator) -> None:
+        self.n_rows = n_rows
+        self.batch_size = min(batch_size, n_rows)
+        self.generator = generator
+        self.left = torch.empty(0, dtype=torch.int64, device=generator.device)
+
+    def next(self) -> Tensor:
+        """Return the rows of the next batch, shape (batch_size,)."""
+        if len(self.left) < self.batch_size:
+            order = torch.randperm(self.n_rows, generator=self.generator, device=self.generator.device)
+            self.left = torch.cat([self.left, order])
+        batch, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
+        return batch
+
+
+def train(
+    method: Method,
+    data: TrainingRows,
+    plan: Plan,
+    generator: torch.Generator,
+    watchers: Sequence[Watcher] = (),
+    checkpoint: Checkpoint | None = None,
+) -> int:
+    """Train a method on rows.
+
+    Parameters
+    ----------
+    method : Method
+        What to train, in place.
+    data : TrainingRows
+        The rows.
+    plan : Plan
+        Steps, batch size, optimizer.
+    generator : torch.Generator
+        The only source of randomness, on the device of the rows.
+    watchers : sequence of Watcher, optional
+        Who is told.
+    checkpoint : Checkpoint, optional
+        Where to save state now and then, and where to continue from if it holds any.
+
+    Returns
+    -------
+    int
+        Steps done in all.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is no longer a number or the embedding has collapsed to a point.
+    """
+    method.bind(data)
+    method.train()
+    optimizer = build_optimizer(
+        plan.optimizer,
+        method,
+        learning_rate=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+        momentum=plan.momentum,
+    )
+    stream = BatchStream(len(data), plan.batch_size, generator)
+    done = checkpoint.restore(method, optimizer, stream) if checkpoint else 0
+    for watcher in watchers:
+        watcher.begin(done, plan.steps)
+    try:
+        for step in range(done, plan.steps):
+            progress = step / plan.steps
+            rate = learning_rate(progress, plan.learning_rate, warmup=plan.warmup, schedule=plan.schedule)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            views = method.draw(stream.next(), generator)
+            terms = method.loss(views, progress)
+            optimizer.zero_grad(set_to_none=True)
+            terms["loss"].backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            method.after_step(progress)
+            done = step + 1
+            if done % plan.record_every == 0 or done in (1, plan.steps):
+                metrics, traces = _measure(method, data, terms, done)
+                for watcher in watchers:
+                    watcher.record(done, metrics | {"learning_rate": rate}, traces)
+            for watcher in watchers:
+                watcher.step(done)
+            if checkpoint and done % plan.checkpoint_every == 0 and done < plan.steps:
+                checkpoint.save(method, optimizer, stream, done)
+    finally:
+        # An interrupted step may be half done, so a stop of any kind leaves the last whole checkpoint as it is.
+        for watcher in watchers:
+            watcher.end()
+        method.eval()
+        method.unbind()
+    if checkpoint:
+        checkpoint.save(method, optimizer, stream, done)
+    return done
+
+
+def _measure(
+    method: Method, data: TrainingRows, terms: Mapping[str, Tensor], step: int
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    metrics = {k: float(v.detach()) for k, v in terms.items() if v.is_floating_point()}
+    traces = {k: v.detach().cpu() for k, v in terms.items() if not v.is_floating_point()}
+    for name, value in metrics.items():
+        if value != value or value in (float("inf"), float("-inf")):
+            raise TrainingError(f"{name} became {value} at step {step}; lower learning_rate or check the input's scale")
+    sample = torch.linspace(0, len(data) - 1, min(len(data), 1024), device=data.device).long()
+    method.eval()
+    with torch.no_grad():
+        embedding = method.embed(data.gather(sample))
+    method.train()
+    if not bool(torch.isfinite(embedding).all()):
+        raise TrainingError(f"the embedding is no longer finite at step {step}; lower learning_rate")
+    # Unit vectors that all point one way are the collapse that methods without negatives can fall into.
+    spread = 1 - float(torch.nn.functional.normalize(embedding, dim=1).mean(dim=0).norm())
+    if spread < 1e-5 and len(data) > 1:
+        raise TrainingError(
+            f"the embedding collapsed to one point by step {step}; lower learning_rate, raise target_momentum or weaken augmentation"
+        )
+    metrics["effective_rank"] = effective_rank(embedding)
+    return metrics, traces
