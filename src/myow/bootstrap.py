@@ -6,13 +6,13 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .augment.neural import NeuralAugment
 from .errors import SettingError, unknown_name
-from .inputs import Scaling
 from .losses import cosine_loss
 from .networks import perceptron
 from .optim import moving_average
@@ -21,6 +21,7 @@ from .views import TrainingRows, positive_ranges, sample_positives
 
 __all__ = ["Bootstrap", "Pair", "Tower", "frozen_copy", "target_momentum"]
 
+M = TypeVar("M", bound=nn.Module)
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -54,7 +55,7 @@ class Tower(nn.Module):
         return y, self.projector(y)
 
 
-def frozen_copy(module: nn.Module) -> nn.Module:
+def frozen_copy(module: M) -> M:
     """Copy a module so that no gradient reaches the copy."""
     return copy.deepcopy(module).requires_grad_(False)
 
@@ -75,7 +76,7 @@ def target_momentum(progress: float, base: float, schedule: str) -> float:
 
 
 class Bootstrap(Method):
-    """BYOL: the online network predicts what the target network makes of another view.
+    """Graph in which the online network predicts what the target network makes of another view.
 
     The target network is a moving average of the online one. Its batch-norm statistics are not averaged: run in training
     mode, it normalises by its own batches and keeps running statistics of its own activations, which are the ones that
@@ -118,11 +119,10 @@ class Bootstrap(Method):
         momentum_schedule: str,
         symmetric: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(n_units)
         if not 0 <= momentum <= 1:
             raise SettingError(f"target_momentum is {momentum}; it must lie between 0 and 1")
         target_momentum(0.0, momentum, momentum_schedule)  # an unknown schedule is refused now, not after a step
-        self.scaling = Scaling(n_units)
         self.projected = projector[-1] if projector else dim
         self.online = Tower(encoder, perceptron((dim, *projector), activation))
         self.predictor = perceptron((self.projected, predictor, self.projected), activation)
@@ -148,7 +148,7 @@ class Bootstrap(Method):
         """Return the (target, online) parameters that the moving average ties together."""
         return list(zip(self.target.parameters(), self.online.parameters(), strict=True))
 
-    def draw(self, rows: Tensor, generator: torch.Generator) -> Pair:
+    def pair(self, rows: Tensor, generator: torch.Generator) -> Pair:
         """Pair every row with a positive and augment both."""
         pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])
         return Pair(pair, self.view(self.data.gather(pair), generator))
@@ -180,11 +180,6 @@ class Bootstrap(Method):
         with torch.no_grad():
             y_target, z_target = self.target(theirs.flatten(0, 1))
         return cosine_loss(self.predictor(z), z_target).mean(), y, z, y_target, z_target
-
-    def loss(self, views: Pair, progress: float) -> dict[str, Tensor]:
-        """Return the loss of predicting the other view."""
-        loss, *_ = self.bootstrap(views.x)
-        return {"loss": loss}
 
     def after_step(self, progress: float) -> None:
         """Move the target network towards the online one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Base of all methods: settings of input, encoder and training.
 
     A fitted estimator holds its network as ``method_``, the number of units as ``n_features_in_``, the input transform
-    as ``input_`` and the steps done as ``n_steps_``.
+    as ``input_``, the seed as ``seed_`` and the steps done as ``n_steps_``.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if self.dim < 1 or any(width < 1 for width in self.hidden):
                 raise SettingError(f"hidden {self.hidden} and dim {self.dim} must be widths of 1 or more")
             return build_encoder(self.encoder, window, n_units, tuple(self.hidden), self.dim, self.activation)
-        encoder = self.encoder if isinstance(self.encoder, nn.Module) else self.encoder(window, n_units)
+        # A copy: fitting must not change what was passed to the constructor.
+        encoder = copy.deepcopy(self.encoder) if isinstance(self.encoder, nn.Module) else self.encoder(window, n_units)
         with torch.no_grad():
             shape = tuple(encoder(torch.zeros(2, window, n_units)).shape)
         if shape != (2, self.dim):
@@ -153,31 +155,49 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         TrainingError
             If training diverges or collapses.
         """
+        recording, rows = self._initialise(X)
+        plan = self._plan(len(rows))
+        generator = torch.Generator(rows.device).manual_seed(self.seed_)
+        checkpoint = None
+        if folder is not None:
+            checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(recording))
+            if not resume:
+                checkpoint.path.unlink(missing_ok=True)
+        self.n_steps_ = train(self.method_, rows, plan, generator, watchers, checkpoint)
+        return self
+
+    def initialise(self, X: Any) -> Self:
+        """Build the network with its first weights and learn the scaling, but train nothing: a baseline.
+
+        Parameters
+        ----------
+        X : Recording or array_like, shape (T, N)
+            As for `fit`.
+
+        Returns
+        -------
+        self
+        """
+        self._initialise(X)
+        return self
+
+    def _initialise(self, X: Any) -> tuple[Recording, TrainingRows]:
         recording = self._as_recording(X, reset=True)
         if len(recording) < 2:
             raise DataError("the recording has 1 sample (bin); training needs two or more")
         device = choose_device(self.device)
-        seed = _seed(self.random_state)
-        generator = torch.Generator(device).manual_seed(seed)
+        self.seed_ = _seed(self.random_state)
         self.input_ = _input(self.input, recording.kind)
         self.bin_size_ = recording.bin_size
         # Layers draw their first weights from torch's global generator; it is put back as it was.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(self.seed_)
             method = self.build(recording.n_units)
-        values = transform_values(torch.from_numpy(np.array(recording.counts)), self.input_, recording.bin_size)
+        values = self._values(recording)
         method.scaling.fit(values, self.scale)
-        method.to(device)
-        rows = TrainingRows(recording, values, self._context(), device)
-        plan = self._plan(len(rows))
-        checkpoint = None
-        if folder is not None:
-            checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(recording, seed))
-            if not resume:
-                checkpoint.path.unlink(missing_ok=True)
-        self.method_ = method
-        self.n_steps_ = train(method, rows, plan, generator, watchers, checkpoint)
-        return self
+        self.method_ = method.to(device).eval()
+        self.n_steps_ = 0
+        return recording, TrainingRows(recording, values, self._context(), device)
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed rows.
@@ -198,12 +218,13 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "method_")
         recording = self._as_recording(X, reset=False)
-        values = transform_values(torch.from_numpy(np.array(recording.counts)), self.input_, recording.bin_size)
         device = next(self.method_.parameters()).device
-        rows = TrainingRows(recording, values, self._context(), device)
+        rows = TrainingRows(recording, self._values(recording), self._context(), device)
         self.method_.eval()
         with torch.inference_mode():
-            parts = [self.method_.embed(rows.gather(i)) for i in torch.arange(len(rows), device=device).split(8192)]
+            parts = [
+                self.method_.embed(rows.gather(i)) for i in torch.split(torch.arange(len(rows), device=device), 8192)
+            ]
         embedding: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
         return embedding
 
@@ -228,7 +249,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         embedding = self.transform(X)
         if y is None:
-            return effective_rank(torch.from_numpy(embedding)) / embedding.shape[1]
+            return effective_rank(torch.from_numpy(embedding)) / float(embedding.shape[1])
         groups = X.segments if isinstance(X, Recording) and X.n_segments > 1 else None
         return cross_validated_score(embedding, np.asarray(y), groups=groups)
 
@@ -281,6 +302,10 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         # Bins of one second stand for bins of unknown width; a recording that was trained on has its own.
         return Recording(values, bin_size=1.0 if reset else self.bin_size_, kind=self.kind_)
 
+    def _values(self, recording: Recording) -> torch.Tensor:
+        """Transformed values, shape (T, N)."""
+        return transform_values(torch.from_numpy(np.array(recording.counts)), self.input_, recording.bin_size)
+
     def _context(self) -> tuple[int, int]:
         before, after = self.context
         return int(before), int(after)
@@ -310,18 +335,23 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             checkpoint_every=max(1, min(steps // 10, 200)),
         )
 
-    def _identity(self, recording: Recording, seed: int) -> dict[str, Any]:
+    def _identity(self, recording: Recording) -> dict[str, Any]:
         """What must agree for a checkpoint to be continued."""
-        settings = {k: v if isinstance(v, (int, float, str, tuple, type(None))) else repr(type(v)) for k, v in self.get_params().items()}
+        settings = {
+            k: v if isinstance(v, (int, float, str, tuple, type(None))) else repr(type(v))
+            for k, v in self.get_params().items()
+        }
         settings.pop("device")
-        return settings | {"random_state": seed, "rows": recording.digest(), "method": type(self).__name__}
+        return settings | {"random_state": self.seed_, "rows": recording.digest(), "method": type(self).__name__}
 
 
 def _input(name: str, kind: str) -> str:
     if name == "auto":
         return "sqrt" if kind == "counts" else "none"
     if kind == "continuous" and name != "none":
-        raise SettingError(f"input='{name}' is a transform of counts, but the recording is continuous; use input='auto'")
+        raise SettingError(
+            f"input='{name}' is a transform of counts, but the recording is continuous; use input='auto'"
+        )
     return name
 
 

@@ -98,4 +98,5 @@ class Scaling(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Scale transformed values of shape (..., N)."""
-        return (values - self.mean) / self.deviation
+        scaled: Tensor = (values - self.mean) / self.deviation
+        return scaled

@@ -10,7 +10,7 @@ __all__ = ["cosine_loss", "effective_rank", "masked_mean"]
 
 
 def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    r"""Squared distance of unit vectors, :math:`2 - 2\cos(p, t)` (Grill et al. 2020, eq. 2).
+    r"""Half the squared distance of unit vectors, :math:`1 - \cos(p, t)` (Grill et al. 2020, eq. 2, halved as released).
 
     Parameters
     ----------
@@ -20,9 +20,9 @@ def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (B,)
-        Between 0 (same direction) and 4.
+        Between 0 (same direction) and 2.
     """
-    return 2 - 2 * F.cosine_similarity(prediction, target, dim=1)
+    return 1 - F.cosine_similarity(prediction, target, dim=1)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

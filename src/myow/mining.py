@@ -38,7 +38,9 @@ def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None
         If k is below 1 or above P.
     """
     if not 1 <= k <= len(candidates):
-        raise SettingError(f"k is {k}, but the candidate pool holds {len(candidates)}; choose k from 1 to that, or a larger pool")
+        raise SettingError(
+            f"k is {k}, but the candidate pool holds {len(candidates)}; choose k from 1 to that, or a larger pool"
+        )
     similarity = F.normalize(queries, dim=1) @ F.normalize(candidates, dim=1).T
     if excluded is not None:
         similarity = similarity.masked_fill(excluded, -torch.inf)
@@ -46,9 +48,7 @@ def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None
     return best.indices, best.values
 
 
-def mine(
-    queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, draws: Tensor
-) -> tuple[Tensor, Tensor]:
+def mine(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, draws: Tensor) -> tuple[Tensor, Tensor]:
     """Choose, for each anchor, one of its k nearest admissible candidates at random (Azabou et al. 2021).
 
     Parameters
@@ -71,9 +71,7 @@ def mine(
     return index.gather(1, rank[:, None]).squeeze(1), admissible > 0
 
 
-def excluded_pairs(
-    rows: Tensor, pool: Tensor, groups: Tensor, times: Tensor, *, how: str, gap: float = 0.0
-) -> Tensor:
+def excluded_pairs(rows: Tensor, pool: Tensor, groups: Tensor, times: Tensor, *, how: str, gap: float = 0.0) -> Tensor:
     """Say which candidates each anchor may not mine.
 
     Parameters

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from . import __version__
 from .errors import FileError, MyowError, SettingError
@@ -23,7 +20,7 @@ from .storage import writing
 __all__ = ["load_model", "read_about", "save_model"]
 
 FORMAT = 1
-_LEARNT = ("n_features_in_", "kind_", "recording_", "input_", "bin_size_", "n_steps_")
+_LEARNT = ("n_features_in_", "kind_", "recording_", "input_", "bin_size_", "seed_", "n_steps_")
 
 
 def save_model(model: Estimator, path: str | os.PathLike[str], about: dict[str, Any]) -> None:
@@ -51,7 +48,7 @@ def save_model(model: Estimator, path: str | os.PathLike[str], about: dict[str, 
         "format": FORMAT,
         "version": __version__,
         "method": type(model).__module__.rsplit(".", 1)[-1].replace("_", "-"),
-        "settings": {k: v for k, v in settings.items() if k not in code} | {"random_state": _plain(model.random_state)},
+        "settings": {k: v for k, v in settings.items() if k not in code} | {"random_state": model.seed_},
         "code": code,
         "learnt": {k: getattr(model, k) for k in _LEARNT},
         "about": about,
@@ -89,7 +86,9 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
     header = _header(path)
     missing = [k for k in header["code"] if k not in code]
     if missing:
-        raise SettingError(f"{path} was trained with Python objects of yours: give {', '.join(missing)} to load_model too")
+        raise SettingError(
+            f"{path} was trained with Python objects of yours: give {', '.join(missing)} to load_model too"
+        )
     try:
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
         model = method_class(header["method"])(**settings | code | {"device": device})
@@ -101,7 +100,9 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, MyowError):
             raise
-        raise FileError(f"{path} does not hold the model that its header describes ({str(error).splitlines()[0]})") from error
+        raise FileError(
+            f"{path} does not hold the model that its header describes ({str(error).splitlines()[0]})"
+        ) from error
     model.method_ = method.to(choose_device(device)).eval()
     return model
 
@@ -125,7 +126,3 @@ def _header(path: Path) -> dict[str, Any]:
     if version > FORMAT or not whole:
         raise FileError(f"{path} has format {version}; this version reads up to {FORMAT}: upgrade myow")
     return header
-
-
-def _plain(random_state: Any) -> int | None:
-    return random_state if isinstance(random_state, int) else None

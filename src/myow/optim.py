@@ -12,7 +12,16 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from .errors import unknown_name
 
-__all__ = ["LARS", "OPTIMIZERS", "SCHEDULES", "build_optimizer", "learning_rate", "moving_average", "parameter_groups", "ramp"]
+__all__ = [
+    "LARS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "build_optimizer",
+    "learning_rate",
+    "moving_average",
+    "parameter_groups",
+    "ramp",
+]
 
 OPTIMIZERS = ("adamw", "lars", "sgd")
 SCHEDULES = ("constant", "cosine")

@@ -62,8 +62,8 @@ class Recording:
 
     counts: NDArray[Any]
     bin_size: float = field(kw_only=True)
-    times: NDArray[np.float64] = field(default=None, kw_only=True)  # type: ignore[assignment]
-    segments: NDArray[np.int64] = field(default=None, kw_only=True)  # type: ignore[assignment]
+    times: NDArray[np.float64] = field(default=None, kw_only=True)  # type: ignore[arg-type]
+    segments: NDArray[np.int64] = field(default=None, kw_only=True)  # type: ignore[arg-type]
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict, kw_only=True)
     kind: Kind = field(default="counts", kw_only=True)
     periods: Mapping[str, float] = field(default_factory=dict, kw_only=True)
@@ -78,7 +78,9 @@ class Recording:
         segments = _segments(self.segments, n_bins)
         units = tuple(str(u) for u in self.units) or tuple(f"unit{i}" for i in range(n_units))
         if len(units) != n_units:
-            raise DataError(f"units names {len(units)} units, but counts have {n_units} columns; give one name a column")
+            raise DataError(
+                f"units names {len(units)} units, but counts have {n_units} columns; give one name a column"
+            )
         for name in self.periods:
             if name not in self.labels:
                 raise DataError(f"periods names '{name}', which is not among the labels {sorted(self.labels)}")
@@ -152,7 +154,7 @@ class Recording:
         """Return a checksum of what training sees: values, times and segments."""
         sha = hashlib.sha256(f"{self.kind} {self.bin_size!r} {self.counts.shape} {self.counts.dtype}".encode())
         for array in (self.counts, self.times, self.segments):
-            sha.update(np.ascontiguousarray(array))
+            sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()
 
     def summary(self) -> str:
@@ -363,7 +365,7 @@ def _times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size: floa
         raise DataError(f"times have shape {array.shape}, but there are {len(segments)} bins; give one time a bin")
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise DataError("times must be finite numbers of seconds")
-    array = array.astype(np.float64)
+    array = np.asarray(array, dtype=np.float64)
     # Bins must not overlap; a hundredth of a bin of slack absorbs rounding in stored times.
     close = (np.diff(array) < 0.99 * bin_size) & (np.diff(segments) == 0)
     if close.any():

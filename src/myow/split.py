@@ -32,7 +32,9 @@ class Split:
         if self.by not in ("segment", "time"):
             raise SettingError(f"by is {self.by!r}; it must be 'segment' or 'time'")
         if self.by == "time" and (self.random_state is not None or self.stratify is not None):
-            raise SettingError("a split by time follows recording order: drop random_state and stratify, or use by='segment'")
+            raise SettingError(
+                "a split by time follows recording order: drop random_state and stratify, or use by='segment'"
+            )
         if self.by == "segment" and self.gap:
             raise SettingError("a gap belongs to a split by time; drop it, or use by='time'")
         if self.stratify is not None and self.random_state is None:
@@ -96,15 +98,15 @@ def _by_segment(data: Rows, rule: Split) -> tuple[NDArray[np.int64], ...]:
         if rule.stratify is not None:
             values = constant_label(data, rule.stratify)
             if values is None:
-                raise DataError(f"label '{rule.stratify}' changes inside segments; stratify by one that is constant in each")
+                raise DataError(
+                    f"label '{rule.stratify}' changes inside segments; stratify by one that is constant in each"
+                )
             order = order[np.argsort(values[order], kind="stable")]
         chosen = _deal(names[order], rule.fractions, rng)
     return tuple(np.flatnonzero(np.isin(data.groups, part)) for part in chosen)
 
 
-def _deal(
-    names: NDArray[np.int64], fractions: tuple[float, ...], rng: np.random.Generator
-) -> list[NDArray[np.int64]]:
+def _deal(names: NDArray[np.int64], fractions: tuple[float, ...], rng: np.random.Generator) -> list[NDArray[np.int64]]:
     """Deal out at even spacing (systematic sampling), so that runs of one class are shared fairly."""
     parts = []
     left = 1.0

@@ -58,7 +58,9 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"cannot write {path}: {error.strerror or error}; check that the folder exists, may be written and has room") from error
+        raise FileError(
+            f"cannot write {path}: {error.strerror or error}; check that the folder exists, may be written and has room"
+        ) from error
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
@@ -91,5 +93,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise FileError(f"cannot write to folder {path}: {error.strerror or error}; choose another or free it") from error
+        raise FileError(
+            f"cannot write to folder {path}: {error.strerror or error}; choose another or free it"
+        ) from error
     return path

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .checkpoint import Checkpoint
 from .errors import TrainingError
+from .inputs import Scaling
 from .losses import effective_rank
 from .optim import build_optimizer, learning_rate
 from .views import TrainingRows
@@ -20,7 +21,17 @@ __all__ = ["BatchStream", "Method", "Plan", "Watcher", "train"]
 
 
 class Method(nn.Module, ABC):
-    """What a method gives the loop: its graph, what it compares, and its loss."""
+    """What a method gives the loop: its graph, what it compares, and its loss.
+
+    Parameters
+    ----------
+    n_units : int
+        Units of the recordings; their scaling is part of the graph, so that it is saved and exported with it.
+    """
+
+    def __init__(self, n_units: int) -> None:
+        super().__init__()
+        self.scaling = Scaling(n_units)
 
     def bind(self, data: TrainingRows) -> None:
         """Take the training rows that `draw` will look up; called once before training."""
@@ -34,7 +45,7 @@ class Method(nn.Module, ABC):
     def loss(self, views: Any, progress: float) -> dict[str, Tensor]:
         """Return every term of the loss, and their sum as "loss"; integer tensors are traces, not terms."""
 
-    def after_step(self, progress: float) -> None:  # noqa: B027  (most methods have nothing to do)
+    def after_step(self, progress: float) -> None:
         """Do what follows an optimizer step, such as moving averages."""
 
     @abstractmethod

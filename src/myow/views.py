@@ -72,7 +72,9 @@ def positive_ranges(data: Rows, earliest: int, latest: int) -> NDArray[np.int64]
         If 0 is not between the offsets.
     """
     if not earliest <= 0 <= latest:
-        raise SettingError(f"positives are ({earliest}, {latest}); the first must be 0 or less, the second 0 or more bins")
+        raise SettingError(
+            f"positives are ({earliest}, {latest}); the first must be 0 or less, the second 0 or more bins"
+        )
     key, _ = _key(data, max(-earliest, latest))
     first = np.searchsorted(key, key + earliest, side="left")
     last = np.searchsorted(key, key + latest, side="right") - 1

@@ -17,7 +17,9 @@ def encoder_names() -> list[str]:
     return [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
 
 
-def build_encoder(name: str, n_bins: int, n_units: int, hidden: tuple[int, ...], dim: int, activation: str) -> nn.Module:
+def build_encoder(
+    name: str, n_bins: int, n_units: int, hidden: tuple[int, ...], dim: int, activation: str
+) -> nn.Module:
     """Build an encoder from windows of shape (B, n_bins, n_units) to representations of shape (B, dim).
 
     Parameters

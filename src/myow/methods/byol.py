@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bootstrap import Bootstrap
+import torch
+from torch import Tensor
+
+from ..bootstrap import Bootstrap, Pair
 from ..bootstrap_estimator import BootstrapEstimator
 
 __all__ = ["BYOL"]
@@ -15,7 +18,7 @@ class BYOL(BootstrapEstimator):
     r"""Learn by predicting, from one view of a row, what an averaged network makes of another.
 
     With online networks f, g, q and target networks f', g' (a moving average), and views x, x' of a row and of its
-    temporal positive, the loss is :math:`2 - 2\cos(q(g(f(x))), g'(f'(x')))`.
+    temporal positive, the loss is :math:`1 - \cos(q(g(f(x))), g'(f'(x')))`.
 
     All parameters are keyword arguments, described in `myow.bootstrap_estimator.BootstrapEstimator` and
     `myow.estimator.Estimator`.
@@ -28,6 +31,19 @@ class BYOL(BootstrapEstimator):
     (60, 4)
     """
 
-    def build(self, n_features: int) -> Bootstrap:
+    def build(self, n_features: int) -> BYOLGraph:
         """Build online, target and predictor networks for `n_features` units."""
-        return Bootstrap(self.make_encoder(n_features), n_features, self.dim, **self.bootstrap_settings())
+        return BYOLGraph(self.make_encoder(n_features), n_features, self.dim, **self.bootstrap_settings())
+
+
+class BYOLGraph(Bootstrap):
+    """The graph of BYOL."""
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Pair:
+        """Make two views of each row, shape (B,)."""
+        return self.pair(rows, generator)
+
+    def loss(self, views: Pair, progress: float) -> dict[str, Tensor]:
+        """Return the loss of predicting the other view."""
+        loss, *_ = self.bootstrap(views.x)
+        return {"loss": loss}

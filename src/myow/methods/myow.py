@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ __all__ = ["MYOW"]
 POOLS = ("batch", "sample", "recording")
 LAYOUTS = ("cascaded", "parallel", "single")
 EXCLUDES = ("auto", "segment", "time", "self")
+ANCHORS = ("view", "row")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -30,7 +31,7 @@ class MYOW(BootstrapEstimator):
 
     On top of BYOL's loss L, the online representation :math:`y = f(x)` of each anchor looks up its k nearest target
     representations among candidates that are not excluded; one of them, y', is chosen at random and predicted through a
-    second projector h cascaded on the first: :math:`L_m = 2 - 2\cos(q_m(h(g(y))), h'(g'(y')))`. The total is
+    second projector h cascaded on the first: :math:`L_m = 1 - \cos(q_m(h(g(y))), h'(g'(y')))`. The total is
     :math:`(1 - a) L + a L_m`, with a rising to `mined_weight`.
 
     Parameters
@@ -48,6 +49,8 @@ class MYOW(BootstrapEstimator):
     exclude_gap : float, optional
         Seconds. Default: a hundredth of the longest segment's duration, at least ten bins and at most
         a quarter of it.
+    mined_anchor : {"view", "row"}, optional
+        Whether the anchor looks up and predicts from its augmented view, or from its row as recorded, encoded once more.
     layout : {"cascaded", "parallel", "single"}, optional
         Whether the mined projector stands on the projection g(y), on the representation y, or is the first projector.
     mined_projector : tuple of int, optional
@@ -75,6 +78,7 @@ class MYOW(BootstrapEstimator):
     pool_refresh: int = 10
     exclude: Literal["auto", "segment", "time", "self"] = "auto"
     exclude_gap: float | None = None
+    mined_anchor: Literal["view", "row"] = "view"
     layout: Literal["cascaded", "parallel", "single"] = "cascaded"
     mined_projector: tuple[int, ...] = (256, 64)
     mined_predictor: int = 256
@@ -82,12 +86,12 @@ class MYOW(BootstrapEstimator):
     mined_start: float = 0.0
     mined_ramp: float = 0.1
 
-    def build(self, n_features: int) -> Mined:
+    def build(self, n_features: int) -> MYOWGraph:
         """Build the networks for `n_features` units."""
-        return Mined(self, self.make_encoder(n_features), n_features)
+        return MYOWGraph(self, self.make_encoder(n_features), n_features)
 
 
-class Mined(Bootstrap):
+class MYOWGraph(Bootstrap):
     """The graph of MYOW."""
 
     bank: Tensor
@@ -129,7 +133,7 @@ class Mined(Bootstrap):
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Pair, Tensor, Tensor]:
         """Add, to the two views, the random numbers that choose among neighbours and the rows of the candidates."""
-        pair = super().draw(rows, generator)
+        pair = self.pair(rows, generator)
         sides = 2 if self.symmetric else 1
         choice = torch.rand(sides * len(rows), generator=generator, device=rows.device)
         match self.settings.pool:
@@ -150,10 +154,10 @@ class Mined(Bootstrap):
         if weight == 0:
             return {"loss": augmented, "augmented": augmented}
         anchors = self.sides(pair.rows)[0].flatten()
+        if self.settings.mined_anchor == "row":
+            y, z = self.online(self.scaling(self.data.gather(anchors)))
         with torch.no_grad():
-            excluded = excluded_pairs(
-                anchors, pool, self.data.groups, self.data.times, how=self.how, gap=self.gap
-            )
+            excluded = excluded_pairs(anchors, pool, self.data.groups, self.data.times, how=self.how, gap=self.gap)
             candidates = self._candidates(y_target, pool)
             index, found = mine(y, candidates, self.k, excluded, choice)
             goal = self._mined_target(index, y_target, z_target, candidates, pool)
@@ -178,7 +182,7 @@ class Mined(Bootstrap):
         if self.age % self.settings.pool_refresh == 0:
             # Running statistics, since the whole recording may be far larger than a batch.
             self.target.eval()
-            for rows in pool.split(4096):
+            for rows in torch.split(pool, 4096):
                 self.bank[rows] = self.target.encoder(self.scaling(self.data.gather(rows)))
             self.target.train()
         self.age += 1
@@ -199,7 +203,7 @@ class Mined(Bootstrap):
 
 
 def _check(settings: MYOW) -> None:
-    for name, choices in (("pool", POOLS), ("layout", LAYOUTS), ("exclude", EXCLUDES)):
+    for name, choices in (("pool", POOLS), ("layout", LAYOUTS), ("exclude", EXCLUDES), ("mined_anchor", ANCHORS)):
         if getattr(settings, name) not in choices:
             raise unknown_name(name, str(getattr(settings, name)), choices)
     if not 0 <= settings.mined_weight <= 1:
@@ -220,7 +224,7 @@ def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
     k = settings.k if settings.k is not None else max(1, min(5, pool // 4))
     if k > pool:
         raise SettingError(f"k is {k}, but the candidate pool holds {pool} rows; choose a smaller k or a larger pool")
-    segments, counts = torch.unique(data.groups, return_counts=True)
+    segments = torch.unique(data.groups)
     how = settings.exclude
     if how == "auto":
         how = "segment" if len(segments) > 1 else "time"
