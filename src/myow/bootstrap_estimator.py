@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .augment.neural import NeuralAugment
-from .errors import SettingError
+from .errors import SettingError, unknown_name
 from .estimator import Estimator
 
 __all__ = ["BootstrapEstimator"]
@@ -25,7 +25,9 @@ class BootstrapEstimator(Estimator):
     positives : tuple of int, optional
         Offsets (earliest, latest) in bins of a row's temporal positive, never outside its segment.
     dropout, dropout_apply : float, optional
-        Neuron dropout: upper end of the share of silenced units, and the share of samples treated.
+        Neuron dropout: upper end of the share of lost units, and the share of samples treated.
+    dropout_to : {"mean", "silence"}, optional
+        What a lost unit shows: its mean over the training rows, or no spike.
     shared_mask : bool, optional
         Whether both views of a sample lose the same units.
     noise : float, optional
@@ -51,9 +53,10 @@ class BootstrapEstimator(Estimator):
         See `myow.estimator.Estimator`.
     """
 
-    positives: tuple[int, int] = (-2, 2)
-    dropout: float = 0.6
+    positives: tuple[int, int] = (-4, 4)
+    dropout: float = 0.4
     dropout_apply: float = 1.0
+    dropout_to: Literal["mean", "silence"] = "mean"
     shared_mask: bool = False
     noise: float = 1.0
     noise_hz: float = 0.0
@@ -79,6 +82,8 @@ class BootstrapEstimator(Estimator):
         for name in ("dropout", "dropout_apply", "noise_apply", "pepper", "pepper_apply"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
+        if self.dropout_to not in ("mean", "silence"):
+            raise unknown_name("dropout_to", self.dropout_to, ("mean", "silence"))
         for name in ("noise", "noise_hz", "pepper_hz"):
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be 0 or more")
@@ -89,6 +94,7 @@ class BootstrapEstimator(Estimator):
         augment = NeuralAugment(
             dropout=self.dropout,
             dropout_apply=self.dropout_apply,
+            dropout_to=self.dropout_to,
             noise=self.noise,
             noise_hz=self.noise_hz,
             noise_apply=self.noise_apply,

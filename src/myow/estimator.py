@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -163,7 +163,11 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(recording))
             if not resume:
                 checkpoint.path.unlink(missing_ok=True)
-        self.n_steps_ = train(self.method_, rows, plan, generator, watchers, checkpoint)
+        count = _StepCount()
+        try:
+            train(self.method_, rows, plan, generator, [*watchers, count], checkpoint)
+        finally:
+            self.n_steps_ = count.done
         return self
 
     def initialise(self, X: Any) -> Self:
@@ -277,7 +281,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _as_recording(self, X: Any, *, reset: bool) -> Recording:
         """Check units and values; an array becomes a recording of one segment."""
         if isinstance(X, Recording):
-            names = f" ({self.recording_})" if getattr(self, "recording_", "") else ""
+            names = "" if reset or not self.recording_ else f" ({self.recording_})"
             if reset:
                 self.n_features_in_ = X.n_units
                 self.kind_ = X.kind
@@ -343,6 +347,24 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
         settings.pop("device")
         return settings | {"random_state": self.seed_, "rows": recording.digest(), "method": type(self).__name__}
+
+
+class _StepCount:
+    """A watcher that knows how far an interrupted training came."""
+
+    done = 0
+
+    def begin(self, step: int, total: int) -> None:
+        self.done = step
+
+    def step(self, step: int) -> None:
+        self.done = step
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, torch.Tensor]) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
 
 
 def _input(name: str, kind: str) -> str:

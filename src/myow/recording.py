@@ -365,7 +365,7 @@ def _times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size: floa
         raise DataError(f"times have shape {array.shape}, but there are {len(segments)} bins; give one time a bin")
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise DataError("times must be finite numbers of seconds")
-    array = np.asarray(array, dtype=np.float64)
+    array = array.astype(np.float64)
     # Bins must not overlap; a hundredth of a bin of slack absorbs rounding in stored times.
     close = (np.diff(array) < 0.99 * bin_size) & (np.diff(segments) == 0)
     if close.any():

@@ -1,4 +1,4 @@
-"""Augmentations of population activity: silenced units, Gaussian noise, pepper."""
+"""Augmentations of population activity: lost units, Gaussian noise, pepper."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ..inputs import Scaling
 
-__all__ = ["NeuralAugment", "random_silence"]
+__all__ = ["NeuralAugment", "kept_units"]
 
 
-def random_silence(x: Tensor, highest: float, apply: float, generator: torch.Generator, *, shared: bool) -> Tensor:
-    """Silence random units of every sample (neuron dropout, Azabou et al. 2021).
+def kept_units(x: Tensor, highest: float, apply: float, generator: torch.Generator, *, shared: bool) -> Tensor:
+    """Choose the units that every sample keeps (neuron dropout, Azabou et al. 2021).
 
     Each sample draws its own rate p ~ U(0, `highest`) and loses each unit with probability p. A unit is lost in all
     bins of a context window at once, as if its electrode had failed.
@@ -21,7 +21,7 @@ def random_silence(x: Tensor, highest: float, apply: float, generator: torch.Gen
     Parameters
     ----------
     x : Tensor, shape (V, B, W, N)
-        V views of B samples: windows of W bins and N units, where 0 is silence.
+        V views of B samples: windows of W bins and N units.
     highest : float
         Upper end of the rate of lost units, in [0, 1].
     apply : float
@@ -33,28 +33,27 @@ def random_silence(x: Tensor, highest: float, apply: float, generator: torch.Gen
 
     Returns
     -------
-    Tensor, shape (V, B, W, N)
-        Not rescaled: kept units hold their values.
+    Tensor of bool, shape (V or 1, B, 1, N)
     """
-    if highest <= 0 or apply <= 0:
-        return x
     n_views, batch, _, n_units = x.shape
     masks = 1 if shared else n_views
     rate = highest * torch.rand((masks, batch, 1, 1), generator=generator, device=x.device)
     if apply < 1:
         rate = rate * (torch.rand(rate.shape, generator=generator, device=x.device) < apply)
-    kept = torch.rand((masks, batch, 1, n_units), generator=generator, device=x.device) >= rate
-    return x * kept
+    return torch.rand((masks, batch, 1, n_units), generator=generator, device=x.device) >= rate
 
 
 @dataclass(frozen=True)
 class NeuralAugment:
-    """Silence units, add noise and pepper, and scale: from transformed counts to network input.
+    """Lose units, add noise and pepper, and scale: from transformed counts to network input.
 
     Parameters
     ----------
     dropout, dropout_apply : float
-        Upper end of the share of silenced units, and the share of samples treated; see `random_silence`.
+        Upper end of the share of lost units, and the share of samples treated; see `kept_units`.
+    dropout_to : {"mean", "silence"}
+        What a lost unit shows: its mean over the training rows, which tells nothing, or no spike, which the network may
+        mistake for a low rate. Kept units are not rescaled.
     noise : float
         Deviation of Gaussian noise in units of the scaled input.
     noise_hz, noise_apply : float
@@ -67,6 +66,7 @@ class NeuralAugment:
 
     dropout: float = 0.0
     dropout_apply: float = 1.0
+    dropout_to: str = "mean"
     noise: float = 0.0
     noise_hz: float = 0.0
     noise_apply: float = 1.0
@@ -77,7 +77,11 @@ class NeuralAugment:
 
     def __call__(self, x: Tensor, scaling: Scaling, generator: torch.Generator) -> Tensor:
         """Turn transformed windows of shape (V, B, W, N), 0 being silence, into scaled views of the same shape."""
-        x = random_silence(x, self.dropout, self.dropout_apply, generator, shared=self.shared_mask)
+        kept = None
+        if self.dropout > 0 and self.dropout_apply > 0:
+            kept = kept_units(x, self.dropout, self.dropout_apply, generator, shared=self.shared_mask)
+        if kept is not None and self.dropout_to == "silence":
+            x = x * kept
         if self.noise_hz > 0:
             jitter = torch.randn(x.shape, generator=generator, device=x.device) * self.noise_hz
             x = x + jitter * _some(x, self.noise_apply, generator)
@@ -85,6 +89,8 @@ class NeuralAugment:
             raised = torch.rand(x.shape, generator=generator, device=x.device) < self.pepper
             x = x + self.pepper_hz * raised * _some(x, self.pepper_apply, generator)
         x = scaling(x)
+        if kept is not None and self.dropout_to == "mean":
+            x = x * kept
         if self.noise > 0:
             x = x + self.noise * torch.randn(x.shape, generator=generator, device=x.device)
         return x

@@ -73,15 +73,15 @@ class MYOW(BootstrapEstimator):
     """
 
     k: int | None = None
-    pool: Literal["batch", "sample", "recording"] = "batch"
+    pool: Literal["batch", "sample", "recording"] = "sample"
     pool_size: int = 512
     pool_refresh: int = 10
     exclude: Literal["auto", "segment", "time", "self"] = "auto"
     exclude_gap: float | None = None
-    mined_anchor: Literal["view", "row"] = "view"
+    mined_anchor: Literal["view", "row"] = "row"
     layout: Literal["cascaded", "parallel", "single"] = "cascaded"
-    mined_projector: tuple[int, ...] = (256, 64)
-    mined_predictor: int = 256
+    mined_projector: tuple[int, ...] = (128, 32)
+    mined_predictor: int = 128
     mined_weight: float = 0.3
     mined_start: float = 0.0
     mined_ramp: float = 0.1
@@ -134,8 +134,7 @@ class MYOWGraph(Bootstrap):
     def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Pair, Tensor, Tensor]:
         """Add, to the two views, the random numbers that choose among neighbours and the rows of the candidates."""
         pair = self.pair(rows, generator)
-        sides = 2 if self.symmetric else 1
-        choice = torch.rand(sides * len(rows), generator=generator, device=rows.device)
+        choice = torch.rand(len(self.anchors(pair)), generator=generator, device=rows.device)
         match self.settings.pool:
             case "batch":
                 pool = pair.rows.flip(0).flatten() if self.symmetric else pair.rows[1]
@@ -146,6 +145,10 @@ class MYOWGraph(Bootstrap):
                 pool = torch.arange(len(self.data), device=rows.device)
         return pair, choice, pool
 
+    def anchors(self, pair: Pair) -> Tensor:
+        """Rows that mine: those of every view that the online network sees, or each row once, as recorded."""
+        return pair.rows[0] if self.settings.mined_anchor == "row" else self.sides(pair.rows)[0].flatten()
+
     def loss(self, views: tuple[Pair, Tensor, Tensor], progress: float) -> dict[str, Tensor]:
         """Return both terms and their weighted sum, and the pairs of rows that were mined."""
         pair, choice, pool = views
@@ -153,7 +156,7 @@ class MYOWGraph(Bootstrap):
         weight = self.settings.mined_weight * ramp(progress, self.settings.mined_start, self.settings.mined_ramp)
         if weight == 0:
             return {"loss": augmented, "augmented": augmented}
-        anchors = self.sides(pair.rows)[0].flatten()
+        anchors = self.anchors(pair)
         if self.settings.mined_anchor == "row":
             y, z = self.online(self.scaling(self.data.gather(anchors)))
         with torch.no_grad():

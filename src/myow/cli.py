@@ -1,0 +1,174 @@
+"""The command line: a thin layer over the public face."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import MyowError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="myow",
+    help="Learn representations of neural activity without labels, and measure what they are worth.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[str, typer.Argument(help="A dataset's name (see 'myow datasets') or a file.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="A folder that 'myow train' wrote.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
+Seed = Annotated[int, typer.Option(help="Seed of weights, batches and augmentations.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
+LoadOptions = Annotated[
+    list[str], typer.Option("--data", help="Option of the dataset or file, key=value.", show_default=False)
+]
+
+
+def main() -> None:
+    """Run the command line; an error that was raised on purpose becomes one line and exit code 1."""
+    try:
+        app()
+    except MyowError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    dataset: Annotated[str, typer.Option(help="A dataset's name.")] = "simulated-reach",
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("runs/demo"),
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train on a recording, say what the embedding is worth, draw pictures."""
+    from .report.tables import print_evaluation
+    from .workflow import draw_run, evaluate_run, train_run
+
+    train_run(dataset, out, seed=seed, progress=not (quiet or as_json))
+    results = [evaluate_run(out), evaluate_run(out, labels=5)]
+    pictures = draw_run(out)
+    if as_json:
+        print(json.dumps({"evaluations": results, "pictures": [str(p) for p in pictures]}))
+        return
+    for result in results:
+        print_evaluation(result)
+    print("pictures: " + ", ".join(str(p) for p in pictures))
+
+
+@app.command()
+def datasets(as_json: AsJson = False) -> None:
+    """List the recordings that can be named."""
+    from .datasets import cards
+    from .report.tables import print_cards
+
+    found = [card.describe() for card in cards()]
+    if as_json:
+        print(json.dumps(found))
+    else:
+        print_cards(found)
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Out,
+    method: Annotated[str, typer.Option(help="Identifier of a method.")] = "myow",
+    preset: Annotated[str | None, typer.Option(help="Settings of a published release.")] = None,
+    context: Annotated[str, typer.Option(metavar="A,B", help="Bins before and after that the encoder sees.")] = "0,0",
+    rows: Annotated[str, typer.Option(help="Rows the encoder learns from: train or all.")] = "train",
+    split: Annotated[
+        str | None,
+        typer.Option(help="released, random or time.", show_default="released where there is one, else random"),
+    ] = None,
+    split_seed: Annotated[int, typer.Option(help="Seed of a random split.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the rows, in place of steps.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    settings: Annotated[
+        list[str], typer.Option("--set", help="Any parameter of the method, key=value.", show_default=False)
+    ] = [],  # noqa: B006  (typer copies it)
+    load: LoadOptions = [],  # noqa: B006
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from what the folder holds.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events too.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a representation without labels, into a folder."""
+    from .workflow import draw_run, train_run
+
+    try:
+        message = train_run(
+            data,
+            out,
+            method=method,
+            preset=preset,
+            settings=[f"context={context}", *([f"epochs={epochs}"] if epochs is not None else []), *settings],
+            rows=rows,
+            split=split,
+            split_seed=split_seed,
+            seed=seed,
+            device=device,
+            load=load,
+            resume=resume,
+            tensorboard=tensorboard,
+            progress=not quiet,
+        )
+    except KeyboardInterrupt:
+        print(f"stopped; {out / 'model.myow'} can be used as it is, --resume goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
+    draw_run(out)
+    print(message)
+
+
+@app.command()
+def embed(
+    run: Folder,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The .npz file to write.", show_default=False)],
+    load: LoadOptions = [],  # noqa: B006
+    device: Device = "auto",
+) -> None:
+    """Write the embedding of a recording, with bin times and segments beside it."""
+    from .workflow import embed_run
+
+    shape = embed_run(run, data, out, load=load, device=device)
+    print(f"{out}: z of shape {shape}, times, segments")
+
+
+@app.command()
+def evaluate(
+    run: Folder,
+    data: Annotated[str | None, typer.Argument(help="Another recording.", show_default="the one trained on")] = None,
+    target: Annotated[str | None, typer.Option(help="Label to read out.", show_default="the first")] = None,
+    readout: Annotated[
+        str | None, typer.Option(help="angle, class, continuous or knn.", show_default="what fits the label")
+    ] = None,
+    labels: Annotated[
+        int | None,
+        typer.Option(help="Labelled segments (or minutes) per class that the readout may use.", show_default="all"),
+    ] = None,
+    load: LoadOptions = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Say what an embedding is worth, beside raw counts, principal components and an untrained encoder."""
+    from .report.tables import print_evaluation
+    from .workflow import draw_run, evaluate_run
+
+    result = evaluate_run(run, data, target=target, readout=readout, labels=labels, load=load)
+    if data is None:
+        draw_run(run)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        print_evaluation(result)

@@ -1,0 +1,108 @@
+"""Settings as text, ``key=value``, turned into the types that an estimator's fields declare."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from .errors import SettingError, unknown_name
+
+__all__ = ["parse_pairs", "parse_settings"]
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """Split ``key=value`` texts.
+
+    Raises
+    ------
+    SettingError
+        If one has no equals sign.
+
+    Examples
+    --------
+    >>> parse_pairs(["k=3", "pool=batch"])
+    {'k': '3', 'pool': 'batch'}
+    """
+    found = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key.strip():
+            raise SettingError(f"'{pair}' is not a setting; write key=value, such as k=3")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def parse_settings(estimator: type, pairs: Sequence[str]) -> dict[str, Any]:
+    """Turn ``key=value`` texts into an estimator's parameters.
+
+    Parameters
+    ----------
+    estimator : type
+        A dataclass whose fields declare names and types.
+    pairs : sequence of str
+        Tuples are written ``128,128`` (nothing for an empty one), switches ``true`` or ``false``, a default ``none``.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    SettingError
+        If a key is unknown (the nearest is offered) or a value does not fit its type.
+    """
+    hints = get_type_hints(estimator)
+    known = [f.name for f in fields(estimator)]
+    parsed = {}
+    for key, text in parse_pairs(pairs).items():
+        if key not in known:
+            raise unknown_name("setting", key, known)
+        try:
+            parsed[key] = _convert(text, hints[key])
+        except ValueError:
+            raise SettingError(f"{key}={text} does not fit; {key} must be {_describe(hints[key])}") from None
+    return parsed
+
+
+def _convert(text: str, hint: Any) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if types.NoneType in arguments and text.lower() == "none":
+            return None
+        for option in arguments:
+            if option in (int, float, bool, str) or get_origin(option) in (tuple, Literal):
+                return _convert(text, option)
+        raise ValueError(text)
+    if origin is Literal:
+        if text not in arguments:
+            raise ValueError(text)
+        return text
+    if origin is tuple:
+        items = [part for part in text.strip("() ").split(",") if part.strip()]
+        if arguments[-1] is not Ellipsis and len(items) != len(arguments):
+            raise ValueError(text)
+        return tuple(_convert(part.strip(), arguments[0]) for part in items)
+    if hint is bool:
+        return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _refuse(text)
+    if hint in (int, float, str):
+        return hint(text)
+    return _refuse(text)
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _describe(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if a is types.NoneType else _describe(a) for a in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(arguments)
+    if origin is tuple:
+        several = "numbers separated by commas" if arguments[-1] is Ellipsis else f"{len(arguments)} numbers"
+        return f"{several}, such as {'128,128' if arguments[-1] is Ellipsis else '-2,2'}"
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+    return names.get(hint, "given from Python")

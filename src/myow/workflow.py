@@ -1,0 +1,216 @@
+"""What the command line does, as functions: train into a folder, evaluate it, embed with it, draw it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import datasets, readers
+from .errors import FileError, SettingError, unknown_name
+from .evaluate import evaluate
+from .methods import method_class
+from .monitor import ProgressBar, TensorBoard
+from .presets import preset as preset_settings
+from .recording import Recording
+from .run_folder import Run, RunFolder, generic_split
+from .settings import parse_pairs, parse_settings
+from .split import Split, split_rows
+from .storage import make_folder, write_json, writing
+from .train import Watcher
+
+__all__ = ["draw_run", "embed_run", "evaluate_run", "load_recording", "train_run"]
+
+SPLITS = ("released", "random", "time")
+
+
+def load_recording(data: str, load: Sequence[str] = ()) -> Recording:
+    """Load a recording by the name of a dataset, or from a file.
+
+    Parameters
+    ----------
+    data : str
+        Name or path.
+    load : sequence of str, optional
+        Options of the dataset or reader, ``key=value``.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither a dataset nor a file that exists.
+    """
+    options = {k: _number(v) for k, v in parse_pairs(load).items()}
+    names = [card.name for card in datasets.cards()]
+    if data in names:
+        return datasets.load(data, **options)
+    if Path(data).exists():
+        return readers.read(data, **options)
+    if Path(data).suffix or os.sep in data:
+        raise FileError(f"there is no file {data}; check the path")
+    raise unknown_name("dataset or file", data, names)
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def choose_split(name: str | None, seed: int, data: str, recording: Recording) -> tuple[str, Split]:
+    """Return the name and the rule of the split: the released one where there is one, else random.
+
+    Raises
+    ------
+    SettingError
+        If a released split is asked for and there is none.
+    UnknownNameError
+        If there is no split of that name.
+    """
+    if name is not None and name not in SPLITS:
+        raise unknown_name("split", name, SPLITS)
+    published = {card.name: card.split for card in datasets.cards()}.get(data)
+    if name == "released" and published is None:
+        raise SettingError(f"{data} has no released split; use --split random or --split time")
+    if name in (None, "released") and published is not None:
+        return "released", published
+    if name == "time":
+        return "time", Split((0.8, 0.1, 0.1), by="time")
+    return "random", generic_split(recording, seed)
+
+
+def train_run(
+    data: str,
+    out: Path,
+    *,
+    method: str = "myow",
+    preset: str | None = None,
+    settings: Sequence[str] = (),
+    rows: str = "train",
+    split: str | None = None,
+    split_seed: int = 0,
+    seed: int = 0,
+    device: str = "auto",
+    load: Sequence[str] = (),
+    resume: bool = False,
+    tensorboard: bool = False,
+    progress: bool = True,
+) -> str:
+    """Train a method on a recording into a folder; the parameters are those of ``myow train``.
+
+    Returns
+    -------
+    str
+        One line that says what was done.
+    """
+    if rows not in ("train", "all"):
+        raise unknown_name("rows", rows, ("train", "all"))
+    estimator = method_class(method)
+    chosen = preset_settings(preset, estimator) if preset else {}
+    chosen |= parse_settings(estimator, settings)
+    model = estimator(**chosen | {"random_state": seed, "device": device})
+    recording = load_recording(data, load)
+    split_name, rule = choose_split(split, split_seed, data, recording)
+    defaults = {f.name: f.default for f in fields(estimator)}
+    run = Run(
+        data=data,
+        load=list(load),
+        method=method,
+        settings={k: v for k, v in chosen.items() if v != defaults[k]} | {"random_state": seed},
+        rows=rows,
+        split=split_name,
+        split_seed=split_seed,
+        recording={"name": recording.name or data, "digest": recording.digest(), **recording.source},
+    )
+    watchers: list[Watcher] = [ProgressBar(f"{method} on {recording.name or data}")] if progress else []
+    if tensorboard:
+        watchers.append(TensorBoard(make_folder(out / "tensorboard")))
+    parts = split_rows(recording, rule)
+    taken = recording if rows == "all" else recording.select(parts[0])
+    finished = RunFolder(out).train(run, model, taken, resume=resume, watchers=watchers)
+    return f"{out / 'model.myow'}: {method}, {finished.n_steps_} steps on {len(taken)} bins of {run.recording['name']}"
+
+
+def evaluate_run(
+    out: Path,
+    data: str | None = None,
+    *,
+    target: str | None = None,
+    readout: str | None = None,
+    labels: int | None = None,
+    load: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Evaluate a trained run; the parameters are those of ``myow evaluate``.
+
+    Returns
+    -------
+    dict
+        As `myow.evaluate` returns it; it is also written into the folder when the run's own recording was used.
+    """
+    folder = RunFolder(out)
+    run = folder.read()
+    recording = load_recording(data or run.data, load if data else run.load)
+    own = data is None
+    if own and recording.digest() != run.recording["digest"]:
+        raise FileError(
+            f"{run.data} is not the recording that {out} was trained on (its checksum differs); train again"
+        )
+    # The rule made at training serves other recordings too; "released" means each recording's own.
+    name = run.split if own or run.split != "released" else None
+    _, rule = choose_split(name, run.split_seed, data or run.data, recording)
+    parts = [recording.select(rows) for rows in split_rows(recording, rule)]
+    card = {c.name: c for c in datasets.cards()}.get(data or run.data)
+    if card is not None:
+        target = target or card.target
+        readout = readout or (card.readout if target == card.target else None)
+    result = evaluate(
+        folder.model(),
+        *parts,
+        target=target,
+        readout=readout,
+        labels=labels,
+        seen=recording if run.rows == "all" else None,
+    )
+    result["dataset"] = recording.name or (data or run.data)
+    result["rows"] = run.rows
+    if own:
+        few = "" if labels is None else f"_{labels}"
+        write_json(folder.path / f"evaluation_{result['target']}_{result['readout']}{few}.json", result)
+    return result
+
+
+def embed_run(out: Path, data: str, path: Path, *, load: Sequence[str] = (), device: str = "auto") -> tuple[int, ...]:
+    """Write the embedding of a recording as .npz: ``z`` (T, D), ``times`` and ``segments`` (T,), and the labels.
+
+    Returns
+    -------
+    tuple of int
+        The shape of ``z``.
+    """
+    folder = RunFolder(out)
+    run = folder.read()
+    recording = load_recording(data, load or (run.load if data == run.data else ()))
+    z = folder.model(device).transform(recording)
+    labels = {f"label_{k}": v for k, v in recording.labels.items()}
+    if path.suffix != ".npz":
+        raise SettingError(f"--out is {path}; it must end in .npz")
+    with writing(path) as part:
+        np.savez_compressed(part, z=z, times=recording.times, segments=recording.segments, **labels)
+    return tuple(z.shape)
+
+
+def draw_run(out: Path) -> list[Path]:
+    """Draw every picture that the contents of a run folder allow; returns their paths."""
+    from .report.pictures import draw_pictures
+
+    folder = RunFolder(out)
+    run = folder.read()
+    recording = load_recording(run.data, run.load)
+    _, rule = choose_split(run.split, run.split_seed, run.data, recording)
+    return draw_pictures(folder, run, recording, split_rows(recording, rule))
