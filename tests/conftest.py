@@ -1,0 +1,9 @@
+"""One thread a process, since the tests run side by side; the test of thread counts sets its own."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+torch.set_num_threads(1)
