@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Recording": "recording",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "load": "datasets",
     "load_model": "model_file",
     "read": "readers",

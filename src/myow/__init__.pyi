@@ -1,5 +1,5 @@
 from .datasets import load as load
-from .evaluate import evaluate as evaluate
+from .evaluation import evaluate as evaluate
 from .methods.byol import BYOL as BYOL
 from .methods.myow import MYOW as MYOW
 from .model_file import load_model as load_model

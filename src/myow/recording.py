@@ -197,9 +197,9 @@ class Recording:
         DataError
             If no row is left, or the rows would break the order of time.
         """
-        index = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        if index.size == 0:
-            raise DataError("the selection holds no row; choose at least one")
+        index = _index(rows, len(self), "row")
+        if (np.diff(index) <= 0).any():
+            raise DataError("the rows to select do not rise; recordings keep their order, sort them and drop repeats")
         labels = {k: v[index] for k, v in self.labels.items()}
         return replace(
             self, counts=self.counts[index], times=self.times[index], segments=self.segments[index], labels=labels
@@ -211,9 +211,7 @@ class Recording:
 
     def select_units(self, units: ArrayLike) -> Recording:
         """Keep some units, by column indices or a mask of length N."""
-        index = np.arange(self.n_units)[np.asarray(units)]
-        if index.size == 0:
-            raise DataError("the selection holds no unit; choose at least one")
+        index = _index(units, self.n_units, "unit")
         return replace(self, counts=self.counts[:, index], units=[self.units[i] for i in index])
 
     def split(
@@ -293,6 +291,27 @@ def _rebuild(counts: NDArray[Any], rest: dict[str, Any]) -> Recording:
     return Recording(counts, **rest)
 
 
+def _index(chosen: ArrayLike | slice, size: int, what: str) -> NDArray[np.int64]:
+    """Turn indices, a mask or a slice into indices; there must be at least one."""
+    array = chosen if isinstance(chosen, slice) else np.asarray(chosen)
+    if isinstance(array, np.ndarray) and array.size == 0:
+        array = array.astype(np.int64)
+    try:
+        index = np.arange(size)[array]
+    except IndexError as error:
+        raise DataError(f"cannot select by these {what}s ({error}); give indices or a mask of {size}") from None
+    if index.ndim != 1 or index.size == 0:
+        raise DataError(f"the selection holds no {what}; choose at least one")
+    return index
+
+
+def _array(what: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.array(values)  # a copy: the caller may go on writing to theirs
+    except ValueError:
+        raise DataError(f"{what} are ragged (rows of unequal length); they must form one array") from None
+
+
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     array = array.view()
     array.flags.writeable = False
@@ -302,7 +321,7 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
 def _values(values: ArrayLike, kind: str) -> NDArray[Any]:
     if kind not in ("counts", "continuous"):
         raise DataError(f"kind is {kind!r}; it must be 'counts' or 'continuous'")
-    array = np.array(values)  # a copy: the caller may go on writing to theirs
+    array = _array("counts", values)
     if array.dtype.kind not in "iufb":
         raise DataError(f"counts are of type {array.dtype}; they must be real numbers")
     if array.ndim != 2 or 0 in array.shape:
@@ -344,10 +363,12 @@ def _bin_size(value: Any) -> float:
 def _segments(values: ArrayLike | None, n_bins: int) -> NDArray[np.int64]:
     if values is None:
         return np.zeros(n_bins, dtype=np.int64)
-    array = np.asarray(values)
+    array = _array("segments", values)
     if array.shape != (n_bins,):
         raise DataError(f"segments have shape {array.shape}, but there are {n_bins} bins; give one number a bin")
-    if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and np.array_equal(array, np.rint(array))):
+    if array.dtype.kind not in "iub" and not (
+        array.dtype.kind == "f" and np.isfinite(array).all() and np.array_equal(array, np.rint(array))
+    ):
         raise DataError(f"segments are of type {array.dtype}; they must be whole numbers")
     array = array.astype(np.int64)
     heads = array[np.append(True, np.diff(array) != 0)]
@@ -360,7 +381,7 @@ def _segments(values: ArrayLike | None, n_bins: int) -> NDArray[np.int64]:
 def _times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size: float) -> NDArray[np.float64]:
     if values is None:
         return np.arange(len(segments)) * bin_size
-    array = np.asarray(values)
+    array = _array("times", values)
     if array.shape != segments.shape:
         raise DataError(f"times have shape {array.shape}, but there are {len(segments)} bins; give one time a bin")
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
@@ -378,11 +399,12 @@ def _times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size: floa
 
 
 def _label(name: str, values: ArrayLike, n_bins: int) -> NDArray[Any]:
-    array = np.array(values)
+    array = _array(f"values of label '{name}'", values)
     if array.ndim not in (1, 2) or len(array) != n_bins:
         raise DataError(f"label '{name}' has shape {array.shape}, but there are {n_bins} bins; give one row a bin")
-    if array.dtype.kind == "O":
-        raise DataError(f"label '{name}' holds Python objects; it must be numbers or strings")
+    if array.dtype.kind not in "biufUS":
+        held = "Python objects" if array.dtype.kind == "O" else array.dtype
+        raise DataError(f"label '{name}' holds {held}; it must be numbers or strings")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError(f"label '{name}' holds NaN or infinite values; leave those bins out or fill them in")
     return array

@@ -81,7 +81,9 @@ def _by_time(data: Rows, rule: Split) -> tuple[NDArray[np.int64], ...]:
     for i, (low, high) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
         rows = np.arange(low, high)
         if i and rows.size:  # the gap is taken from the later part, so that training rows stay as they are
-            rows = rows[data.times[rows] - data.times[low - 1] > rule.gap]
+            since = data.times[rows] - data.times[low - 1]
+            # A clock that started again, as in concatenated recordings, is beyond any gap; a microsecond is rounding.
+            rows = rows[(since > rule.gap + 1e-6) | (since < 0)]
         parts.append(rows)
     return tuple(parts)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -16,23 +18,6 @@ from numpy.typing import NDArray
 from .errors import FileError
 
 __all__ = ["load_pickle"]
-
-
-class Bag:
-    """A plain holder of attributes, in place of a class that is not installed and must not be trusted."""
-
-    def __setstate__(self, state: Any) -> None:
-        if not isinstance(state, dict):
-            raise pickle.UnpicklingError(f"an object's state is a {type(state).__name__}, not a dict")
-        self.__dict__.update(state)
-
-
-class Graph(Bag):
-    """Stands in for ``torch_geometric.data.Data``; reduced to a dict once reading is done."""
-
-
-class Store(Bag):
-    """Stands in for ``torch_geometric.data.storage.GlobalStorage``, which keeps a graph's arrays in ``_mapping``."""
 
 
 def load_pickle(path: str | os.PathLike[str]) -> Any:
@@ -62,18 +47,23 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}; check the path") from error
     try:
-        return _plain(_Unpickler(io.BytesIO(content)).load())
+        with warnings.catch_warnings():  # PyTorch's old storage class, which these files hold, warns when it is touched
+            warnings.simplefilter("ignore", UserWarning)
+            return _plain(_Unpickler(io.BytesIO(content)).load())
     except _ForbiddenError as error:
-        raise FileError(f"{path} asks for {error}, which is not needed by published data; it was not opened") from None
-    except Exception as error:  # damaged bytes can make the machinery below fail in any way at all
         raise FileError(
-            f"{path} is no whole pickle ({type(error).__name__}: {str(error)[:80] or 'it ends early'}); "
+            f"{path} asks for {error}, which published data do not need and which could run code; it was not opened"
+        ) from None
+    except Exception as error:  # damaged bytes can make the machinery below fail in any way at all
+        reason = " ".join(str(error).split())[:80] or "it ends early"
+        raise FileError(
+            f"{path} is no whole published pickle ({type(error).__name__}: {reason}); "
             "it was truncated or altered, fetch it again"
         ) from None
 
 
 class _ForbiddenError(Exception):
-    """A class that is not on the list."""
+    """Something that is not on the list."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -86,51 +76,82 @@ class _Unpickler(pickle.Unpickler):
         raise _ForbiddenError("an object outside of the file")
 
 
+class _Bag:
+    """A plain holder of attributes, in place of a class that is not installed and must not be trusted."""
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise pickle.UnpicklingError(f"an object's state is a {type(state).__name__}, not a dict")
+        self.__dict__.update(state)
+
+
+class _Graph(_Bag):
+    """Stands in for a trial; its arrays are in the mapping of its store."""
+
+
+class _Store(_Bag):
+    """Stands in for the store of a trial."""
+
+
+class _Function:
+    """A function that a pickle can call but, unlike a bare one, cannot set attributes of."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("a function has no state")
+
+
 def _storage(content: bytes) -> NDArray[Any]:
     import torch
 
-    storage = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    typed = torch.tensor([], dtype=storage.dtype)
-    array: NDArray[Any] = typed.set_(storage.untyped()).numpy()
+    try:
+        storage = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named:
+            raise _ForbiddenError(f"the class {named[1]}") from None
+        raise
+    empty = torch.empty(0, dtype=storage.dtype)
+    array: NDArray[Any] = empty.set_(storage.untyped()).numpy()
     return array
 
 
-def _tensor(
-    storage: NDArray[Any],
-    offset: int,
-    shape: tuple[int, ...],
-    strides: tuple[int, ...],
-    requires_grad: bool,
-    hooks: Any,
-) -> NDArray[Any]:
-    # Bounds are checked because striding past the storage would read memory that is not ours.
-    sizes = (offset, *shape, *strides)
-    if not all(type(n) is int and n >= 0 for n in sizes) or len(shape) != len(strides):
-        raise pickle.UnpicklingError("a tensor's shape is no tuple of whole numbers")
-    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    if 0 in shape:
-        return np.empty(shape, storage.dtype)
-    if last >= storage.size:
-        raise pickle.UnpicklingError("a tensor is larger than its storage")
-    steps = tuple(s * storage.itemsize for s in strides)
-    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False).copy()
+def _tensor(storage: NDArray[Any], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> Any:
+    # Published tensors are dense; anything else could reach outside of the storage.
+    if not isinstance(storage, np.ndarray) or not all(type(n) is int and n >= 0 for n in (offset, *shape)):
+        raise pickle.UnpicklingError("a tensor has no proper storage and shape")
+    size = int(np.prod(shape, dtype=object)) if shape else 1
+    dense = tuple(int(np.prod(shape[i + 1 :], dtype=object)) for i in range(len(shape)))
+    odd = len(shape) != len(strides) or any(n > 1 and a != b for n, a, b in zip(shape, strides, dense, strict=True))
+    if odd or offset + size > storage.size:
+        raise pickle.UnpicklingError(f"a tensor of shape {shape} does not fit its storage")
+    return storage[offset : offset + size].reshape(shape)
 
 
 _ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("torch_geometric.data.data", "Data"): Graph,
-    ("torch_geometric.data.storage", "GlobalStorage"): Store,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch.storage", "_load_from_bytes"): _storage,
+    ("torch_geometric.data.data", "Data"): _Graph,
+    ("torch_geometric.data.storage", "GlobalStorage"): _Store,
+    ("torch._utils", "_rebuild_tensor_v2"): _Function(_tensor),
+    ("torch.storage", "_load_from_bytes"): _Function(_storage),
     ("collections", "OrderedDict"): OrderedDict,
 }
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Graph):
+    if isinstance(value, _Graph):
         # The parent link of a store points back at its graph; only the mapping is wanted.
-        return _plain(value.__dict__["_store"].__dict__["_mapping"])
+        return _plain(vars(vars(value)["_store"])["_mapping"])
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: _plain(v) for k, v in dict.items(value)}
     if isinstance(value, list | tuple):
         return type(value)(_plain(v) for v in value)
-    return value
+    if value is None or isinstance(value, bool | int | float | str | np.ndarray):
+        return value
+    raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")

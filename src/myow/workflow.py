@@ -12,7 +12,7 @@ import numpy as np
 
 from . import datasets, readers
 from .errors import FileError, SettingError, unknown_name
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .methods import method_class
 from .monitor import ProgressBar, TensorBoard
 from .presets import preset as preset_settings

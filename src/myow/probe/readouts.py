@@ -20,9 +20,10 @@ __all__ = ["READOUTS", "Angle", "Class", "Continuous", "Neighbours", "Readout", 
 
 Scaling = Literal["each", "common"]
 
-# Half-decades from strong to weak. The weight of |W|^2 stands against the SUM of the losses over rows, so it acts as
-# a prior that more rows outweigh. Grid and defaults were chosen on Chewie-1 alone.
-_PENALTIES = tuple(float(a) for a in 10.0 ** np.arange(4, -2.1, -0.5))
+# Half-decades from strong to weak. The weight of |W|^2 is strength times D, so that a strength means the same for wide
+# and narrow embeddings (to double every column changes nothing), and it stands against the SUM of the losses over
+# rows: a prior that more rows outweigh. Grid and defaults were chosen on Chewie-1 alone.
+_PENALTIES = tuple(float(a) for a in 10.0 ** np.arange(1.5, -4.6, -0.5))
 
 
 class Readout(ABC):
@@ -31,7 +32,7 @@ class Readout(ABC):
     Parameters
     ----------
     strength : float, optional
-        The dial: weight of the squared coefficients (linear readouts), or number of neighbours. Default: `default`.
+        The dial: weight of the squared coefficients over D (linear readouts), or number of neighbours. Default: `default`.
     period : float, optional
         Label value of a full turn, for readouts of an angle: 8 for directions 0 to 7.
     scaling : {"each", "common"}, optional
@@ -146,12 +147,11 @@ class Class(_OfClasses):
 
     name = "class"
     grid = _PENALTIES
-    default = 10.0**1.5
+    default = 10.0**-1
 
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
-        # The tolerance is loose on purpose: tightening it tenfold triples the time and moves accuracy by less than
-        # a tenth of a point. A weakly penalised fit that hits the limit is an early stop, and validation judges it.
-        model = LogisticRegression(C=1 / self.strength, tol=1e-3, max_iter=300)
+        model = LogisticRegression(C=1 / (self.strength * x.shape[1]), tol=1e-4, max_iter=1000)
+        # A weakly penalised fit that runs into the limit is merely stopped early: validation rows judge it as it is.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._model = model.fit(x, y)
@@ -168,7 +168,7 @@ class Neighbours(_OfClasses):
 
     name = "knn"
     grid = (65.0, 45.0, 25.0, 15.0, 9.0, 5.0, 3.0, 1.0)
-    default = 5.0
+    default = 9.0
 
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
         self._rows = _unit_length(x)
@@ -196,7 +196,7 @@ class Continuous(Readout):
     name = "continuous"
     headline: ClassVar[Literal["accuracy", "r2"]] = "r2"
     grid = _PENALTIES
-    default = 10.0**2.5
+    default = 1.0
 
     def check(self, y: ArrayLike) -> NDArray[Any]:  # noqa: D102
         target = np.asarray(y)
@@ -213,7 +213,7 @@ class Continuous(Readout):
         return -float(((self.check(y) - self.predict(z)) ** 2).sum())
 
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
-        self._model = Ridge(alpha=self.strength, solver="cholesky").fit(x, y)
+        self._model = Ridge(alpha=self.strength * x.shape[1], solver="cholesky").fit(x, y)
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(self._model.predict(x))

@@ -1,0 +1,289 @@
+"""Monkeys reach to one of eight targets: two animals, two sessions each, primary motor cortex.
+
+=========  ======  ======  ====================  ==========================
+name       trials  units   moving bins of 0.1 s  file
+=========  ======  ======  ====================  ==========================
+chewie-1   159     174     895                   full-chewie-10032013
+chewie-2   180     155     835                   full-chewie-12192013
+mihi-1     209     187     1082                  full-mihi-03032014
+mihi-2     215     172     from the raw file     full-mihi-03062014
+=========  ======  ======  ====================  ==========================
+
+Citation: Dyer et al., A cryptography-based approach for movement decoding, Nature Biomedical Engineering 1, 967 (2017).
+Published with the code of MYOW (github.com/nerdslab/myow-neuro) under Apache-2.0.
+
+Labels: ``direction`` 0..7 (cyclic), and where they were recorded ``position`` (cm), ``velocity`` (cm/s),
+``acceleration`` (cm/s2) and ``force`` (as published), two columns each, averaged in the bin. Segments are trials in
+recording order. Bins in which the hand is slow are left out, so bins of a trial may have gaps.
+
+The binned files were made by the authors; they counted a spike that falls on an edge in both bins. Binning from a raw
+file is done here with half-open bins, so that the two may differ by such a spike.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..binning import average_samples, count_spikes, make_bins
+from ..errors import DataError, FileError, SettingError
+from ..files import PublishedFile, fetch, locate
+from ..recording import Recording
+from ..split import Split
+from ..unpickle import load_pickle
+from .card import Card
+
+__all__ = ["CARDS", "load"]
+
+LICENCE = "Apache-2.0"
+CITATION = "Dyer et al., Nature Biomedical Engineering 1:967 (2017)"
+ADDRESS = (
+    "https://raw.githubusercontent.com/nerdslab/myow-neuro/6aa684bbbdaecea644db24000a5ce6ff3c033b84/data/mihi-chewie"
+)
+BIN_SIZE, SPEED_THRESHOLD = 0.1, 5.0
+
+SESSIONS = {
+    "chewie-1": "full-chewie-10032013",
+    "chewie-2": "full-chewie-12192013",
+    "mihi-1": "full-mihi-03032014",
+    "mihi-2": "full-mihi-03062014",
+}
+
+
+def _binned(name: str, bin_size: float, threshold: float, sha256: str) -> PublishedFile:
+    file = f"{SESSIONS[name]}-bin{bin_size:.2f}-vel_thresh{threshold:.2f}.pkl"
+    return PublishedFile(file, f"{ADDRESS}/processed/{file}", sha256=sha256, licence=LICENCE, citation=CITATION)
+
+
+def _session(name: str, git_blob: str) -> PublishedFile:
+    file = f"{SESSIONS[name]}.mat"
+    return PublishedFile(file, f"{ADDRESS}/raw/{file}", git_blob=git_blob, licence=LICENCE, citation=CITATION)
+
+
+# Published variants by name, bin width in s and speed threshold.
+BINNED = {
+    (name, bin_size, threshold): _binned(name, bin_size, threshold, sha256)
+    for name, bin_size, threshold, sha256 in (
+        ("chewie-1", 0.1, 5.0, "2bf23f43a2f8e5f7794e9d1e3604c1dd8b222edca6b9980dcb9605ad12997adb"),
+        ("chewie-1", 0.1, 0.0, "d3c38319c0fd66b794a9480dcf8030e1e73c9b976913af09fa6e1bdf20a13888"),
+        ("chewie-1", 0.05, 5.0, "ac4bdce8129fe64414a084efbf777a310d5ba926b19cf27c4e490ff8bb0a230c"),
+        ("chewie-2", 0.1, 5.0, "62057a140c8c0e660b8cca2515317d583f83d2e362d04b166c789ba57aeca9b3"),
+        ("mihi-1", 0.1, 5.0, "aa53dffd7c7fea6787843221f2d4d01881befbc4c53a655fa9989cd5c837f729"),
+    )
+}
+
+RAW = {
+    "chewie-1": _session("chewie-1", "f78a14943b10fed3872c25eaa0e1276f350cb2aa"),
+    "chewie-2": _session("chewie-2", "ce4525da8d32da2fa98af2d5b651786631896d64"),
+    "mihi-1": _session("mihi-1", "870c373be1f9438b78875a94497c8463edea3fad"),
+    "mihi-2": _session("mihi-2", "ca7f14f54fc0d40a9420f37d7a4f6efeb86ed763"),
+}
+
+
+def _card(name: str, units: int, bins: int | None, segments: int) -> Card:
+    binned = BINNED.get((name, BIN_SIZE, SPEED_THRESHOLD))
+    return Card(
+        name=name,
+        kind="published",
+        units=units,
+        bins=bins,
+        bin_size=BIN_SIZE,
+        segments=segments,
+        licence=LICENCE,
+        citation=CITATION,
+        target="direction",
+        readout="angle",
+        split=Split((0.8, 0.1, 0.1)),
+        files=(binned or RAW[name],),
+        fallback=(RAW[name],) if binned else (),
+    )
+
+
+CARDS = (
+    _card("chewie-1", 174, 895, 159),
+    _card("chewie-2", 155, 835, 180),
+    _card("mihi-1", 187, 1082, 209),
+    _card("mihi-2", 172, None, 215),
+)
+
+
+def load(name: str, *, bin_size: float = BIN_SIZE, speed_threshold: float = SPEED_THRESHOLD) -> Recording:
+    """Load a session.
+
+    Parameters
+    ----------
+    name : str
+        One of the cards.
+    bin_size : float, optional
+        Width of a bin in s.
+    speed_threshold : float, optional
+        Keep the bins in which the mean velocity is faster than this, in cm/s.
+
+    Returns
+    -------
+    Recording
+        Times: a raw session has its own clock. The binned files do not say when a trial began, so there trials are
+        laid end to end, each from the bin after the last kept bin of the one before; inside a trial times are exact.
+
+    Raises
+    ------
+    SettingError
+        If the combination is not published and no raw session is at hand to bin.
+    FileError, DataError
+        If a file is missing, altered or not laid out as expected.
+    """
+    width, threshold = _number("bin_size", bin_size), _number("speed_threshold", speed_threshold)
+    if width == 0:
+        raise SettingError("bin_size is 0; it must be a number of seconds above 0")
+    binned, raw = BINNED.get((name, width, threshold)), RAW[name]
+    if binned is not None and (locate(binned) is not None or locate(raw) is None):
+        path = fetch(binned)
+        return _from_trials(path, name, width, _source(binned))
+    variants = [key[1:] for key in BINNED if key[0] == name]
+    if variants and locate(raw) is None:
+        listed = "; ".join(f"bin_size={w:g}, speed_threshold={t:g}" for w, t in variants)
+        raise SettingError(
+            f"{name} is not published with bin_size={width:g}, speed_threshold={threshold:g}; published are: {listed}. "
+            f"Others can be binned from {raw.name}, found through MYOW_DATA, to be had at {raw.url}"
+        )
+    return _from_session(fetch(raw), name, width, threshold, _source(raw))
+
+
+def _number(option: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise SettingError(f"{option} is {value!r}; it must be a number") from None
+    if not (np.isfinite(number) and number >= 0):
+        raise SettingError(f"{option} is {number}; it must be finite and not negative")
+    return round(number, 9)
+
+
+def _source(file: PublishedFile) -> dict[str, str]:
+    kind, checksum = file.checksum
+    return {"file": file.name, kind: checksum, "licence": file.licence, "citation": file.citation, "url": file.url}
+
+
+# The authors' binned files: a graph a trial.
+
+
+def _from_trials(path: Path, name: str, width: float, source: dict[str, str]) -> Recording:
+    content = load_pickle(path)
+    names = {"x": "rates", "y": "direction", "timestep": "step"}
+    names |= {"pos": "position", "vel": "velocity", "acc": "acceleration", "force": "force"}
+    try:
+        trials = [{new: np.asarray(trial[old]) for old, new in names.items()} for trial in content["data"]]
+        joined = {key: np.concatenate([trial[key] for trial in trials]) for key in names.values()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is not laid out as a list of trials ({error}); get the published file") from None
+    lengths = [len(trial["step"]) for trial in trials]
+    ends = np.array([trial["step"][-1] + 1 for trial in trials])
+    starts = np.repeat(np.cumsum(ends) - ends, lengths)
+    spikes = joined["rates"].astype(np.float64) * width
+    counts = np.rint(spikes)
+    if np.abs(spikes - counts).max() > 1e-3:
+        raise DataError(f"{path}: rates times {width:g} s are not whole numbers, so they are no spike counts")
+    return _recording(
+        counts,
+        times=(starts + joined["step"]) * width,
+        segments=np.repeat(np.arange(len(trials)), lengths),
+        direction=joined["direction"],
+        movement={k: joined[k] for k in ("position", "velocity", "acceleration", "force")},
+        bin_size=width,
+        name=name,
+        source=source,
+    )
+
+
+# A raw session, as exported from Matlab.
+
+# Columns of `trial_table`, counted from 0 as the authors' Python code does.
+TARGET, START, END = 1, 9, 12
+
+
+def _from_session(path: Path, name: str, width: float, threshold: float, source: dict[str, str]) -> Recording:
+    table, session = _read_session(path)
+    try:
+        trains = [np.atleast_1d(unit["ts"]) for unit in np.atleast_1d(session["units"])]
+        signals = {k: _samples(session.get(old)) for k, old in _SIGNALS.items()}
+        # The last bin of a trial may reach past its end, as in the published binning.
+        bins = make_bins(table[:, [START, END]], width, overhang=True)
+        counts = count_spikes(trains, bins)
+        means = {k: average_samples(v[:, 0], v[:, 1:3], bins) for k, v in signals.items() if v.size}
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FileError(f"{path} is not laid out as a raw session ({error}); get the published file") from None
+    if "velocity" not in means:
+        raise DataError(f"{path} holds no velocity, by which moving bins are chosen; get the published file")
+    velocity, sampled = means["velocity"]
+    # A bin without a sample (the tracker stopped) has no speed and cannot count as moving.
+    kept = np.flatnonzero((np.linalg.norm(velocity, axis=1) > threshold) & (sampled > 0))
+    if kept.size == 0:
+        raise DataError(f"{path}: no bin is faster than speed_threshold={threshold:g}; choose a lower one")
+    # A signal with a pause cannot be a label, which has a value in every bin.
+    movement = {k: mean[kept] for k, (mean, n) in means.items() if (n[kept] > 0).all()}
+    target = table[bins.interval[kept], TARGET]
+    if not np.isin(target, np.arange(8)).all():
+        raise DataError(f"{path}: targets are {np.unique(target)[:12].tolist()}; they must be 0 to 7")
+    return _recording(
+        counts[kept],
+        times=bins.starts[kept],
+        segments=bins.interval[kept],
+        direction=target,
+        movement=movement,
+        bin_size=width,
+        name=name,
+        source=source,
+    )
+
+
+_SIGNALS = {"position": "pos", "velocity": "vel", "acceleration": "acc", "force": "force"}
+
+
+def _read_session(path: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path, simplify_cells=True, variable_names=["trial_table", "out_struct"])
+        table = np.atleast_2d(np.asarray(content["trial_table"], dtype=np.float64))
+        session = content["out_struct"]
+    except Exception as error:  # a damaged .mat file can fail anywhere in its reader
+        reason = " ".join(str(error).split())[:80]
+        raise FileError(f"{path} cannot be read as a raw session ({type(error).__name__}: {reason})") from None
+    if table.shape[1] <= END or not isinstance(session, dict):
+        raise FileError(f"{path}: trial_table has shape {table.shape}; it must have at least {END + 1} columns")
+    return table, session
+
+
+def _samples(values: Any) -> NDArray[np.float64]:
+    array = np.asarray([] if values is None else values, dtype=np.float64)
+    return array.reshape(0, 3) if array.size == 0 else np.atleast_2d(array)
+
+
+def _recording(
+    counts: NDArray[Any],
+    *,
+    times: NDArray[np.float64],
+    segments: NDArray[np.int64],
+    direction: NDArray[Any],
+    movement: dict[str, NDArray[Any]],
+    bin_size: float,
+    name: str,
+    source: dict[str, str],
+) -> Recording:
+    # The files store zeros for what was not recorded (position and acceleration of Mihi-1); zeros are no measurement.
+    recorded = {k: np.asarray(v, dtype=np.float32) for k, v in movement.items() if np.any(v)}
+    return Recording(
+        counts,
+        bin_size=bin_size,
+        times=times,
+        segments=segments,
+        labels={"direction": np.asarray(direction).astype(np.int64), **recorded},
+        periods={"direction": 8},
+        name=name,
+        source=source,
+    )

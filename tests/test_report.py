@@ -1,0 +1,573 @@
+"""Figures: whole files of the right size, the same each time, with numbers that were counted by hand."""
+
+import errno
+import gc
+import os
+import subprocess
+import sys
+import weakref
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+from sklearn.decomposition import PCA
+
+from myow.errors import DataError, FileError
+from myow.report import confusion, embedding, learning_curves, mined_views, style, worth
+from myow.report.colouring import colour_by
+from myow.report.mined_statistics import mined_statistics
+
+RNG = np.random.default_rng(0)
+N = 120
+SEGMENTS = np.repeat(np.arange(20), 6)
+DIRECTION = RNG.integers(0, 8, 20)[SEGMENTS]
+TIMES = np.tile(np.arange(6) * 0.1, 20)
+TURN = np.stack([np.cos(DIRECTION * np.pi / 4), np.sin(DIRECTION * np.pi / 4)], axis=1)
+Z = np.concatenate([2 * TURN, TIMES[:, None], np.zeros((N, 5))], axis=1) + RNG.normal(0, 0.2, (N, 8))
+STATE = np.array(["Wake", "nREM", "REM"])[DIRECTION % 3]
+ANCHORS = [RNG.integers(0, N, 40) for _ in range(4)]
+MINED = [(a + 6 * RNG.integers(1, 20, 40)) % N for a in ANCHORS]
+METRICS = [
+    {"step": s, "seconds": s / 10, "loss": 2 / s, "augmented": 1 / s, "effective_rank": 3.0 + s, "learning_rate": 1e-3}
+    | ({"mined": 1.5 / s} if s > 2 else {})
+    for s in range(1, 6)
+]
+
+
+def evaluation(accuracy, **more):
+    scores = {"accuracy": accuracy, "r2": None, "interval": [accuracy - 0.05, accuracy + 0.05]}
+    about = {"dataset": "toy", "method": "myow", "target": "direction", "readout": "angle", "rows": "train"}
+    return about | {"n_train": 100, "n_test": 20} | scores | more
+
+
+RESULT = evaluation(
+    0.7, raw=evaluation(0.65), pca=evaluation(0.6), untrained=evaluation(0.4), majority=0.14, labels=None
+)
+MINED_INPUT = {"segments": SEGMENTS, "times": TIMES, "label": DIRECTION, "period": 8.0}
+
+DRAWN = {
+    "2d": lambda: embedding.draw(Z, DIRECTION, period=8, part=SEGMENTS > 15, name="toy", label_name="direction"),
+    "3d": lambda: embedding.draw(Z, DIRECTION, dimensions=3, period=8, part=SEGMENTS > 15),
+    "states": lambda: embedding.draw(Z, STATE, label_name="state"),
+    "speed": lambda: embedding.draw(Z, Z[:, 0], dimensions=3, label_name="speed (cm/s)"),
+    "phase": lambda: embedding.draw(Z, Z[:, 0], period=2 * np.pi, label_name="a phase with an uncommonly long name"),
+    "no label": lambda: embedding.draw(Z),
+    "many classes": lambda: embedding.draw(Z, np.array([f"a class with a long name {i % 40}" for i in range(N)])),
+    "curves": lambda: learning_curves.draw(METRICS, name="toy"),
+    "one record": lambda: learning_curves.draw(METRICS[:1]),
+    "loss alone": lambda: learning_curves.draw([{"step": r["step"], "loss": r["loss"]} for r in METRICS]),
+    "confusion": lambda: confusion.draw([[5, 1], [2, 3]], ["a", "b"], dataset="toy", target="state", readout="class"),
+    "confusion of many": lambda: confusion.draw(np.eye(24), [f"a class with a long name {i}" for i in range(24)]),
+    "worth": lambda: worth.draw(RESULT),
+    "mined": lambda: mined_views.draw(range(4), ANCHORS, MINED, **MINED_INPUT, label_name="direction"),
+    "mined once": lambda: mined_views.draw([1], ANCHORS[:1], MINED[:1], **MINED_INPUT),
+    "mined, one segment": lambda: mined_views.draw(
+        range(4), ANCHORS, MINED, segments=np.zeros(N), times=np.arange(N) * 60.0, label=STATE, gap=300.0
+    ),
+}
+
+
+def texts(figure):
+    return [t.get_text() for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+
+
+def line(axes, colour):
+    return next(found for found in axes.lines if found.get_color() == colour)
+
+
+# Every figure.
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_becomes_a_whole_file_with_nothing_cut_off(name, tmp_path):
+    figure = DRAWN[name]()
+    style.save(figure, tmp_path / "a.png")
+    picture = imread(tmp_path / "a.png")
+    width, height = figure.get_size_inches()
+    assert np.allclose(picture.shape[:2], (height * style.DPI, width * style.DPI), atol=1)
+    assert picture.shape[1] <= 1200
+    assert picture[..., :3].std() > 0.01  # not blank
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+    with style.context():
+        inked = figure.get_tightbbox()
+    assert inked.x0 >= 0
+    assert inked.y0 >= 0
+    assert inked.x1 <= width
+    assert inked.y1 <= height
+
+
+@pytest.mark.parametrize("name", ["2d", "3d", "curves", "confusion", "worth", "mined, one segment"])
+def test_the_same_input_gives_the_same_pixels(name, tmp_path):
+    for file in ("a.png", "b.png"):
+        style.save(DRAWN[name](), tmp_path / file)
+    assert np.array_equal(imread(tmp_path / "a.png"), imread(tmp_path / "b.png"))
+
+
+def test_settings_of_the_caller_neither_matter_nor_change(tmp_path):
+    style.save(DRAWN["curves"](), tmp_path / "a.png")
+    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "axes.facecolor": "red"}):
+        before = dict(matplotlib.rcParams)
+        style.save(DRAWN["curves"](), tmp_path / "b.png")
+        assert dict(matplotlib.rcParams) == before
+    assert np.array_equal(imread(tmp_path / "a.png"), imread(tmp_path / "b.png"))
+
+
+def test_pyplot_is_not_even_imported_and_figures_are_freed(tmp_path):
+    figure = DRAWN["3d"]()
+    style.save(figure, tmp_path / "a.png")
+    gone = weakref.ref(figure)
+    del figure
+    gc.collect()
+    assert gone() is None
+    code = (
+        "import sys, numpy as np; from myow.report import embedding, style, confusion, worth, mined_views, learning_curves\n"
+        f"style.save(embedding.draw(np.eye(5), dimensions=3), {str(tmp_path / 'b.png')!r})\n"
+        "assert 'matplotlib.pyplot' not in sys.modules; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Files appear whole or not at all.
+
+
+def test_a_missing_folder_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(FileError, match="check that the folder exists"):
+        style.save(DRAWN["worth"](), tmp_path / "nowhere" / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path):
+    (tmp_path / "plain").write_text("x")
+    with pytest.raises(FileError, match="cannot write"):
+        style.save(DRAWN["worth"](), tmp_path / "plain" / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write to a read-only folder")
+def test_a_read_only_folder_is_an_error(tmp_path):
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(FileError, match="cannot write"):
+            style.save(DRAWN["worth"](), tmp_path / "a.png")
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_a_disk_that_fills_up_leaves_the_old_picture(tmp_path, monkeypatch):
+    target = tmp_path / "a.png"
+    style.save(DRAWN["worth"](), target)
+    before = target.read_bytes()
+
+    def full(self, path, **options):
+        with open(path, "wb") as file:
+            file.write(b"half a pict")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(FileError, match="No space left"):
+        style.save(DRAWN["worth"](), target)
+    assert target.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+# Colours.
+
+
+def oklab(rgb):
+    """Oklab coordinates of sRGB colours (Ottosson 2020), and of what a person without green cones sees (Machado 2009)."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    blind = np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]])
+    to_lms = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    to_lab = np.array(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
+    return [np.cbrt(np.clip(seen, 0, 1) @ to_lms.T) @ to_lab.T for seen in (linear, np.clip(linear @ blind.T, 0, 1))]
+
+
+def test_eight_directions_look_different_with_and_without_green_cones():
+    for seen in oklab(style.cyclic_map()(np.arange(8) / 8)[:, :3]):
+        apart = np.linalg.norm(seen[:, None] - seen[None], axis=2) + np.eye(8)
+        assert apart.min() > 0.09
+        assert seen[:, 0].max() < 0.85  # on white
+
+
+def test_the_cyclic_map_closes_and_moves_at_constant_speed():
+    seen = oklab(style.cyclic_map()(np.arange(512) / 512 + 1e-6)[:, :3])[0]
+    steps = np.linalg.norm(np.diff(seen, axis=0, append=seen[:1]), axis=1)
+    assert steps.max() < 1.6 * steps.mean()
+    assert steps[-1] < 1.6 * steps.mean()  # from the end back to the start
+
+
+def test_a_cyclic_label_goes_round():
+    colours = colour_by([0, 8, -8, 4, 12], 5, period=8).colours
+    assert np.array_equal(colours[0], colours[1])
+    assert np.array_equal(colours[0], colours[2])
+    assert np.array_equal(colours[3], colours[4])
+    assert not np.allclose(colours[0], colours[3])
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "values"),
+    [
+        (None, "none", ()),
+        (["b", "a", "b", "a"], "classes", ["a", "b"]),
+        ([2, 2, 2, 2], "classes", ["2"]),
+        ([True, False, True, True], "classes", ["False", "True"]),
+        ([1.0, 2.0, 1.0, 2.0], "classes", ["1", "2"]),
+        ([0.1, 0.2, 0.3, 0.4], "continuous", (0.1, 0.4)),
+        ([0.5, 0.5, 0.5, 0.5], "continuous", (0.5, 0.5)),
+    ],
+)
+def test_the_kind_of_label_is_seen(label, kind, values):
+    colouring = colour_by(label, 4)
+    assert colouring.kind == kind
+    assert colouring.values == values
+    assert np.isfinite(colouring.colours).all()
+
+
+def test_classes_beyond_the_palette_differ_by_mark():
+    colouring = colour_by([f"{i:02d}" for i in range(20)], 20)
+    looks = {
+        (*c, m) for c, m in zip(colouring.colours.tolist(), colouring.marks.tolist(), strict=True) for c in [tuple(c)]
+    }
+    assert len(looks) == 20
+
+
+@pytest.mark.parametrize(
+    ("label", "period", "words"),
+    [
+        ([1, 2], None, "one value a row"),
+        (np.zeros((4, 2)), None, r"shape \(4, 2\)"),
+        ([0.0, np.nan, 1.0, 2.0], None, "NaN"),
+        (["a", "b", "c", "d"], 8.0, "cyclic label must be numbers"),
+        (np.array([None] * 4), None, "numbers or strings"),
+    ],
+)
+def test_a_label_that_cannot_be_coloured_is_refused(label, period, words):
+    with pytest.raises(DataError, match=words):
+        colour_by(label, 4, period)
+
+
+# Embedding.
+
+
+def test_the_projection_is_that_of_scikit_learn():
+    ours, share = embedding.project(Z, 3)
+    reference = PCA(3).fit(Z)
+    theirs = reference.transform(Z)
+    assert np.allclose(share, reference.explained_variance_ratio_)
+    assert np.allclose(np.abs(ours), np.abs(theirs), atol=1e-8)
+    assert np.allclose(ours.mean(axis=0), 0)
+
+
+@pytest.mark.parametrize("z", [np.ones((5, 3)), np.arange(4.0)[:, None], np.zeros((1, 2))])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_embeddings_with_little_to_show_are_drawn(z, dimensions, tmp_path):
+    coordinates, share = embedding.project(z, dimensions)
+    assert coordinates.shape == (len(z), dimensions)
+    assert np.isfinite(coordinates).all()
+    assert np.isfinite(share).all()
+    style.save(embedding.draw(z, np.zeros(len(z), dtype=int), dimensions=dimensions), tmp_path / "a.png")
+
+
+def test_axes_say_how_much_variance_they_explain():
+    z = np.array([[3.0, 0, 0], [-3, 0, 0], [0, 1, 0], [0, -1, 0]])  # variances 18 and 2
+    assert {"component 1 (90 % of variance)", "component 2 (10 % of variance)"} <= set(texts(embedding.draw(z)))
+    assert "component 3 (0 % of variance)" in texts(embedding.draw(z, dimensions=3))
+
+
+def test_held_out_rows_are_drawn_stronger():
+    layers = embedding.draw(Z, STATE, part=SEGMENTS > 15).axes[0].collections
+    training, held_out = layers
+    assert len(training.get_offsets()) == (SEGMENTS <= 15).sum()
+    assert len(held_out.get_offsets()) == (SEGMENTS > 15).sum()
+    assert held_out.get_sizes()[0] > training.get_sizes()[0]
+    assert held_out.get_facecolors()[:, 3].min() > training.get_facecolors()[:, 3].max()
+
+
+def test_without_a_label_there_is_one_colour_and_no_key():
+    figure = DRAWN["no label"]()
+    assert len(np.unique(figure.axes[0].collections[0].get_facecolors(), axis=0)) == 1
+    assert len(figure.axes) == 1
+    assert not figure.legends
+
+
+def test_the_key_lists_classes_or_shows_a_wheel():
+    legend = DRAWN["states"]().legends[0]
+    assert [t.get_text() for t in legend.get_texts()] == ["REM", "Wake", "nREM"]
+    wheel = DRAWN["2d"]().axes[1]
+    assert len(wheel.patches) == len(np.unique(DIRECTION))
+    assert {"0°", "90°", "180°", "270°"} <= {t.get_text() for t in wheel.texts}
+
+
+def test_very_many_rows_are_thinned_and_the_title_says_so():
+    figure = embedding.draw(np.random.default_rng(1).normal(size=(25_000, 3)))
+    assert sum(len(c.get_offsets()) for c in figure.axes[0].collections) == 20_000
+    assert any("20,000 of 25,000 bins" in t for t in texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("z", "part", "words"),
+    [
+        (np.zeros(3), None, r"shape \(3,\)"),
+        (np.zeros((0, 3)), None, r"shape \(0, 3\)"),
+        (np.array([[0.0, np.inf]]), None, "NaN or infinite"),
+        (np.zeros((3, 2)), [True], "part has shape"),
+    ],
+)
+def test_an_embedding_that_cannot_be_drawn_is_refused(z, part, words):
+    with pytest.raises(DataError, match=words):
+        embedding.draw(z, part=part)
+
+
+# Learning curves.
+
+
+def test_terms_are_found_whatever_the_method():
+    rows = [{"step": 1, "contrast": 2.0, "loss": 3.0, "learning_rate": 0.1}, {"step": 2, "loss": 1.0, "penalty": 0.5}]
+    assert learning_curves.loss_terms(rows) == ["loss", "contrast", "penalty"]
+
+
+def test_curves_show_the_numbers_of_the_rows():
+    upper, rate, rank = DRAWN["curves"]().axes
+    assert np.allclose(line(upper, style.INK).get_xydata(), [(r["step"], r["loss"]) for r in METRICS])
+    assert sorted(len(found.get_xdata()) for found in upper.lines) == [3, 5, 5]  # the mined term begins later
+    assert {t.get_text() for t in upper.texts} == {"loss", "augmented", "mined"}
+    assert np.allclose(line(rank, style.ACCENT).get_ydata(), [r["effective_rank"] for r in METRICS])
+    assert rank.get_ylim()[0] == 0
+    assert rate.get_ylim()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "no metrics"),
+        ([{"loss": 1.0}], "no 'step'"),
+        ([{"step": 1, "loss": float("nan")}], "loss is nan at step 1"),
+    ],
+)
+def test_metrics_that_cannot_be_drawn_are_refused(rows, words):
+    with pytest.raises(DataError, match=words):
+        learning_curves.draw(rows)
+
+
+# Confusion.
+
+
+def test_confusion_shows_counts_and_shares_of_the_true_class():
+    figure = confusion.draw(
+        [[6, 2, 0], [1, 3, 0], [0, 0, 0]],
+        ["Wake", "nREM", "REM"],
+        dataset="toy",
+        target="state",
+        readout="class",
+        labels=1,
+        interval=[0.6, 0.9],
+    )
+    axes = figure.axes[0]
+    assert np.allclose(axes.images[0].get_array(), [[0.75, 0.25, 0], [0.25, 0.75, 0], [0, 0, 0]])
+    assert sorted(t.get_text() for t in axes.texts) == ["1", "2", "3", "6"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["Wake", "nREM", "REM (no rows)"]
+    title = axes.get_title(loc="left")
+    assert title == ("toy, class readout, 1 labelled segment per class\naccuracy 0.750 (95 % interval 0.600 to 0.900)")
+
+
+def test_confusion_takes_the_accuracy_and_the_unit_it_is_given():
+    title = confusion.draw([[1]], ["a"], accuracy=0.5, labels=5, label_unit="minute").axes[0].get_title(loc="left")
+    assert title == "5 labelled minutes per class\naccuracy 0.500"
+
+
+@pytest.mark.parametrize("counts", [[[1, 2]], [[0, 0], [0, 0]], [[1, -1], [0, 1]], [[1, np.nan], [0, 1]]])
+def test_confusion_counts_that_make_no_sense_are_refused(counts):
+    with pytest.raises(DataError, match="counts"):
+        confusion.draw(counts, ["a", "b"])
+
+
+# Worth.
+
+
+def test_worth_shows_every_row_with_its_interval_on_an_axis_from_zero():
+    axes = worth.draw(RESULT).axes[0]
+    dots = [found for found in axes.lines if found.get_marker() == "o"]
+    assert [float(d.get_xdata()[0]) for d in dots] == [0.7, 0.65, 0.6, 0.4]
+    bars = [found.get_xdata() for found in axes.lines if found.get_marker() == "None" and found.get_linestyle() == "-"]
+    assert np.allclose(bars, [[0.65, 0.75], [0.6, 0.7], [0.55, 0.65], [0.35, 0.45]])
+    assert axes.get_xlim() == (0, 1)
+    names = [t.get_text() for t in axes.get_yticklabels()]
+    assert names == ["myow embedding", "raw counts", "principal components", "untrained encoder"]
+    assert {"majority 0.14", "0.700  [0.650, 0.750]"} <= {t.get_text() for t in axes.texts}
+
+
+def test_worth_of_a_continuous_readout_is_r2_and_may_be_negative():
+    def score(r2):
+        return evaluation(0.0) | {"accuracy": None, "r2": r2, "interval": None, "readout": "continuous"}
+
+    axes = worth.draw(score(0.5) | {"raw": score(-0.3), "pca": None, "majority": None}).axes[0]
+    assert axes.get_xlim()[0] < -0.3
+    assert len(axes.get_yticklabels()) == 2
+    assert axes.get_xlabel().startswith("R²")
+    assert "\N{MINUS SIGN}0.300" in {t.get_text() for t in axes.texts}
+
+
+def test_worth_without_its_figure_is_refused():
+    with pytest.raises(DataError, match="holds no accuracy"):
+        worth.draw(evaluation(0.5) | {"accuracy": None})
+
+
+# Mined views. Rows 0, 1 | 2, 3, 4 | 5 of three segments.
+
+HAND = {"segments": [7, 7, 3, 3, 3, 9], "times": [0.0, 1.0, 2.0, 3.0, 5.0, 9.0]}
+HAND_LABEL = [0, 0, 0, 1, 1, 7]
+
+
+def test_statistics_counted_by_hand():
+    found = mined_statistics(
+        [10, 20, 30],
+        [[0, 2, 5, 1], [0, 1], [3, 3]],
+        [[2, 5, 4, -1], [-1, -1], [4, 0]],
+        **HAND,
+        label=HAND_LABEL,
+        period=8,
+    )
+    assert found["step"].tolist() == [10, 30]  # nothing was mined at step 20
+    assert found["found"].tolist() == [0.75, 1.0]
+    assert np.allclose(found["same_label"], [1 / 3, 1 / 2])  # 0-0, 0-7, 7-1; then 1-1, 1-0
+    # Outside segment 7 one of 4 rows has label 0; outside 3, two of 3 have label 0 and none label 1; outside 9 none has 7.
+    assert np.allclose(found["same_label_chance"], [(1 / 4 + 2 / 3 + 0) / 3, 0])
+    assert found["same_segment"].tolist() == [0, 0.5]
+    assert found["same_segment_chance"].tolist() == [0, 0]
+    assert np.allclose(found["time_distance"], [np.quantile([2, 7, 4], [0.25, 0.5, 0.75]), [2.25, 2.5, 2.75]])
+    assert np.allclose(found["segment_distance"], [[1, 1, 1], [0.25, 0.5, 0.75]])
+    # Pairs across segments: six of segments 1-2, two of 1-3, three of 2-3, each seen from both sides.
+    assert np.allclose(found["segment_distance_chance"], [1, 1, 1])
+    apart = [2, 3, 5, 1, 2, 4, 9, 8, 7, 6, 4]
+    assert np.allclose(found["time_distance_chance"], np.quantile(apart * 2, [0.25, 0.5, 0.75]))
+    # At the last step the differences are 1-1 = 0 and 0-1 = -1.
+    assert found["label_difference"].tolist() == [-3, -2, -1, 0, 1, 2, 3, 4]
+    assert found["label_difference_share"].tolist() == [0, 0, 0.5, 0.5, 0, 0, 0, 0]
+    assert np.isclose(found["label_difference_chance"].sum(), 1)
+
+
+def test_differences_wrap_round():
+    found = mined_statistics([1], [[5]], [[0]], **HAND, label=HAND_LABEL, period=8)
+    assert dict(zip(found["label_difference"], found["label_difference_share"], strict=True))[1] == 1  # from 7 to 0
+
+
+def test_clocks_that_start_anew_are_compared_within_segments():
+    times = [10.0, 11.0, 0.0, 1.0, 3.0, 2.0]
+    found = mined_statistics([1], [[1, 4]], [[3, 5]], segments=HAND["segments"], times=times)
+    assert "time_distance" not in found
+    assert found["time_in_segment_distance"].tolist() == [[0.75, 1.5, 2.25]]  # 1 against 1, 3 against 0
+
+
+def test_one_segment_has_no_segment_distance_and_only_itself_is_barred():
+    found = mined_statistics(
+        [1], [[0, 1]], [[1, 3]], segments=[0] * 4, times=[0.0, 1, 2, 3], label=["a", "a", "b", "b"]
+    )
+    assert "segment_distance" not in found
+    assert np.allclose(found["same_label_chance"], 1 / 3)
+    assert found["same_segment"].tolist() == [1]
+    gapped = mined_statistics(
+        [1], [[0, 1]], [[2, 3]], segments=[0] * 4, times=[0.0, 1, 2, 3], label=["a", "a", "b", "a"], gap=1.0
+    )
+    assert np.allclose(gapped["same_label_chance"], (1 / 2 + 1) / 2)  # 0 may mine 2, 3; 1 may mine 3
+
+
+def test_where_nothing_may_be_mined_there_is_no_chance():
+    found = mined_statistics([1], [[0]], [[1]], segments=[0, 0], times=[0.0, 1.0], label=[1, 1], gap=5.0)
+    assert not [k for k in found if k.endswith("chance")]
+    assert all(np.isfinite(v).all() for v in found.values())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=5),
+    gap=st.sampled_from([None, 0.0, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_statistics_agree_with_brute_force(lengths, gap, seed):
+    rng = np.random.default_rng(seed)
+    segments = np.repeat(rng.permutation(len(lengths)), lengths)
+    n = len(segments)
+    times = np.cumsum(rng.integers(1, 3, n)).astype(float)
+    label = rng.integers(0, 3, n)
+    anchors, mined = rng.integers(0, n, 6), rng.integers(0, n, 6)
+    found = mined_statistics([1], [anchors], [mined], segments=segments, times=times, label=label, gap=gap)
+
+    def allowed(a):
+        if gap is None:
+            return [r for r in range(n) if (segments[r] != segments[a] if len(lengths) > 1 else r != a)]
+        return [r for r in range(n) if segments[r] != segments[a] or abs(times[r] - times[a]) > gap]
+
+    chance = [np.mean([label[r] == label[a] for r in allowed(a)]) for a in anchors if allowed(a)]
+    own = [np.mean([segments[r] == segments[a] for r in allowed(a)]) for a in anchors if allowed(a)]
+    if chance:
+        assert np.isclose(found["same_label_chance"][0], np.mean(chance))
+        assert np.isclose(found["same_segment_chance"][0], np.mean(own))
+    assert np.isclose(found["same_label"][0], np.mean(label[anchors] == label[mined]))
+    apart = [abs(times[r] - times[a]) for a in range(n) for r in allowed(a)]
+    if apart:
+        assert np.allclose(found["time_distance_chance"], np.quantile(apart, [0.25, 0.5, 0.75]))
+    assert all(np.isfinite(v).all() for v in found.values())
+
+
+def test_long_distances_are_sampled_and_stay_close(monkeypatch):
+    n = 600
+    given_ = {"segments": np.zeros(n), "times": np.arange(n) * 4.0}
+    exact = mined_statistics([1], [[0]], [[9]], **given_)["time_distance_chance"]
+    monkeypatch.setattr("myow.report.mined_statistics.MOST_PAIRS", n * 60)
+    sampled = mined_statistics([1], [[0]], [[9]], **given_)["time_distance_chance"]
+    assert np.allclose(sampled, exact, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("steps", "anchors", "mined", "words"),
+    [
+        ([1, 2], [[0]], [[1]], "2 steps"),
+        ([1], [[0, 1]], [[1]], "each anchor mines one row"),
+        ([1], [[0]], [[6]], "outside the 6 rows"),
+        ([1], [[-1]], [[0]], "outside the 6 rows"),
+        ([1], [[0]], [[-1]], "nothing was mined"),
+        ([], [], [], "nothing was mined"),
+    ],
+)
+def test_pairs_that_make_no_sense_are_refused(steps, anchors, mined, words):
+    with pytest.raises(DataError, match=words):
+        mined_statistics(steps, anchors, mined, **HAND)
+
+
+def test_the_figure_draws_the_statistics_and_names_chance():
+    figure = DRAWN["mined"]()
+    expected = mined_statistics(range(4), ANCHORS, MINED, **MINED_INPUT)
+    panels = {a.get_title(loc="left"): a for a in figure.axes if a.get_title(loc="left")}
+    assert set(panels) == {
+        "same direction", "difference at step 3", "same segment", "time since segment start", "segments apart"
+    }  # fmt: skip
+    share = panels["same direction"]
+    assert np.allclose(line(share, style.ACCENT).get_ydata(), expected["same_label"])
+    assert np.allclose(line(share, style.MUTED).get_ydata(), expected["same_label_chance"].mean())
+    assert share.get_ylim() == (0, 1)
+    assert f"dashed: chance {expected['same_label_chance'].mean():.2f}" in {t.get_text() for t in share.texts}
+    bars = [p.get_height() for p in panels["difference at step 3"].patches if hasattr(p, "get_height")]
+    assert np.allclose(bars, expected["label_difference_share"])
+
+
+def test_one_segment_without_a_label_is_drawn_as_time_alone():
+    figure = mined_views.draw([1, 2], ANCHORS[:2], MINED[:2], segments=np.zeros(N), times=np.arange(N) * 60.0)
+    assert [a.get_title(loc="left") for a in figure.axes] == ["time apart"]
+    assert figure.axes[0].get_ylabel() == "minutes"
