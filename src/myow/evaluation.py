@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from .baselines import Components, raw_features
 from .errors import DataError, unknown_name
@@ -88,10 +89,12 @@ def evaluate(
         "pca": components.transform,
         "untrained": untrained.transform,
     }
-    compared = {
-        name: _read_out(features, (train, valid, test), target, readout, labels, draws, random_state)
-        for name, features in rows.items()
-    }
+    # Readouts are hundreds of tiny fits: more than one thread only makes them wait for each other.
+    with threadpool_limits(1):
+        compared = {
+            name: _read_out(features, (train, valid, test), target, readout, labels, draws, random_state)
+            for name, features in rows.items()
+        }
     discrete = test.labels[target].ndim == 1 and test.labels[target].dtype.kind != "f"
     about = {
         "dataset": train.name,
