@@ -84,7 +84,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     epochs: int | None = None
     batch_size: int = 256
     optimizer: Literal["adamw", "lars", "sgd"] = "adamw"
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-5
     momentum: float = 0.9
     warmup: float = 0.02
@@ -281,7 +281,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _as_recording(self, X: Any, *, reset: bool) -> Recording:
         """Check units and values; an array becomes a recording of one segment."""
         if isinstance(X, Recording):
-            names = "" if reset or not self.recording_ else f" ({self.recording_})"
+            names = f" ({self.recording_})" if not reset and self.recording_ else ""
             if reset:
                 self.n_features_in_ = X.n_units
                 self.kind_ = X.kind

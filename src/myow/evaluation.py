@@ -153,8 +153,8 @@ def _read_out(
         for _ in range(draws):
             drawn = draw_labelled(classes, train.segments, labels, rng, bins=train.bins, bin_size=train.bin_size)
             fitted.append(fit_readout_few(readout, z_train, y_train, drawn, period=period))
-    scores = [
-        score_readout(f, z_test, y_test, groups=test.segments, bins=test.bins, bin_size=test.bin_size, seed=seed)
+    scores: list[dict[str, Any]] = [
+        dict(score_readout(f, z_test, y_test, groups=test.segments, bins=test.bins, bin_size=test.bin_size, seed=seed))
         for f in fitted
     ]
     headline = "r2" if scores[0]["accuracy"] is None else "accuracy"

@@ -380,13 +380,13 @@ def _segments(values: ArrayLike | None, n_bins: int) -> NDArray[np.int64]:
 
 def _times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size: float) -> NDArray[np.float64]:
     if values is None:
-        return np.arange(len(segments)) * bin_size
+        return np.asarray(np.arange(len(segments)) * bin_size, dtype=np.float64)
     array = _array("times", values)
     if array.shape != segments.shape:
         raise DataError(f"times have shape {array.shape}, but there are {len(segments)} bins; give one time a bin")
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise DataError("times must be finite numbers of seconds")
-    array = array.astype(np.float64)
+    array = np.array(array, dtype=np.float64)
     # Bins must not overlap; a hundredth of a bin of slack absorbs rounding in stored times.
     close = (np.diff(array) < 0.99 * bin_size) & (np.diff(segments) == 0)
     if close.any():

@@ -197,7 +197,7 @@ def embed_run(out: Path, data: str, path: Path, *, load: Sequence[str] = (), dev
     run = folder.read()
     recording = load_recording(data, load or (run.load if data == run.data else ()))
     z = folder.model(device).transform(recording)
-    labels = {f"label_{k}": v for k, v in recording.labels.items()}
+    labels: dict[str, Any] = {f"label_{k}": v for k, v in recording.labels.items()}
     if path.suffix != ".npz":
         raise SettingError(f"--out is {path}; it must end in .npz")
     with writing(path) as part:
@@ -206,11 +206,22 @@ def embed_run(out: Path, data: str, path: Path, *, load: Sequence[str] = (), dev
 
 
 def draw_run(out: Path) -> list[Path]:
-    """Draw every picture that the contents of a run folder allow; returns their paths."""
-    from .report.pictures import draw_pictures
+    """Draw every picture that the contents of a run folder allow.
+
+    Returns
+    -------
+    list of Path
+        The PNG files.
+    """
+    from .report import pictures
 
     folder = RunFolder(out)
     run = folder.read()
     recording = load_recording(run.data, run.load)
     _, rule = choose_split(run.split, run.split_seed, run.data, recording)
-    return draw_pictures(folder, run, recording, split_rows(recording, rule))
+    parts = split_rows(recording, rule)
+    seen = recording if run.rows == "all" else recording.select(parts[0])
+    card = {c.name: c for c in datasets.cards()}.get(run.data)
+    target = pictures.picture_label(recording, [card.target] if card else [])
+    drawn = pictures.draw_training(folder, folder.model("cpu"), recording, seen, parts[-1], target)
+    return drawn + pictures.draw_evaluations(folder, one_segment=recording.n_segments == 1)

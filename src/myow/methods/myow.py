@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..bootstrap import Bootstrap, Pair, frozen_copy
@@ -17,7 +19,7 @@ from ..networks import perceptron
 from ..optim import ramp
 from ..views import TrainingRows
 
-__all__ = ["MYOW"]
+__all__ = ["MYOW", "default_gap"]
 
 POOLS = ("batch", "sample", "recording")
 LAYOUTS = ("cascaded", "parallel", "single")
@@ -231,7 +233,7 @@ def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
     how = settings.exclude
     if how == "auto":
         how = "segment" if len(segments) > 1 else "time"
-    gap = settings.exclude_gap if settings.exclude_gap is not None else _default_gap(data)
+    gap = default_gap(data.data.times, settings.exclude_gap)
     if how == "segment" and len(segments) == 1:
         raise DataError("no candidate is left: the recording is one segment and exclude='segment'; use exclude='time'")
     if how == "time" and len(segments) == 1:
@@ -247,6 +249,9 @@ def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
     return k, how, gap
 
 
-def _default_gap(data: TrainingRows) -> float:
-    span = float(data.times[-1] - data.times[0])
-    return min(max(span / 100, 10 * span / max(len(data) - 1, 1)), span / 4)
+def default_gap(times: NDArray[np.float64], gap: float | None = None) -> float:
+    """Seconds around an anchor that it may not mine: `gap` if given, else as `MYOW` describes."""
+    if gap is not None:
+        return gap
+    span = float(times[-1] - times[0])
+    return min(max(span / 100, 10 * span / max(len(times) - 1, 1)), span / 4)

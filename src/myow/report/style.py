@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from ..storage import writing
 
-__all__ = ["ACCENT", "CLASSES", "DPI", "FAINT", "INK", "MUTED", "WIDTH", "context", "cyclic_map", "end_labels"]
-__all__ += ["new_figure", "save", "sequential_map", "shorten"]
+__all__ = [
+    "ACCENT", "CLASSES", "DPI", "FAINT", "INK", "MUTED", "WIDTH",
+    "context", "cyclic_map", "end_labels", "new_figure", "save", "sequential_map", "shorten",
+]  # fmt: skip
 
 DPI = 150
 WIDTH = 8.0  # inches: 1200 pixels, the width of a README
