@@ -273,7 +273,7 @@ def test_stratified_split_shares_each_class():
         ((0.5, 0.5), {"by": "time", "gap": -1.0}, SettingError),
         ((0.5, 0.5), {"stratify": "direction"}, SettingError),
         ((0.5, 0.5), {"stratify": "speed", "random_state": 0}, DataError),
-        ((0.99, 0.01), {}, DataError),
+        ((0.95, 0.04, 0.01), {}, DataError),
         ((0.5, 0.5), {"by": "time", "gap": 100.0}, DataError),
     ],
 )

@@ -16,7 +16,9 @@ from .errors import DataError, unknown_name
 from .estimator import Estimator
 from .probe import draw_labelled, fit_readout, fit_readout_few, majority_rate, score_readout
 from .probe.metrics import confusion_matrix
+from .probe.readouts import Scaling
 from .recording import Recording
+from .split import constant_label
 
 __all__ = ["evaluate"]
 
@@ -68,7 +70,9 @@ def evaluate(
         "dataset", "method", "target", "readout", "labels"; "n_train", "n_test"; "accuracy", "delta_accuracy",
         "balanced_accuracy", "weighted_f1", "r2" (None where not meant); "interval" (95 %, bootstrap over test segments or
         blocks of time, of R2 for "continuous", else of the accuracy; with `labels` the mean over draws); "spread"
-        (deviation of the headline over draws, None without `labels`); "raw", "pca" and "untrained", with the same keys;
+        (deviation of the headline over draws, None without `labels`); "raw", "pca" and "untrained", with the same keys and
+        the same readout, which standardises each feature; "raw_common" and "pca_common", where one common deviation
+        scales all features instead;
         "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order.
 
     Raises
@@ -83,17 +87,24 @@ def evaluate(
     known = train if seen is None else seen
     components = Components(known, context)
     untrained = clone(model).set_params(random_state=model.seed_).initialise(known)
-    rows: dict[str, Features] = {
-        "": model.transform,
-        "raw": lambda recording: raw_features(recording, context),
-        "pca": components.transform,
-        "untrained": untrained.transform,
+
+    def raw(recording: Recording) -> NDArray[np.float64]:
+        return raw_features(recording, context)
+
+    # One common scale keeps the geometry that standardising each unit destroys; with few labels it is the stronger row.
+    rows: dict[str, tuple[Features, Scaling]] = {
+        "": (model.transform, "each"),
+        "raw": (raw, "each"),
+        "raw_common": (raw, "common"),
+        "pca": (components.transform, "each"),
+        "pca_common": (components.transform, "common"),
+        "untrained": (untrained.transform, "each"),
     }
     # Readouts are hundreds of tiny fits: more than one thread only makes them wait for each other.
     with threadpool_limits(1):
         compared = {
-            name: _read_out(features, (train, valid, test), target, readout, labels, draws, random_state)
-            for name, features in rows.items()
+            name: _read_out(features, scaling, (train, valid, test), target, readout, labels, draws, random_state)
+            for name, (features, scaling) in rows.items()
         }
     discrete = test.labels[target].ndim == 1 and test.labels[target].dtype.kind != "f"
     about = {
@@ -131,6 +142,7 @@ def _default_readout(train: Recording, target: str) -> str:
 
 def _read_out(
     features: Features,
+    scaling: Scaling,
     parts: Sequence[Recording],
     target: str,
     readout: str,
@@ -144,15 +156,14 @@ def _read_out(
     z_train, z_test = features(train), features(test)
     y_train, y_test = train.labels[target], test.labels[target]
     if labels is None:
-        fitted = [fit_readout(readout, z_train, y_train, features(valid), valid.labels[target], period=period)]
+        fitted = [fit_readout(readout, z_train, y_train, features(valid), valid.labels[target], period=period, scaling=scaling)]
     else:
         rng = np.random.default_rng(seed)
-        # A target without classes has one class for the purpose of drawing: n segments or minutes in all.
-        classes = y_train if y_train.ndim == 1 and y_train.dtype.kind != "f" else np.zeros(len(train), dtype=np.int64)
+        classes = _classes_to_draw_from(train, target)
         fitted = []
         for _ in range(draws):
             drawn = draw_labelled(classes, train.segments, labels, rng, bins=train.bins, bin_size=train.bin_size)
-            fitted.append(fit_readout_few(readout, z_train, y_train, drawn, period=period))
+            fitted.append(fit_readout_few(readout, z_train, y_train, drawn, period=period, scaling=scaling))
     scores: list[dict[str, Any]] = [
         dict(score_readout(f, z_test, y_test, groups=test.segments, bins=test.bins, bin_size=test.bin_size, seed=seed))
         for f in fitted
@@ -169,6 +180,20 @@ def _read_out(
         counts = sum(confusion_matrix(y_test, _classes(f.predict(z_test), names, period), names) for f in fitted)
         result["confusion"] = {"classes": names.tolist(), "counts": np.asarray(counts).tolist()}
     return result
+
+
+def _classes_to_draw_from(train: Recording, target: str) -> NDArray[Any]:
+    """Return the classes of which each gets n labelled segments.
+
+    A target without classes takes those of another label that is constant in every segment, such as the direction of
+    each reach; without one, n segments or minutes are drawn in all.
+    """
+    values = train.labels[target]
+    if values.ndim == 1 and values.dtype.kind != "f":
+        return values
+    discrete = [name for name, v in train.labels.items() if v.ndim == 1 and v.dtype.kind != "f"]
+    constant = [name for name in discrete if constant_label(train, name) is not None]
+    return train.labels[constant[0]] if constant and train.n_segments > 1 else np.zeros(len(train), dtype=np.int64)
 
 
 def _classes(predicted: NDArray[Any], names: NDArray[Any], period: float | None) -> NDArray[Any]:

@@ -157,6 +157,7 @@ def fetch(file: PublishedFile, *, bar: Callable[[str], Bar] = DownloadBar) -> Pa
         If a file found in ``MYOW_DATA`` is not the published one, or none is found and the download is forbidden
         (``MYOW_OFFLINE=1``) or fails; the text says where to get it.
     """
+    _ = file.checksum  # without one nothing can be verified, so nothing is fetched
     folder = os.environ.get("MYOW_DATA")
     if folder and not Path(folder).is_dir():
         raise FileError(f"MYOW_DATA is {folder}, which is no folder; correct it or unset it")

@@ -46,8 +46,7 @@ def transform_values(values: Tensor, how: str, bin_size: float) -> Tensor:
         case "anscombe":
             return 2 * ((values + 0.375).sqrt() - 0.375**0.5)
         case "rate":
-            rates: Tensor = values / bin_size
-            return rates
+            return values / bin_size
         case "none":
             return values
     raise unknown_name("input transform", how, INPUTS)

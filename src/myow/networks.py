@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from .errors import unknown_name
+from .repeatable import BatchNorm, PReLU
 
 __all__ = ["ACTIVATIONS", "perceptron"]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "prelu": nn.PReLU, "gelu": nn.GELU}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "prelu": PReLU, "gelu": nn.GELU}
 
 
 def perceptron(widths: tuple[int, ...], activation: str = "relu") -> nn.Sequential:
@@ -39,5 +40,5 @@ def perceptron(widths: tuple[int, ...], activation: str = "relu") -> nn.Sequenti
         # A batch norm that follows cancels a bias, so only the last layer has one.
         layers.append(nn.Linear(n_in, n_out, bias=last))
         if not last:
-            layers += [nn.BatchNorm1d(n_out), ACTIVATIONS[activation]()]
+            layers += [BatchNorm(n_out), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers)

@@ -112,7 +112,10 @@ class LARS(torch.optim.Optimizer):
                 steps = torch.stack(torch._foreach_norm(change))
                 ratio = torch.where((norms > 0) & (steps > 0), group["trust"] * norms / steps, torch.ones_like(norms))
                 change = list(torch._foreach_mul(change, list(ratio)))
-            velocity = [self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in held]
+            for p in held:
+                if "momentum_buffer" not in self.state[p]:
+                    self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+            velocity = [self.state[p]["momentum_buffer"] for p in held]
             torch._foreach_mul_(velocity, group["momentum"])
             torch._foreach_add_(velocity, change)
             torch._foreach_add_(held, velocity, alpha=-group["lr"])
@@ -134,7 +137,8 @@ def build_optimizer(
         case "adamw":
             return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
         case "sgd":
-            return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, fused=True)
+            # Not fused: that fails when some parameters get their first gradient later, as mined projectors do.
+            return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
         case "lars":
             return LARS(groups, lr=learning_rate, momentum=momentum)
     raise unknown_name("optimizer", name, OPTIMIZERS)

@@ -82,8 +82,9 @@ def _by_time(data: Rows, rule: Split) -> tuple[NDArray[np.int64], ...]:
         rows = np.arange(low, high)
         if i and rows.size:  # the gap is taken from the later part, so that training rows stay as they are
             since = data.times[rows] - data.times[low - 1]
-            # A clock that started again, as in concatenated recordings, is beyond any gap; a microsecond is rounding.
-            rows = rows[(since > rule.gap + 1e-6) | (since < 0)]
+            # Where the clock started again, as in concatenated recordings, no gap is left; a microsecond is rounding.
+            restarted = np.maximum.accumulate(np.diff(data.times[low - 1 : high]) < 0)
+            rows = rows[(since > rule.gap + 1e-6) | restarted]
         parts.append(rows)
     return tuple(parts)
 

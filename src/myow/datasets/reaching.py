@@ -184,7 +184,7 @@ def _from_trials(path: Path, name: str, width: float, source: dict[str, str]) ->
     starts = np.repeat(np.cumsum(ends) - ends, lengths)
     spikes = joined["rates"].astype(np.float64) * width
     counts = np.rint(spikes)
-    if np.abs(spikes - counts).max() > 1e-3:
+    if not np.abs(spikes - counts).max() <= 1e-3:  # NaN is not at most anything
         raise DataError(f"{path}: rates times {width:g} s are not whole numbers, so they are no spike counts")
     return _recording(
         counts,

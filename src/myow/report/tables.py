@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from . import BASELINES
+
 __all__ = ["print_cards", "print_evaluation"]
 
 _COLUMNS = {
@@ -32,11 +34,7 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
         table.add_column(_COLUMNS[key], justify="right")
     table.add_column("95 % interval", justify="right")
     rows = {f"{result['method']} embedding": result}
-    rows |= {
-        "raw counts": result["raw"],
-        "principal components": result["pca"],
-        "untrained encoder": result["untrained"],
-    }
+    rows |= {title: result[name] for name, title in BASELINES.items()}
     for name, row in rows.items():
         interval = "" if row["interval"] is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
         table.add_row(name, *(f"{row[key]:.3f}" for key in shown), interval)

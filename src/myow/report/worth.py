@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..errors import DataError
-from . import style
+from . import BASELINES, style
 
 __all__ = ["draw"]
 
-BASELINES = {"raw": "raw counts", "pca": "principal components", "untrained": "untrained encoder"}
 MEANING = {"angle": "accuracy (within 22.5°)", "continuous": "R²"}
 
 
