@@ -409,7 +409,7 @@ def test_worth_shows_every_row_with_its_interval_on_an_axis_from_zero():
     assert np.allclose(bars, [[0.65, 0.75], [0.6, 0.7], [0.55, 0.65], [0.35, 0.45]])
     assert axes.get_xlim() == (0, 1)
     names = [t.get_text() for t in axes.get_yticklabels()]
-    assert names == ["myow embedding", "raw counts", "principal components", "untrained encoder"]
+    assert names == ["myow embedding", "raw counts", "components", "untrained encoder"]
     assert {"majority 0.14", "0.700  [0.650, 0.750]"} <= {t.get_text() for t in axes.texts}
 
 

@@ -63,7 +63,14 @@ class Checkpoint:
         """Load the state, if there is any, and return the steps done."""
         if not self.path.exists():
             return 0
-        step = self._read_header()["step"]
+        step: int = self._read_header()["step"]
+        try:
+            self._restore(method, optimizer, stream)
+        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+            raise self._damaged(error) from error
+        return step
+
+    def _restore(self, method: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream) -> None:
         with safe_open(self.path, framework="pt") as file:
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a mapping)
         method.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
@@ -75,18 +82,21 @@ class Checkpoint:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         stream.left = tensors["stream.left"].to(stream.generator.device)
         stream.generator.set_state(tensors["generator"])
-        return int(step)
 
     def _read_header(self) -> dict[str, Any]:
         try:
             with safe_open(self.path, framework="pt") as file:
                 header: dict[str, Any] = json.loads((file.metadata() or {})["checkpoint"])
-            identity = header["identity"]
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise FileError(f"{self.path} is not a whole checkpoint ({error}); remove it to start afresh") from error
+            identity, header["step"] = dict(header["identity"]), int(header["step"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
         if identity != self.identity:
             keys = sorted(k for k in identity.keys() | self.identity if identity.get(k) != self.identity.get(k))
             raise SettingError(
                 f"{self.path} belongs to a run with other {', '.join(keys)}; use the same settings, or another folder"
             )
         return header
+
+    def _damaged(self, error: Exception) -> FileError:
+        why = str(error).splitlines()[0]
+        return FileError(f"{self.path} is not a whole checkpoint ({why}); remove it to start afresh")

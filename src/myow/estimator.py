@@ -25,7 +25,7 @@ from .recording import Recording
 from .train import Method, Plan, Watcher, train
 from .views import TrainingRows
 
-__all__ = ["Estimator", "choose_device"]
+__all__ = ["Estimator", "choose_device", "plain"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -104,7 +104,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         SettingError
             If a width is not positive, or an encoder of one's own does not give shape (B, dim).
         """
-        window = sum(self.context) + 1
+        window = sum(self._context()) + 1
         if isinstance(self.encoder, str):
             if self.dim < 1 or any(width < 1 for width in self.hidden):
                 raise SettingError(f"hidden {self.hidden} and dim {self.dim} must be widths of 1 or more")
@@ -112,6 +112,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         # A copy: fitting must not change what was passed to the constructor.
         encoder = copy.deepcopy(self.encoder) if isinstance(self.encoder, nn.Module) else self.encoder(window, n_units)
         with torch.no_grad():
+            encoder.eval()  # this look must not move running statistics
             shape = tuple(encoder(torch.zeros(2, window, n_units)).shape)
         if shape != (2, self.dim):
             raise SettingError(
@@ -195,7 +196,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.bin_size_ = recording.bin_size
         # Layers draw their first weights from torch's global generator; it is put back as it was.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed_)
+            torch.default_generator.manual_seed(self.seed_)
             method = self.build(recording.n_units)
         values = self._values(recording)
         method.scaling.fit(values, self.scale)
@@ -281,19 +282,20 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _as_recording(self, X: Any, *, reset: bool) -> Recording:
         """Check units and values; an array becomes a recording of one segment."""
         if isinstance(X, Recording):
-            names = f" ({self.recording_})" if not reset and self.recording_ else ""
             if reset:
-                self.n_features_in_ = X.n_units
+                self.n_features_in_: int = X.n_units
                 self.kind_ = X.kind
-                self.recording_ = X.name
-            elif X.n_units != self.n_features_in_:
+                self.recording_: str = X.name
+                return X
+            names = f" ({self.recording_})" if self.recording_ else ""
+            if X.n_units != self.n_features_in_:
                 raise DataError(
                     f"the model was trained on {self.n_features_in_} units{names}, but {X.name or 'this recording'} has "
                     f"{X.n_units}; give it the same units in the same order"
                 )
-            elif X.kind != self.kind_:
+            if X.kind != self.kind_:
                 raise DataError(f"the model was trained on {self.kind_}{names}, but this recording holds {X.kind}")
-            elif not np.isclose(X.bin_size, self.bin_size_):
+            if not np.isclose(X.bin_size, self.bin_size_):
                 raise DataError(
                     f"the model was trained on bins of {self.bin_size_:g} s{names}, but this recording has {X.bin_size:g} s"
                 )
@@ -311,6 +313,10 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return transform_values(torch.from_numpy(np.array(recording.counts)), self.input_, recording.bin_size)
 
     def _context(self) -> tuple[int, int]:
+        if len(self.context) != 2 or min(self.context) < 0:
+            raise SettingError(
+                f"context is {self.context}; it must be two numbers of bins, (before, after), 0 or more each"
+            )
         before, after = self.context
         return int(before), int(after)
 
@@ -322,6 +328,11 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise SettingError("batch_size is 1; batch norm needs 2 or more")
         if self.epochs is not None and self.epochs < 1:
             raise SettingError(f"epochs is {self.epochs}; it must be 1 or more")
+        if not self.learning_rate > 0 or not self.weight_decay >= 0 or not 0 <= self.momentum < 1:
+            raise SettingError(
+                f"learning_rate is {self.learning_rate}, weight_decay {self.weight_decay} and momentum {self.momentum}; "
+                "they must be above 0, 0 or more, and from 0 to below 1"
+            )
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}; it must be a share of training, from 0 to below 1")
         batch = min(self.batch_size, n_rows)
@@ -341,10 +352,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _identity(self, recording: Recording) -> dict[str, Any]:
         """What must agree for a checkpoint to be continued."""
-        settings = {
-            k: v if isinstance(v, (int, float, str, tuple, type(None))) else repr(type(v))
-            for k, v in self.get_params().items()
-        }
+        settings = {k: repr(type(v)) if callable(v) else plain(v) for k, v in self.get_params().items()}
         settings.pop("device")
         return settings | {"random_state": self.seed_, "rows": recording.digest(), "method": type(self).__name__}
 
@@ -365,6 +373,13 @@ class _StepCount:
 
     def end(self) -> None:
         pass
+
+
+def plain(value: Any) -> Any:
+    """Turn a setting, which may come from a NumPy grid, into what JSON can hold."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _input(name: str, kind: str) -> str:

@@ -156,7 +156,11 @@ def _read_out(
     z_train, z_test = features(train), features(test)
     y_train, y_test = train.labels[target], test.labels[target]
     if labels is None:
-        fitted = [fit_readout(readout, z_train, y_train, features(valid), valid.labels[target], period=period, scaling=scaling)]
+        fitted = [
+            fit_readout(
+                readout, z_train, y_train, features(valid), valid.labels[target], period=period, scaling=scaling
+            )
+        ]
     else:
         rng = np.random.default_rng(seed)
         classes = _classes_to_draw_from(train, target)

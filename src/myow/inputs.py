@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -44,7 +45,7 @@ def transform_values(values: Tensor, how: str, bin_size: float) -> Tensor:
         case "sqrt":
             return values.sqrt()
         case "anscombe":
-            return 2 * ((values + 0.375).sqrt() - 0.375**0.5)
+            return 2 * (values + 0.375).sqrt() - math.sqrt(1.5)
         case "rate":
             return values / bin_size
         case "none":
@@ -81,7 +82,7 @@ class Scaling(nn.Module):
             If no unit varies, so that there is nothing to learn from.
         """
         variance, mean = torch.var_mean(values.double(), dim=0, correction=0)
-        active = variance > 1e-12
+        active = variance > 1e-12 * (variance + mean.square())  # relative, since signals may be in volts
         if not bool(active.any()):
             raise DataError(f"all {values.shape[1]} units are constant (silent) in the training rows; check the counts")
         match how:

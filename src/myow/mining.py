@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from .errors import SettingError
 
-__all__ = ["excluded_pairs", "mine", "nearest"]
+__all__ = ["excluded_pairs", "excluded_ranges", "mine", "nearest"]
 
 
 def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -71,7 +73,45 @@ def mine(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, d
     return index.gather(1, rank[:, None]).squeeze(1), admissible > 0
 
 
-def excluded_pairs(rows: Tensor, pool: Tensor, groups: Tensor, times: Tensor, *, how: str, gap: float = 0.0) -> Tensor:
+def excluded_ranges(
+    groups: NDArray[np.int64], times: NDArray[np.float64], *, how: str, gap: float = 0.0
+) -> NDArray[np.int32]:
+    """Find, for every row, the run of rows that it may not mine.
+
+    Segments are contiguous and times rise in them, so what is excluded is always a run; two comparisons then decide a
+    pair.
+
+    Parameters
+    ----------
+    groups, times : ndarray, shape (T,)
+        Segment and start in seconds of every row.
+    how : {"segment", "time", "self"}
+        Exclude the row's whole segment; or rows of its segment that start at most `gap` seconds before or after it; or
+        the row alone.
+    gap : float, optional
+        Seconds, with ``how="time"``.
+
+    Returns
+    -------
+    ndarray of int32, shape (T, 2)
+        First and last row of the run, both included; the row itself is always inside.
+    """
+    rows = np.arange(len(groups))
+    if how == "self":
+        return np.stack([rows, rows], axis=1).astype(np.int32)
+    heads = np.flatnonzero(np.append(True, np.diff(groups) != 0))
+    lengths = np.diff(np.append(heads, len(groups)))
+    first, last = np.repeat(heads, lengths), np.repeat(heads + lengths - 1, lengths)
+    if how == "time":
+        since = times - times[first]
+        # Segments laid so far apart that no gap reaches across; a microsecond of slack absorbs rounding at the edge.
+        laid = since + np.repeat(np.arange(len(heads)), lengths) * (since.max() + 2 * gap + 1)
+        first = np.searchsorted(laid, laid - gap - 1e-6, side="left")
+        last = np.searchsorted(laid, laid + gap + 1e-6, side="right") - 1
+    return np.stack([first, last], axis=1).astype(np.int32)
+
+
+def excluded_pairs(rows: Tensor, pool: Tensor, ranges: Tensor) -> Tensor:
     """Say which candidates each anchor may not mine.
 
     Parameters
@@ -80,22 +120,13 @@ def excluded_pairs(rows: Tensor, pool: Tensor, groups: Tensor, times: Tensor, *,
         Rows of the anchors.
     pool : Tensor of int64, shape (P,)
         Rows of the candidates.
-    groups, times : Tensor, shape (T,)
-        Segment and start in seconds of every row.
-    how : {"segment", "time", "self"}
-        Exclude the anchor's whole segment; or rows of its segment that start at most `gap` seconds before or after it;
-        or the anchor's own row alone.
-    gap : float, optional
-        Seconds, with ``how="time"``.
+    ranges : Tensor of int32, shape (T, 2)
+        From `excluded_ranges`.
 
     Returns
     -------
     Tensor of bool, shape (B, P)
-        The anchor's own row is always excluded.
     """
-    if how == "self":
-        return rows[:, None] == pool[None, :]
-    same = groups[rows][:, None] == groups[pool][None, :]
-    if how == "segment":
-        return same
-    return same & ((times[rows][:, None] - times[pool][None, :]).abs() <= gap)
+    first, last = ranges[rows].unbind(1)
+    candidates = pool.to(torch.int32)[None, :]
+    return (candidates >= first[:, None]) & (candidates <= last[:, None])

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
 from .errors import FileError, MyowError, SettingError
-from .estimator import Estimator, choose_device
+from .estimator import Estimator, choose_device, plain
 from .methods import method_class
 from .storage import writing
 
@@ -48,7 +48,7 @@ def save_model(model: Estimator, path: str | os.PathLike[str], about: dict[str, 
         "format": FORMAT,
         "version": __version__,
         "method": type(model).__module__.rsplit(".", 1)[-1].replace("_", "-"),
-        "settings": {k: v for k, v in settings.items() if k not in code} | {"random_state": model.seed_},
+        "settings": {k: plain(v) for k, v in settings.items() if k not in code} | {"random_state": model.seed_},
         "code": code,
         "learnt": {k: getattr(model, k) for k in _LEARNT},
         "about": about,

@@ -73,4 +73,5 @@ class PReLU(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to rows of shape (B, C)."""
-        return F.prelu(x, self.weight.expand(x.shape[1]))
+        # Two ReLUs, since the gradient of torch's own PReLU takes several times as long on a CPU.
+        return F.relu(x) - self.weight.expand(x.shape[1]) * F.relu(-x)

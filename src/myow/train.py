@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -188,7 +189,8 @@ def train(
                     watcher.record(done, metrics | {"learning_rate": rate}, traces)
             for watcher in watchers:
                 watcher.step(done)
-            if checkpoint and done % plan.checkpoint_every == 0 and done < plan.steps:
+            if checkpoint and (done % plan.checkpoint_every == 0 or done == plan.steps):
+                _check_finite(terms, done)
                 checkpoint.save(method, optimizer, stream, done)
     finally:
         # An interrupted step may be half done, so a stop of any kind leaves the last whole checkpoint as it is.
@@ -196,19 +198,23 @@ def train(
             watcher.end()
         method.eval()
         method.unbind()
-    if checkpoint:
-        checkpoint.save(method, optimizer, stream, done)
     return done
+
+
+def _check_finite(terms: Mapping[str, Tensor], step: int) -> dict[str, float]:
+    """Return the terms of the loss as numbers; raise if one is none, so that no broken state is kept."""
+    numbers = {k: float(v.detach()) for k, v in terms.items() if v.is_floating_point()}
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise TrainingError(f"{name} became {value} at step {step}; lower learning_rate or check the input's scale")
+    return numbers
 
 
 def _measure(
     method: Method, data: TrainingRows, terms: Mapping[str, Tensor], step: int
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
-    metrics = {k: float(v.detach()) for k, v in terms.items() if v.is_floating_point()}
+    metrics = _check_finite(terms, step)
     traces = {k: v.detach().cpu() for k, v in terms.items() if not v.is_floating_point()}
-    for name, value in metrics.items():
-        if value != value or value in (float("inf"), float("-inf")):
-            raise TrainingError(f"{name} became {value} at step {step}; lower learning_rate or check the input's scale")
     sample = torch.linspace(0, len(data) - 1, min(len(data), 1024), device=data.device).long()
     method.eval()
     with torch.no_grad():

@@ -14,7 +14,7 @@ from ..bootstrap import Bootstrap, Pair, frozen_copy
 from ..bootstrap_estimator import BootstrapEstimator
 from ..errors import DataError, SettingError, unknown_name
 from ..losses import cosine_loss, masked_mean
-from ..mining import excluded_pairs, mine
+from ..mining import excluded_pairs, excluded_ranges, mine
 from ..networks import perceptron
 from ..optim import ramp
 from ..views import TrainingRows
@@ -49,8 +49,7 @@ class MYOW(BootstrapEstimator):
         What an anchor may not mine: its own segment; rows of its segment within `exclude_gap` seconds; or only itself.
         "auto" takes segments if there are two or more, else time.
     exclude_gap : float, optional
-        Seconds. Default: a hundredth of the longest segment's duration, at least ten bins and at most
-        a quarter of it.
+        Seconds. Default: a hundredth of the recording's duration, at least ten bins and at most a quarter of it.
     mined_anchor : {"view", "row"}, optional
         Whether the anchor looks up and predicts from its augmented view, or from its row as recorded, encoded once more.
     layout : {"cascaded", "parallel", "single"}, optional
@@ -121,7 +120,9 @@ class MYOWGraph(Bootstrap):
     def bind(self, data: TrainingRows) -> None:
         """Fix the rule of exclusion, and refuse a recording in which some row could mine nothing."""
         super().bind(data)
-        self.k, self.how, self.gap = _mining_rule(self.settings, data)
+        self.k, how, gap = _mining_rule(self.settings, data)
+        barred = excluded_ranges(data.data.groups, data.data.times, how=how, gap=gap)
+        self.barred = torch.from_numpy(barred).to(data.device)
         if self.settings.pool == "recording":
             # Buffers while training lasts, so that a resumed run mines from the same bank.
             self.register_buffer("bank", torch.zeros(len(data), self.settings.dim, device=data.device))
@@ -130,6 +131,7 @@ class MYOWGraph(Bootstrap):
     def unbind(self) -> None:
         """Let go of the bank of candidates too."""
         super().unbind()
+        del self.barred
         if self.settings.pool == "recording":
             del self.bank, self.age
 
@@ -162,7 +164,7 @@ class MYOWGraph(Bootstrap):
         if self.settings.mined_anchor == "row":
             y, z = self.online(self.scaling(self.data.gather(anchors)))
         with torch.no_grad():
-            excluded = excluded_pairs(anchors, pool, self.data.groups, self.data.times, how=self.how, gap=self.gap)
+            excluded = excluded_pairs(anchors, pool, self.barred)
             candidates = self._candidates(y_target, pool)
             index, found = mine(y, candidates, self.k, excluded, choice)
             goal = self._mined_target(index, y_target, z_target, candidates, pool)
@@ -215,9 +217,19 @@ def _check(settings: MYOW) -> None:
         raise SettingError(f"mined_weight is {settings.mined_weight}; it must lie between 0 and 1")
     if settings.k is not None and settings.k < 1:
         raise SettingError(f"k is {settings.k}; it must be 1 or more")
-    for name in ("pool_size", "pool_refresh", "mined_predictor"):
-        if getattr(settings, name) < 1:
-            raise SettingError(f"{name} is {getattr(settings, name)}; it must be 1 or more")
+    for name, least in (
+        ("pool_size", 2),
+        ("pool_refresh", 1),
+        ("mined_predictor", 1),
+        ("mined_start", 0),
+        ("mined_ramp", 0),
+    ):
+        if getattr(settings, name) < least:
+            raise SettingError(f"{name} is {getattr(settings, name)}; it must be {least} or more")
+    if any(width < 1 for width in settings.mined_projector):
+        raise SettingError(f"mined_projector is {settings.mined_projector}; it must be widths of 1 or more")
+    if settings.exclude_gap is not None and not settings.exclude_gap >= 0:
+        raise SettingError(f"exclude_gap is {settings.exclude_gap}; it must be 0 or more seconds")
 
 
 def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
@@ -237,12 +249,11 @@ def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
     if how == "segment" and len(segments) == 1:
         raise DataError("no candidate is left: the recording is one segment and exclude='segment'; use exclude='time'")
     if how == "time" and len(segments) == 1:
-        middle = float((data.times[0] + data.times[-1]) / 2)
-        reach = max(float(data.times[-1]) - middle, middle - float(data.times[0]))
-        if gap >= reach and n_rows > 1:
+        farthest = torch.maximum(data.times - data.times[0], data.times[-1] - data.times)
+        if gap >= float(farthest.min()) and n_rows > 1:
             raise DataError(
-                f"no candidate is left: exclude_gap is {gap:g} s, but the recording lasts {2 * reach:g} s; "
-                "use a gap below half of that"
+                f"no candidate is left: exclude_gap is {gap:g} s, but nothing lies that far from the row at "
+                f"{float(data.times[farthest.argmin()]):g} s; use a gap below {float(farthest.min()):g} s"
             )
     if n_rows < 2:
         raise DataError("no candidate is left: mining needs two or more rows")
@@ -253,5 +264,5 @@ def default_gap(times: NDArray[np.float64], gap: float | None = None) -> float:
     """Seconds around an anchor that it may not mine: `gap` if given, else as `MYOW` describes."""
     if gap is not None:
         return gap
-    span = float(times[-1] - times[0])
+    span = float(np.ptp(times))  # not last minus first: a clock may start again in each segment
     return min(max(span / 100, 10 * span / max(len(times) - 1, 1)), span / 4)

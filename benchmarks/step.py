@@ -1,0 +1,141 @@
+"""How fast a training step is, and how much of it is the step's own matrix products.
+
+For each preset and for the defaults: ``steps_per_s``, and ``ratio``, the time of a whole step over the time of its matrix
+products alone (forward and backward, same shapes and strides, same threads). Both are taken in one process, in turns, so
+that the ratio holds when the machine's speed drifts.
+
+    python benchmarks/step.py [--json] [--rounds 5] [--steps 120]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import myow
+from myow.presets import PRESETS
+
+PRODUCTS = {torch.ops.aten.mm.default: (0, 1), torch.ops.aten.addmm.default: (1, 2)}
+
+
+class Clock:
+    """A watcher that notes how long each step took, but for those at which the loop measures."""
+
+    def __init__(self, record_every: int) -> None:
+        self.record_every = record_every
+        self.seconds: list[float] = []
+
+    def begin(self, step: int, total: int) -> None:
+        self.last = time.perf_counter()
+
+    def step(self, step: int) -> None:
+        now = time.perf_counter()
+        if step % self.record_every and step > 10:
+            self.seconds.append(now - self.last)
+        self.last = now
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, torch.Tensor]) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+class Products(TorchDispatchMode):
+    """Note shapes and strides of the matrix products of one step, as a watcher that counts steps."""
+
+    def __init__(self, which: int) -> None:
+        super().__init__()
+        self.which, self.now = which, 0
+        self.found: list[list[tuple[torch.Size, tuple[int, ...]]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if self.now == self.which and func in PRODUCTS:
+            self.found.append([(args[i].size(), args[i].stride()) for i in PRODUCTS[func]])
+        return func(*args, **(kwargs or {}))
+
+    def begin(self, step: int, total: int) -> None:
+        self.now = step + 1
+
+    def step(self, step: int) -> None:
+        self.now = step + 1
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, torch.Tensor]) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+def time_products(found: list[list[tuple[torch.Size, tuple[int, ...]]]], repeats: int) -> float:
+    """Median seconds of doing all products of a step once."""
+    operands = [[torch.empty_strided(size, stride).normal_() for size, stride in pair] for pair in found]
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for a, b in operands:
+            torch.mm(a, b)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def measure(settings: dict[str, Any], recording: myow.Recording, steps: int, rounds: int) -> dict[str, float]:
+    """Time whole steps and their products in turns."""
+    # Mining is on from the first step, so that every step timed does all the work there is.
+    settings = settings | {"epochs": None, "mined_start": 0.0, "mined_ramp": 0.0, "random_state": 0, "device": "cpu"}
+    products = Products(which=51)
+    with products:
+        myow.MYOW(**settings | {"steps": 100}).fit(recording, watchers=[products])
+    whole, alone = [], []
+    for _ in range(rounds):
+        clock = Clock(record_every=max(1, steps // 40))
+        myow.MYOW(**settings | {"steps": steps}).fit(recording, watchers=[clock])
+        whole.append(statistics.median(clock.seconds))
+        alone.append(time_products(products.found, repeats=len(clock.seconds)))
+    flops = sum(2 * a[0][0] * a[0][1] * b[0][1] for a, b in products.found)
+    return {
+        "steps_per_s": 1 / statistics.median(whole),
+        "ratio": statistics.median(w / a for w, a in zip(whole, alone, strict=True)),
+        "products": len(products.found),
+        "gflop": flops / 1e9,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of steps and products")
+    parser.add_argument("--steps", type=int, default=120, help="steps per turn")
+    options = parser.parse_args()
+    reach, sleep = myow.load("simulated-reach"), myow.load("simulated-sleep")
+    results = {}
+    for name in ("default", *PRESETS):
+        recording = sleep if "rodent" in name else reach
+        results[name] = measure(PRESETS.get(name, {}), recording, options.steps, options.rounds)
+    about = {
+        "torch": torch.__version__,
+        "myow": myow.__version__,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "rounds": options.rounds,
+        "steps": options.steps,
+    }
+    if options.json:
+        print(json.dumps(about | {"settings": results}))
+        return
+    print(", ".join(f"{k} {v}" for k, v in about.items()))
+    print(f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s}")
+    for name, row in results.items():
+        print(f"{name:14s} {row['steps_per_s']:8.0f} {row['ratio']:6.2f} {row['products']:9.0f} {row['gflop']:7.3f}")
+
+
+if __name__ == "__main__":
+    main()
