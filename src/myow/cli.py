@@ -25,7 +25,7 @@ Data = Annotated[str, typer.Argument(help="A dataset's name (see 'myow datasets'
 Folder = Annotated[Path, typer.Argument(help="A folder that 'myow train' wrote.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
-Seed = Annotated[int, typer.Option(help="Seed of weights, batches and augmentations.")]
+Seed = Annotated[int, typer.Option(help="Seed of weights, batches and augmentations.", min=0, max=2**32 - 1)]
 Device = Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
 LoadOptions = Annotated[
@@ -41,6 +41,9 @@ def main() -> None:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:  # the machine's fault, such as a path that is too long
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -92,7 +95,7 @@ def train(
         str | None,
         typer.Option(help="released, random or time.", show_default="released where there is one, else random"),
     ] = None,
-    split_seed: Annotated[int, typer.Option(help="Seed of a random split.")] = 0,
+    split_seed: Annotated[int, typer.Option(help="Seed of a random split.", min=0)] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the rows, in place of steps.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -124,8 +127,8 @@ def train(
             tensorboard=tensorboard,
             progress=not quiet,
         )
-    except KeyboardInterrupt:
-        print(f"stopped; {out / 'model.myow'} can be used as it is, --resume goes on", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped; nothing new was kept", file=sys.stderr)
         raise typer.Exit(130) from None
     draw_run(out)
     print(message)
@@ -163,11 +166,9 @@ def evaluate(
 ) -> None:
     """Say what an embedding is worth, beside raw counts, principal components and an untrained encoder."""
     from .report.tables import print_evaluation
-    from .workflow import draw_run, evaluate_run
+    from .workflow import evaluate_run
 
     result = evaluate_run(run, data, target=target, readout=readout, labels=labels, load=load)
-    if data is None:
-        draw_run(run)
     if as_json:
         print(json.dumps(result))
     else:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from .baselines import Components, raw_features
-from .errors import DataError, unknown_name
+from .errors import DataError, SettingError, unknown_name
 from .estimator import Estimator
 from .probe import draw_labelled, fit_readout, fit_readout_few, majority_rate, score_readout
 from .probe.metrics import confusion_matrix
@@ -67,13 +67,15 @@ def evaluate(
     Returns
     -------
     dict
-        "dataset", "method", "target", "readout", "labels"; "n_train", "n_test"; "accuracy", "delta_accuracy",
+        "dataset", "method", "target", "readout", "labels", "label_unit" ("segment" or "minute", None without `labels`);
+        "n_train", "n_test"; "accuracy", "delta_accuracy",
         "balanced_accuracy", "weighted_f1", "r2" (None where not meant); "interval" (95 %, bootstrap over test segments or
         blocks of time, of R2 for "continuous", else of the accuracy; with `labels` the mean over draws); "spread"
         (deviation of the headline over draws, None without `labels`); "raw", "pca" and "untrained", with the same keys and
         the same readout, which standardises each feature; "raw_common" and "pca_common", where one common deviation
         scales all features instead;
-        "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order.
+        "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order, where
+        there are classes.
 
     Raises
     ------
@@ -81,7 +83,9 @@ def evaluate(
         If the target or readout cannot be used on these rows.
     """
     check_is_fitted(model, "method_")
-    target = _target(train, target)
+    if draws < 1:
+        raise SettingError(f"draws is {draws}; it must be 1 or more")
+    target = _target((train, valid, test), target)
     readout = readout or _default_readout(train, target)
     context = (int(model.context[0]), int(model.context[1]))
     known = train if seen is None else seen
@@ -106,7 +110,7 @@ def evaluate(
             name: _read_out(features, scaling, (train, valid, test), target, readout, labels, draws, random_state)
             for name, (features, scaling) in rows.items()
         }
-    discrete = test.labels[target].ndim == 1 and test.labels[target].dtype.kind != "f"
+    y_train, y_test = train.labels[target], test.labels[target]
     about = {
         "dataset": train.name,
         "method": type(model).__module__.rsplit(".", 1)[-1].replace("_", "-"),
@@ -115,22 +119,25 @@ def evaluate(
         "labels": labels,
         "context": list(context),
         "rows": "train" if seen is None else "all",
+        "majority": majority_rate(y_train, y_test) if _has_classes(y_train, readout) else None,
     }
-    shown = {k: v for k, v in about.items() if k != "method"}
     result = about | compared.pop("")
-    result |= {name: shown | {"method": name} | scores for name, scores in compared.items()}
-    result["majority"] = majority_rate(train.labels[target], test.labels[target]) if discrete else None
-    return result
+    return result | {name: about | {"method": name} | scores for name, scores in compared.items()}
 
 
-def _target(train: Recording, target: str | None) -> str:
-    if not train.labels:
-        raise DataError(f"{train!r} has no label to read out; add labels to the recording")
-    if target is None:
-        return next(iter(train.labels))
-    if target not in train.labels:
-        raise unknown_name("label", target, train.labels)
+def _target(parts: Sequence[Recording], target: str | None) -> str:
+    if not parts[0].labels:
+        raise DataError(f"{parts[0]!r} has no label to read out; add labels to the recording")
+    target = next(iter(parts[0].labels)) if target is None else target
+    for part in parts:
+        if target not in part.labels:
+            raise unknown_name("label", target, part.labels)
     return target
+
+
+def _has_classes(values: NDArray[Any], readout: str) -> bool:
+    """Whether labels are classes to this readout; whole real numbers are, but to an angle they are angles."""
+    return values.ndim == 1 and readout != "continuous" and (values.dtype.kind != "f" or readout != "angle")
 
 
 def _default_readout(train: Recording, target: str) -> str:
@@ -163,11 +170,12 @@ def _read_out(
         ]
     else:
         rng = np.random.default_rng(seed)
-        classes = _classes_to_draw_from(train, target)
-        fitted = []
-        for _ in range(draws):
-            drawn = draw_labelled(classes, train.segments, labels, rng, bins=train.bins, bin_size=train.bin_size)
-            fitted.append(fit_readout_few(readout, z_train, y_train, drawn, period=period, scaling=scaling))
+        classes = y_train if _has_classes(y_train, readout) else _classes_to_draw_from(train, target)
+        drawn = [
+            draw_labelled(classes, train.segments, labels, rng, bins=train.bins, bin_size=train.bin_size)
+            for _ in range(draws)
+        ]
+        fitted = [fit_readout_few(readout, z_train, y_train, d, period=period, scaling=scaling) for d in drawn]
     scores: list[dict[str, Any]] = [
         dict(score_readout(f, z_test, y_test, groups=test.segments, bins=test.bins, bin_size=test.bin_size, seed=seed))
         for f in fitted
@@ -177,12 +185,14 @@ def _read_out(
     intervals = [s["interval"] for s in scores if s["interval"] is not None]
     result["interval"] = np.mean(intervals, axis=0).tolist() if intervals else None
     result["spread"] = None if labels is None else float(np.std([s[headline] for s in scores], ddof=min(1, draws - 1)))
+    result["label_unit"] = None if labels is None else drawn[0].unit
     result["n_train"] = round(float(np.mean([s["n_train"] for s in scores])))
     result["n_test"] = scores[0]["n_test"]
-    if y_test.ndim == 1 and y_test.dtype.kind != "f" and readout != "continuous":
+    if _has_classes(y_test, readout):
         names = np.unique(np.concatenate([y_train, y_test]))
         counts = sum(confusion_matrix(y_test, _classes(f.predict(z_test), names, period), names) for f in fitted)
-        result["confusion"] = {"classes": names.tolist(), "counts": np.asarray(counts).tolist()}
+        shown = names.astype(str) if names.dtype.kind == "S" else names  # JSON has no bytes
+        result["confusion"] = {"classes": shown.tolist(), "counts": np.asarray(counts).tolist()}
     return result
 
 

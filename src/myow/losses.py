@@ -43,7 +43,8 @@ def effective_rank(embedding: Tensor) -> float:
     float
         From 1 to min(T, D); 0 if all rows are the same.
     """
-    values = torch.linalg.svdvals((embedding - embedding.mean(dim=0)).double())
+    embedding = embedding.double()  # before centring, whose rounding would look like a dimension
+    values = torch.linalg.svdvals(embedding - embedding.mean(dim=0))
     total = float(values.sum())
     if total <= 1e-12 * max(1.0, float(embedding.abs().max())):
         return 0.0

@@ -18,7 +18,7 @@ __all__ = ["MetricsFile", "MinedPairsFile", "ProgressBar", "TensorBoard", "read_
 
 
 class ProgressBar:
-    """A bar on stderr with the terms of the loss, steps per second and the time left.
+    """A bar on stderr with the terms of the loss, steps per second and the time left; silent where that is no terminal.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ class ProgressBar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._title = title
+        console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -38,7 +39,8 @@ class ProgressBar:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[terms]}"),
-            console=Console(stderr=True),
+            console=console,
+            disable=not console.is_terminal,
         )
 
     def begin(self, step: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Sequence
 from dataclasses import fields
@@ -86,6 +87,8 @@ def _convert(text: str, hint: Any) -> Any:
         return tuple(_convert(part.strip(), arguments[0]) for part in items)
     if hint is bool:
         return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _refuse(text)
+    if hint is float and not math.isfinite(float(text)):
+        return _refuse(text)
     if hint in (int, float, str):
         return hint(text)
     return _refuse(text)
@@ -104,5 +107,5 @@ def _describe(hint: Any) -> str:
     if origin is tuple:
         several = "numbers separated by commas" if arguments[-1] is Ellipsis else f"{len(arguments)} numbers"
         return f"{several}, such as {'128,128' if arguments[-1] is Ellipsis else '-2,2'}"
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+    names = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a name"}
     return names.get(hint, "given from Python")

@@ -67,7 +67,10 @@ def split_rows(data: Rows, rule: Split) -> tuple[NDArray[np.int64], ...]:
     for fraction, part in zip(rule.fractions, parts, strict=True):
         if part.size == 0:
             kind = "segments" if rule.by == "segment" else "bins"
-            raise DataError(f"the part of size {fraction:g} holds no {kind}; use more data or other fractions")
+            n = len(data) if rule.by == "time" else len(np.unique(data.groups))
+            raise DataError(
+                f"the part of size {fraction:g} holds none of the recording's {n} {kind}; use more data or other fractions"
+            )
     return parts
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from .errors import FileError
 
 __all__ = ["make_folder", "write_json", "writing"]
@@ -55,11 +57,12 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         part = None
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors wraps the system's errors in its own
         if isinstance(error, FileError):
             raise
+        why = getattr(error, "strerror", None) or error
         raise FileError(
-            f"cannot write {path}: {error.strerror or error}; check that the folder exists, may be written and has room"
+            f"cannot write {path}: {why}; check that the folder exists, may be written and has room"
         ) from error
     finally:
         if part is not None:

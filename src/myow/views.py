@@ -140,6 +140,6 @@ class TrainingRows:
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return the windows of some rows: indices of shape (...,) become values of shape (..., W, N)."""
-        if self._windows is None:
-            return self.values[rows].unsqueeze(-2)
-        return self.values[self._windows[rows]]
+        inside = rows.unsqueeze(-1) if self._windows is None else self._windows[rows]
+        # Whole rows are copied at once, which indexing with a tensor does not do.
+        return self.values.index_select(0, inside.flatten()).view(*inside.shape, -1)

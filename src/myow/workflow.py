@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -17,7 +18,7 @@ from .methods import method_class
 from .monitor import ProgressBar, TensorBoard
 from .presets import preset as preset_settings
 from .recording import Recording
-from .run_folder import Run, RunFolder, generic_split
+from .run_folder import Parts, Run, RunFolder, generic_split
 from .settings import parse_pairs, parse_settings
 from .split import Split, split_rows
 from .storage import make_folder, write_json, writing
@@ -66,6 +67,8 @@ def _number(text: str) -> Any:
 def choose_split(name: str | None, seed: int, data: str, recording: Recording) -> tuple[str, Split]:
     """Return the name and the rule of the split: the released one where there is one, else random.
 
+    Where there are too few segments for a random split, it is by time, and its name says so.
+
     Raises
     ------
     SettingError
@@ -82,7 +85,8 @@ def choose_split(name: str | None, seed: int, data: str, recording: Recording) -
         return "released", published
     if name == "time":
         return "time", Split((0.8, 0.1, 0.1), by="time")
-    return "random", generic_split(recording, seed)
+    rule = generic_split(recording, seed)
+    return "time" if rule.by == "time" else "random", rule
 
 
 def train_run(
@@ -113,10 +117,21 @@ def train_run(
         raise unknown_name("rows", rows, ("train", "all"))
     estimator = method_class(method)
     chosen = preset_settings(preset, estimator) if preset else {}
-    chosen |= parse_settings(estimator, settings)
+    given = parse_settings(estimator, settings)
+    for key, option in (("random_state", "--seed"), ("device", "--device")):
+        if key in given:
+            raise SettingError(f"{key} is not set with --set; use {option}")
+    if "steps" in given and "epochs" not in given:
+        chosen.pop("epochs", None)  # a preset's epochs would decide in place of the steps asked for
+    chosen |= given
     model = estimator(**chosen | {"random_state": seed, "device": device})
     recording = load_recording(data, load)
     split_name, rule = choose_split(split, split_seed, data, recording)
+    if split == "random" and split_name == "time":
+        raise SettingError(
+            f"a random split deals out segments, and {data} has {recording.n_segments}; use --split time, or leave it out"
+        )
+    parts = split_rows(recording, rule)
     defaults = {f.name: f.default for f in fields(estimator)}
     run = Run(
         data=data,
@@ -126,15 +141,19 @@ def train_run(
         rows=rows,
         split=split_name,
         split_seed=split_seed,
+        parts=Run.describe_parts(parts),
         recording={"name": recording.name or data, "digest": recording.digest(), **recording.source},
     )
     watchers: list[Watcher] = [ProgressBar(f"{method} on {recording.name or data}")] if progress else []
     if tensorboard:
         watchers.append(TensorBoard(make_folder(out / "tensorboard")))
-    parts = split_rows(recording, rule)
     taken = recording if rows == "all" else recording.select(parts[0])
-    finished = RunFolder(out).train(run, model, taken, resume=resume, watchers=watchers)
-    return f"{out / 'model.myow'}: {method}, {finished.n_steps_} steps on {len(taken)} bins of {run.recording['name']}"
+    folder = RunFolder(out)
+    replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
+    finished, before = folder.train(run, model, taken, resume=resume, watchers=watchers)
+    if before == finished.n_steps_:
+        return f"{folder.model_path}: nothing to do, all {before} steps were done"
+    return f"{folder.model_path}: {method}, {finished.n_steps_} steps on {len(taken)} bins of {run.recording['name']}{replaced}"
 
 
 def evaluate_run(
@@ -151,38 +170,52 @@ def evaluate_run(
     Returns
     -------
     dict
-        As `myow.evaluate` returns it; it is also written into the folder when the run's own recording was used.
+        As `myow.evaluate` returns it. Where the run's own recording was used it is written into the folder too, and drawn.
     """
     folder = RunFolder(out)
     run = folder.read()
-    recording = load_recording(data or run.data, load if data else run.load)
-    own = data is None
-    if own and recording.digest() != run.recording["digest"]:
-        raise FileError(
-            f"{run.data} is not the recording that {out} was trained on (its checksum differs); train again"
-        )
-    # The rule made at training serves other recordings too; "released" means each recording's own.
-    name = run.split if own or run.split != "released" else None
-    _, rule = choose_split(name, run.split_seed, data or run.data, recording)
-    parts = [recording.select(rows) for rows in split_rows(recording, rule)]
+    recording, parts, own = _recording_and_parts(run, out, data, load)
     card = {c.name: c for c in datasets.cards()}.get(data or run.data)
     if card is not None:
         target = target or card.target
         readout = readout or (card.readout if target == card.target else None)
     result = evaluate(
         folder.model(),
-        *parts,
+        *(recording.select(rows) for rows in parts),
         target=target,
         readout=readout,
         labels=labels,
-        seen=recording if run.rows == "all" else None,
+        seen=recording if own and run.rows == "all" else None,
     )
-    result["dataset"] = recording.name or (data or run.data)
-    result["rows"] = run.rows
+    about = {"dataset": recording.name or (data or run.data), "rows": run.rows}
+    for row in (result, *(value for value in result.values() if isinstance(value, dict) and "dataset" in value)):
+        row |= about
     if own:
-        few = "" if labels is None else f"_{labels}"
-        write_json(folder.path / f"evaluation_{result['target']}_{result['readout']}{few}.json", result)
+        which = "_".join([str(result["target"]), str(result["readout"]), *([] if labels is None else [str(labels)])])
+        # A label's name comes from a file: it must not lead out of the folder.
+        write_json(folder.path / f"evaluation_{re.sub(r'[^A-Za-z0-9.-]+', '_', which)}.json", result)
+        from .report import pictures
+
+        pictures.draw_evaluations(folder)
     return result
+
+
+def _recording_and_parts(
+    run: Run, out: Path, data: str | None = None, load: Sequence[str] = ()
+) -> tuple[Recording, Parts, bool]:
+    """Load a run's own recording with the split stored at training, or another one, split by the same rule."""
+    wanted = data or run.data
+    recording = load_recording(wanted, load or (run.load if wanted == run.data else ()))
+    if recording.digest() == run.recording["digest"]:
+        return recording, run.rows_of_parts(), True
+    if data is None:
+        raise FileError(
+            f"{run.data} is not the recording that {out} was trained on (its checksum differs); train again, or name the "
+            "recording to evaluate on"
+        )
+    # "released" means each recording's own rule.
+    name = None if run.split == "released" else run.split
+    return recording, split_rows(recording, choose_split(name, run.split_seed, wanted, recording)[1]), False
 
 
 def embed_run(out: Path, data: str, path: Path, *, load: Sequence[str] = (), device: str = "auto") -> tuple[int, ...]:
@@ -193,13 +226,13 @@ def embed_run(out: Path, data: str, path: Path, *, load: Sequence[str] = (), dev
     tuple of int
         The shape of ``z``.
     """
+    if path.suffix != ".npz":
+        raise SettingError(f"--out is {path}; it must end in .npz")
     folder = RunFolder(out)
     run = folder.read()
     recording = load_recording(data, load or (run.load if data == run.data else ()))
     z = folder.model(device).transform(recording)
     labels: dict[str, Any] = {f"label_{k}": v for k, v in recording.labels.items()}
-    if path.suffix != ".npz":
-        raise SettingError(f"--out is {path}; it must end in .npz")
     with writing(path) as part:
         np.savez_compressed(part, z=z, times=recording.times, segments=recording.segments, **labels)
     return tuple(z.shape)
@@ -217,11 +250,9 @@ def draw_run(out: Path) -> list[Path]:
 
     folder = RunFolder(out)
     run = folder.read()
-    recording = load_recording(run.data, run.load)
-    _, rule = choose_split(run.split, run.split_seed, run.data, recording)
-    parts = split_rows(recording, rule)
+    recording, parts, _ = _recording_and_parts(run, out)
     seen = recording if run.rows == "all" else recording.select(parts[0])
     card = {c.name: c for c in datasets.cards()}.get(run.data)
     target = pictures.picture_label(recording, [card.target] if card else [])
     drawn = pictures.draw_training(folder, folder.model("cpu"), recording, seen, parts[-1], target)
-    return drawn + pictures.draw_evaluations(folder, one_segment=recording.n_segments == 1)
+    return drawn + pictures.draw_evaluations(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,11 +28,14 @@ class Labelled:
         Which of its class's segments (or stretches) a row is of: 0, 1, ... in each class.
     n_parts : int
         Number of parts of the class that has fewest.
+    unit : {"segment", "minute"}
+        What was drawn.
     """
 
     rows: NDArray[np.int64]
     parts: NDArray[np.int64]
     n_parts: int
+    unit: Literal["segment", "minute"] = "segment"
 
 
 def draw_labelled(
@@ -91,7 +94,12 @@ def draw_labelled(
     rows = np.concatenate([part for parts in drawn for part in parts])
     index = np.concatenate([np.full(len(part), i) for parts in drawn for i, part in enumerate(parts)])
     order = np.argsort(rows)
-    return Labelled(rows=rows[order], parts=index[order], n_parts=min(len(parts) for parts in drawn))
+    return Labelled(
+        rows=rows[order],
+        parts=index[order],
+        n_parts=min(len(parts) for parts in drawn),
+        unit="segment" if whole else "minute",
+    )
 
 
 Runs = list[NDArray[np.int64]]

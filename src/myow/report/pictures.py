@@ -86,15 +86,13 @@ def draw_training(
     return _save_all(folder.path, pictures)
 
 
-def draw_evaluations(folder: RunFolder, *, one_segment: bool) -> list[Path]:
+def draw_evaluations(folder: RunFolder) -> list[Path]:
     """Draw the evaluations that lie in a run folder: worth beside the baselines, and confusion matrices.
 
     Parameters
     ----------
     folder : RunFolder
         Where evaluations lie, and where pictures go.
-    one_segment : bool
-        Whether few labels were counted in minutes, as they are where there is one segment.
 
     Returns
     -------
@@ -113,7 +111,7 @@ def draw_evaluations(folder: RunFolder, *, one_segment: bool) -> list[Path]:
                 target=result["target"],
                 readout=result["readout"],
                 labels=result["labels"],
-                label_unit="minute" if one_segment else "segment",
+                label_unit=result["label_unit"] or "segment",
                 accuracy=result["accuracy"] if result["readout"] != "angle" else None,
                 interval=result["interval"] if result["readout"] != "angle" else None,
             )

@@ -1,0 +1,319 @@
+"""The graphs of BYOL and MYOW: what feeds what, where gradients go, and what the mined term is made of."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from tiny import reach
+from torch import nn
+from torch.nn import functional as F
+
+from myow import BYOL, MYOW
+from myow.errors import SettingError, UnknownNameError
+from myow.views import TrainingRows
+
+LAYOUTS = ("cascaded", "parallel", "single")
+POOLS = ("batch", "sample", "recording")
+# GELU, since two rows whose ReLUs are all off would tie.
+WIDTHS = {
+    "activation": "gelu",
+    "hidden": (7,),
+    "dim": 6,
+    "projector": (9, 5),
+    "predictor": 11,
+    "batch_size": 16,
+    "noise": 0.5,
+}
+MINED = {"mined_projector": (8, 4), "mined_predictor": 10, "mined_ramp": 0.0, "mined_weight": 0.4}
+
+
+def bound(estimator, rec=None):
+    """A graph on its rows, in training mode, whose target differs from its online network."""
+    rec = rec or reach()
+    torch.manual_seed(0)
+    graph = estimator.build(rec.n_units)
+    values = torch.from_numpy(np.sqrt(rec.counts)).float()
+    graph.scaling.fit(values, "common")
+    graph.bind(TrainingRows(rec, values, (0, 0), torch.device("cpu")))
+    for p, _ in graph.average_pairs():
+        p.add_(0.1 * torch.randn(p.shape))
+    return graph.train()
+
+
+def one_loss(graph, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(graph.data), generator=generator)[:16]
+    views = graph.draw(rows, generator)
+    return views, graph.loss(views, 0.5)
+
+
+def widths(module):
+    return [m.weight.shape[::-1] for m in module.modules() if isinstance(m, nn.Linear)]
+
+
+def has_gradient(module):
+    return any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
+
+
+def test_widths_of_byol():
+    graph = bound(BYOL(**WIDTHS))
+    assert widths(graph.online.encoder) == [(10, 7), (7, 6)]
+    assert widths(graph.online.projector) == [(6, 9), (9, 5)]
+    assert widths(graph.predictor) == [(5, 11), (11, 5)]
+    assert widths(graph.target) == widths(graph.online)
+    # Batch norm and activation follow every layer but the last, which has a bias.
+    kinds = [type(m).__mro__[1] for m in graph.predictor]
+    assert kinds[1] is nn.BatchNorm1d
+    assert [m.bias is not None for m in graph.predictor if isinstance(m, nn.Linear)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("layout", "projector", "predictor"),
+    [
+        ("cascaded", [(5, 8), (8, 4)], [(4, 10), (10, 4)]),
+        ("parallel", [(6, 8), (8, 4)], [(4, 10), (10, 4)]),
+        ("single", [], [(5, 10), (10, 5)]),
+    ],
+)
+def test_widths_of_mined_projector_and_predictor(layout, projector, predictor):
+    graph = bound(MYOW(**WIDTHS, **MINED, layout=layout))
+    assert widths(graph.mined_projector) == widths(graph.mined_target) == projector
+    assert widths(graph.mined_predictor) == predictor
+
+
+def test_without_projectors_the_representation_itself_is_predicted():
+    graph = bound(MYOW(**WIDTHS | {"projector": ()}, **MINED | {"mined_projector": ()}))
+    assert widths(graph.online.projector) == widths(graph.mined_projector) == []
+    assert widths(graph.predictor) == [(6, 11), (11, 6)]
+    assert widths(graph.mined_predictor) == [(6, 10), (10, 6)]
+
+
+def cosine(p, t):
+    return 1 - (F.normalize(p, dim=1) * F.normalize(t, dim=1)).sum(dim=1)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_the_loss_of_byol_written_out(symmetric):
+    graph = bound(BYOL(**WIDTHS, symmetric=symmetric))
+    pair, terms = one_loss(graph)
+    first, second = pair.x
+    online_in = torch.cat([first, second]) if symmetric else first
+    target_in = torch.cat([second, first]) if symmetric else second
+    z = graph.online.projector(graph.online.encoder(online_in))
+    goal = graph.target.projector(graph.target.encoder(target_in))
+    expected = cosine(graph.predictor(z), goal).mean()
+    torch.testing.assert_close(terms["loss"], expected)
+    assert set(terms) == {"loss"}
+
+
+def test_views_are_of_the_row_and_of_its_positive():
+    graph = bound(BYOL(**WIDTHS | {"noise": 0.0}, dropout=0.0, positives=(0, 2)))
+    pair, _ = one_loss(graph)
+    scaled = graph.scaling(graph.data.values)
+    torch.testing.assert_close(pair.x.squeeze(2), scaled[pair.rows])
+    segments, bins = graph.data.data.groups, graph.data.data.bins
+    anchor, positive = pair.rows.numpy()
+    assert (segments[anchor] == segments[positive]).all()
+    assert set(bins[positive] - bins[anchor]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("layout", "pool", "anchor", "symmetric"),
+    list(itertools.product(LAYOUTS, POOLS, ("row", "view"), (True, False))),
+)
+def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
+    """q_m(h(g(y))) predicts h'(g'(y')), y' being the nearest admissible candidate; with "parallel" h stands on y."""
+    estimator = MYOW(
+        **WIDTHS, **MINED, layout=layout, pool=pool, k=1, mined_anchor=anchor, symmetric=symmetric, exclude="segment"
+    )
+    graph = bound(estimator)
+    (pair, _, pool_rows), terms = one_loss(graph)
+    online, target, rows = graph.online, graph.target, graph.data
+    first, second = pair.x
+    target_in = torch.cat([second, first]) if symmetric else second
+    if anchor == "row":
+        anchors, y = pair.rows[0], online.encoder(graph.scaling(rows.gather(pair.rows[0])))
+    else:
+        anchors = pair.rows.flatten() if symmetric else pair.rows[0]
+        y = online.encoder(torch.cat([first, second]) if symmetric else first)
+
+    if pool == "batch":
+        candidates, candidate_rows = target.encoder(target_in), torch.cat([pair.rows[1], pair.rows[0]])
+        candidate_rows = candidate_rows if symmetric else pair.rows[1]
+    elif pool == "sample":
+        candidates, candidate_rows = target.encoder(graph.scaling(rows.gather(pool_rows))), pool_rows
+    else:
+        candidates, candidate_rows = graph.bank, torch.arange(len(rows))
+    similarity = F.normalize(y, dim=1) @ F.normalize(candidates, dim=1).T
+    similarity[rows.groups[anchors][:, None] == rows.groups[candidate_rows][None]] = -np.inf
+    found = similarity.isfinite().any(dim=1)
+    best = similarity.argmax(dim=1)
+    assert found.any()
+
+    mined_pairs = torch.stack([anchors, torch.where(found, candidate_rows[best], -1)], dim=1)
+    assert torch.equal(terms["mined_pairs"], mined_pairs)
+
+    mined = target.encoder(graph.scaling(rows.gather(candidate_rows[best]))) if pool == "recording" else candidates
+    below = {"parallel": (y, mined)}.get(layout, (online.projector(y), target.projector(mined)))
+    goal = graph.mined_target(below[1])
+    goal = goal if pool == "recording" else goal[best]
+    if pool == "sample":  # its batch norms see the mined candidates alone
+        y_mined = candidates[best]
+        goal = graph.mined_target(y_mined if layout == "parallel" else target.projector(y_mined))
+    losses = cosine(graph.mined_predictor(graph.mined_projector(below[0])), goal)
+    torch.testing.assert_close(terms["mined"], losses[found].mean(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(terms["loss"], 0.6 * terms["augmented"] + 0.4 * terms["mined"])
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_gradient_reaches_the_target_or_the_mined_target(layout, pool):
+    graph = bound(MYOW(**WIDTHS, **MINED, layout=layout, pool=pool))
+    one_loss(graph)[1]["loss"].backward()
+    for module in (graph.target, graph.mined_target):
+        assert not any(p.requires_grad for p in module.parameters())
+        assert all(p.grad is None for p in module.parameters())
+    for module in (graph.online.encoder, graph.online.projector, graph.predictor, graph.mined_predictor):
+        assert has_gradient(module)
+    assert has_gradient(graph.mined_projector) == (layout != "single")
+
+
+@pytest.mark.parametrize("anchor", ["row", "view"])
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_where_the_gradient_of_the_mined_term_alone_goes(layout, pool, anchor):
+    graph = bound(MYOW(**WIDTHS, **MINED, layout=layout, pool=pool, mined_anchor=anchor))
+    one_loss(graph)[1]["mined"].backward()
+    assert has_gradient(graph.online.encoder)
+    assert has_gradient(graph.mined_predictor)
+    assert has_gradient(graph.mined_projector) == (layout != "single")
+    assert has_gradient(graph.online.projector) == (layout != "parallel")
+    assert not has_gradient(graph.predictor)
+    assert not has_gradient(graph.target)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_projector_feeds_the_mined_term_unless_the_layout_is_parallel(layout):
+    def terms(change):
+        graph = bound(MYOW(**WIDTHS, **MINED, layout=layout))
+        with torch.no_grad():
+            for p in getattr(graph, change).projector.parameters() if change else ():
+                p.mul_(-1.5)
+        return one_loss(graph)[1]
+
+    plain = terms(None)
+    for network in ("online", "target"):
+        changed = terms(network)
+        assert not torch.isclose(plain["augmented"], changed["augmented"])
+        assert torch.isclose(plain["mined"], changed["mined"]) == (layout == "parallel")
+        assert torch.equal(plain["mined_pairs"], changed["mined_pairs"])  # mined from representations, not projections
+
+
+def test_the_key_is_the_online_and_the_candidate_the_target_representation():
+    def pairs(change):
+        graph = bound(MYOW(**WIDTHS, **MINED, k=1))
+        if change:
+            with torch.no_grad():
+                for p in getattr(graph, change).encoder.parameters():
+                    p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(3)))
+        return one_loss(graph)[1]["mined_pairs"]
+
+    plain = pairs(None)
+    assert not torch.equal(plain, pairs("online"))
+    assert not torch.equal(plain, pairs("target"))
+
+
+def test_the_weight_of_the_mined_term_starts_and_ramps():
+    graph = bound(MYOW(**WIDTHS, **MINED | {"mined_start": 0.2, "mined_ramp": 0.4}))
+    for progress, share in [(0.0, 0), (0.19, 0), (0.4, 0.5), (0.6, 1), (0.99, 1)]:
+        views = graph.draw(torch.arange(16), torch.Generator().manual_seed(0))
+        terms = graph.loss(views, progress)
+        assert ("mined" in terms) == (share > 0)
+        if share:
+            weight = 0.4 * share
+            torch.testing.assert_close(terms["loss"], (1 - weight) * terms["augmented"] + weight * terms["mined"])
+
+
+def test_the_bank_is_encoded_anew_every_few_steps_with_running_statistics():
+    graph = bound(MYOW(**WIDTHS, **MINED, pool="recording", pool_refresh=3))
+    banks = []
+    for _ in range(7):
+        one_loss(graph)
+        banks.append(graph.bank.clone())
+        graph.after_step(0.5)
+    changed = [not torch.equal(a, b) for a, b in itertools.pairwise(banks)]
+    assert changed == [False, False, True, False, False, True]
+    assert graph.target.training
+
+
+def test_every_candidate_may_be_in_the_pool_and_the_pool_has_the_size_asked_for():
+    graph = bound(MYOW(**WIDTHS, **MINED, pool="sample", pool_size=20))
+    seen = set()
+    for seed in range(40):
+        (_, _, pool), _ = one_loss(graph, seed)
+        assert len(pool) == len(set(pool.tolist())) == 20
+        seen |= set(pool.tolist())
+    assert seen == set(range(len(graph.data)))
+
+
+@pytest.mark.parametrize("estimator", [BYOL, MYOW])
+def test_the_target_is_a_moving_average_in_closed_form_and_starts_as_a_copy(estimator):
+    m, n = 0.8, 7
+    graph = bound(estimator(**WIDTHS, target_momentum=m))
+    start = [t.clone() for t, _ in graph.average_pairs()]
+    for step in range(n):
+        graph.after_step(step / n)
+    names = [name for name, _ in graph.named_parameters() if "target" in name]
+    assert len(names) == len(start)
+    for (target, online), first in zip(graph.average_pairs(), start, strict=True):
+        torch.testing.assert_close(target, m**n * first + (1 - m**n) * online)
+    fresh = estimator(**WIDTHS).build(10)
+    assert all(torch.equal(t, o) for t, o in fresh.average_pairs())
+
+
+def test_the_target_keeps_running_statistics_of_its_own():
+    graph = bound(BYOL(**WIDTHS))
+    norm, copy = graph.online.encoder.layers[1], graph.target.encoder.layers[1]
+    graph.after_step(0.5)
+    assert not copy.running_mean.any()
+    one_loss(graph)
+    assert copy.running_mean.any()
+    assert not torch.equal(copy.running_mean, norm.running_mean)
+    before = copy.running_mean.clone()
+    graph.after_step(0.5)
+    assert torch.equal(before, copy.running_mean)
+
+
+def test_momentum_rises_to_one_along_a_half_cosine():
+    graph = bound(BYOL(**WIDTHS, target_momentum=0.6, target_schedule="cosine"))
+    target, online = graph.average_pairs()[0]
+    for progress in (0.0, 0.3, 0.9, 1.0):
+        before = target.clone()
+        graph.after_step(progress)
+        m = 1 - 0.4 * (np.cos(np.pi * progress) + 1) / 2
+        torch.testing.assert_close(target, m * before + (1 - m) * online)
+    assert torch.equal(before, target)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "text"),
+    [
+        ({"target_momentum": 1.2}, SettingError, "target_momentum is 1.2"),
+        ({"target_schedule": "cosin"}, UnknownNameError, "did you mean 'cosine'"),
+        ({"dropout": 1.4}, SettingError, "dropout is 1.4"),
+        ({"noise": -1.0}, SettingError, "noise is -1"),
+        ({"noise_hz": 1.0}, SettingError, "input='rate'"),
+        ({"pepper": 0.1}, SettingError, "input='rate'"),
+        ({"dropout_to": "men"}, UnknownNameError, "did you mean 'mean'"),
+        ({"predictor": 0}, SettingError, "predictor 0"),
+        ({"positives": (1, 2)}, SettingError, "positives are"),
+        ({"layout": "cascade"}, UnknownNameError, "did you mean 'cascaded'"),
+        ({"pool": "batches"}, UnknownNameError, "did you mean 'batch'"),
+        ({"exclude": "segments"}, UnknownNameError, "did you mean 'segment'"),
+        ({"mined_anchor": "rows"}, UnknownNameError, "did you mean 'row'"),
+    ],
+)
+def test_wrong_settings_are_named(wrong, kind, text):
+    with pytest.raises(kind, match=text):
+        bound(MYOW(**WIDTHS | wrong))
