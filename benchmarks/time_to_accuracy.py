@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 import myow
 from myow.baselines import Components, raw_features
+from myow.errors import MyowError
 from myow.probe import draw_labelled, fit_readout_few
 
 LABELS, DRAWS, MARGIN = 5, 5, 0.05
@@ -98,7 +100,10 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3, help="random splits, seeds 0, 1, ...")
     parser.add_argument("--every", type=int, default=50, help="steps between measurements")
     options = parser.parse_args()
-    splits = [one_split(seed, options.every) for seed in range(options.splits)]
+    try:
+        splits = [one_split(seed, options.every) for seed in range(options.splits)]
+    except MyowError as error:
+        sys.exit(f"error: {error}")
     points = np.array([s["curve"] for s in splits]).mean(axis=0)
     rows = {k: float(np.mean([s[k] for s in splits])) for k in ("raw", "raw_common", "pca", "pca_common", "untrained")}
     passed = points[points[:, 2] >= rows["raw"] + MARGIN]

@@ -36,9 +36,7 @@ def test_positives_equal_a_loop(rec, earliest, latest):
     assert ranges.shape == (len(rec), 2)
     for i in range(len(rec)):
         allowed = [
-            j
-            for j in range(len(rec))
-            if rec.segments[j] == rec.segments[i] and earliest <= bins[j] - bins[i] <= latest
+            j for j in range(len(rec)) if rec.segments[j] == rec.segments[i] and earliest <= bins[j] - bins[i] <= latest
         ]
         assert list(range(ranges[i, 0], ranges[i, 1] + 1)) == allowed
         assert i in allowed

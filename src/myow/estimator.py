@@ -156,6 +156,8 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         TrainingError
             If training diverges or collapses.
         """
+        if resume and folder is None:
+            raise SettingError("resume needs the folder that holds the checkpoint; give folder too")
         recording, rows = self._initialise(X)
         plan = self._plan(len(rows))
         generator = torch.Generator(rows.device).manual_seed(self.seed_)

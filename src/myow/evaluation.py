@@ -191,8 +191,7 @@ def _read_out(
     if _has_classes(y_test, readout):
         names = np.unique(np.concatenate([y_train, y_test]))
         counts = sum(confusion_matrix(y_test, _classes(f.predict(z_test), names, period), names) for f in fitted)
-        shown = names.astype(str) if names.dtype.kind == "S" else names  # JSON has no bytes
-        result["confusion"] = {"classes": shown.tolist(), "counts": np.asarray(counts).tolist()}
+        result["confusion"] = {"classes": names.tolist(), "counts": np.asarray(counts).tolist()}
     return result
 
 

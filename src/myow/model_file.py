@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from sklearn.utils.validation import check_is_fitted
@@ -94,9 +95,14 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
         model = method_class(header["method"])(**settings | code | {"device": device})
         for key in _LEARNT:
             setattr(model, key, header["learnt"][key])
-        method = model.build(model.n_features_in_)
+        with torch.random.fork_rng(devices=[]):  # first weights, soon replaced, are drawn from the global generator
+            method = model.build(model.n_features_in_)
         with safe_open(path, framework="pt") as file:
-            method.load_state_dict({k: file.get_tensor(k) for k in file.keys()})  # noqa: SIM118 (not a mapping)
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a mapping)
+        method.load_state_dict(tensors)
+        broken = [k for k, v in tensors.items() if not bool(torch.isfinite(v).all())]
+        if broken:
+            raise ValueError(f"{broken[0]} holds values that are no numbers")
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, MyowError):
             raise

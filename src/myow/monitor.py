@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ class MetricsFile:
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Read the lines of a metrics file; a last line cut off by a crash is left out."""
     rows = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             rows.append(json.loads(line))
         except ValueError:
@@ -129,9 +130,14 @@ class MinedPairsFile:
     def begin(self, step: int, total: int) -> None:
         """Keep what was mined up to `step`."""
         if step and self.path.exists():
-            with np.load(self.path) as old:
-                pairs = np.stack([old["anchor"], old["mined"]], axis=2)
-                self._kept = [(int(s), p) for s, p in zip(old["step"], pairs, strict=True) if s <= step]
+            try:
+                with np.load(self.path) as old:
+                    pairs = np.stack([old["anchor"], old["mined"]], axis=2)
+                    self._kept = [(int(s), p) for s, p in zip(old["step"], pairs, strict=True) if s <= step]
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                raise FileError(
+                    f"{self.path} is damaged ({str(error).splitlines()[0]}); remove it and go on"
+                ) from error
         else:
             self.path.unlink(missing_ok=True)
 

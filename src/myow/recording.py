@@ -407,4 +407,9 @@ def _label(name: str, values: ArrayLike, n_bins: int) -> NDArray[Any]:
         raise DataError(f"label '{name}' holds {held}; it must be numbers or strings")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError(f"label '{name}' holds NaN or infinite values; leave those bins out or fill them in")
+    if array.dtype.kind == "S":  # readouts and JSON know text, not bytes
+        try:
+            return np.asarray(np.char.decode(array, "utf-8"))
+        except UnicodeDecodeError:
+            raise DataError(f"label '{name}' holds bytes that are no UTF-8 text; store text or numbers") from None
     return array

@@ -259,7 +259,7 @@ def generic_split(recording: Recording, seed: int) -> Split:
     if recording.n_segments < 10:
         return Split((0.8, 0.1, 0.1), by="time")
     for name, values in recording.labels.items():
-        constant = constant_label(recording, name) if values.dtype.kind in "iubUS" else None
+        constant = constant_label(recording, name) if values.dtype.kind in "iubU" else None
         if constant is not None and len(np.unique(constant)) <= recording.n_segments // 2:
             return Split((0.8, 0.1, 0.1), random_state=seed, stratify=name)
     return Split((0.8, 0.1, 0.1), random_state=seed)
