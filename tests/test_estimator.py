@@ -182,7 +182,7 @@ def test_an_augmentation_of_ones_own_is_called_and_then_scaled():
 
 
 def test_another_number_of_units_is_refused_and_says_which(model):
-    with pytest.raises(DataError, match="trained on 10 units .tiny., but tiny has 4; give it the same units"):
+    with pytest.raises(DataError, match=r"trained on 10 units \(tiny\), but tiny has 4; give it the same units"):
         model.transform(reach(n_units=4))
     with pytest.raises(ValueError, match="X has 4 features, but MYOW is expecting 10"):
         model.transform(np.ones((5, 4)))
@@ -191,7 +191,7 @@ def test_another_number_of_units_is_refused_and_says_which(model):
 def test_another_kind_or_bin_width_is_refused(model):
     with pytest.raises(DataError, match=r"bins of 0.1 s \(tiny\), but this recording has 0.05 s"):
         model.transform(reach(bin_size=0.05))
-    with pytest.raises(DataError, match="trained on counts .*, but this recording holds continuous"):
+    with pytest.raises(DataError, match=r"trained on counts .*, but this recording holds continuous"):
         model.transform(Recording(np.ones((3, 10)), bin_size=0.1, kind="continuous"))
     with pytest.raises(DataError, match="counts are whole"):
         model.transform(np.full((3, 10), 0.5))
@@ -223,9 +223,9 @@ def test_some_silent_units_are_no_trouble():
 def test_values_that_are_no_numbers_are_refused(model, bad):
     counts = reach().counts.astype(float)
     counts[4, 2] = bad
-    with pytest.raises(ValueError, match="NaN|infinity"):
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
         BYOL(**SMALL).fit(counts)
-    with pytest.raises(ValueError, match="NaN|infinity"):
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
         model.transform(counts)
 
 

@@ -49,7 +49,7 @@ def test_a_loaded_model_gives_the_same_bits(tmp_path, name):
 
 def test_a_loaded_model_can_be_fitted_saved_and_refuses_other_units(saved, tmp_path):
     loaded = myow.load_model(saved)
-    with pytest.raises(ValueError, match="trained on 10 units .tiny., but tiny has 4"):
+    with pytest.raises(ValueError, match=r"trained on 10 units \(tiny\), but tiny has 4"):
         loaded.transform(reach(n_units=4))
     loaded.save(tmp_path / "b.myow")
     assert np.array_equal(myow.load_model(tmp_path / "b.myow").transform(reach()), loaded.transform(reach()))

@@ -152,8 +152,16 @@ def test_an_unknown_schedule_offers_the_nearest_even_during_warm_up():
 
 @pytest.mark.parametrize(
     ("progress", "start", "length", "expected"),
-    [(0.0, 0.1, 0.2, 0.0), (0.1, 0.1, 0.2, 0.0), (0.2, 0.1, 0.2, 0.5), (0.3, 0.1, 0.2, 1.0), (0.9, 0.1, 0.2, 1.0)]
-    + [(0.0, 0.0, 0.0, 1.0), (0.09, 0.1, 0.0, 0.0), (0.1, 0.1, 0.0, 1.0)],
+    [
+        (0.0, 0.1, 0.2, 0.0),
+        (0.1, 0.1, 0.2, 0.0),
+        (0.2, 0.1, 0.2, 0.5),
+        (0.3, 0.1, 0.2, 1.0),
+        (0.9, 0.1, 0.2, 1.0),
+        (0.0, 0.0, 0.0, 1.0),
+        (0.09, 0.1, 0.0, 0.0),
+        (0.1, 0.1, 0.0, 1.0),
+    ],
 )
 def test_ramp(progress, start, length, expected):
     assert ramp(progress, start, length) == pytest.approx(expected)

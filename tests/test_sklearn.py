@@ -77,10 +77,10 @@ def test_feature_names_and_frames(data):
 
 
 def test_random_state_may_be_a_random_state(data):
+    shared = np.random.RandomState(3)
     first, again, next_ = (
         BYOL(**SMALL | {"random_state": state}).fit(data[0]).transform(data[0])
-        for shared in [np.random.RandomState(3)]  # noqa: NPY002 (scikit-learn passes these)
-        for state in (np.random.RandomState(3), shared, shared)  # noqa: NPY002
+        for state in (np.random.RandomState(3), shared, shared)
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(again, next_)

@@ -9,9 +9,10 @@ from tiny import SMALL, SMALL_MINING, Notes, reach
 from torch import nn
 
 from myow import BYOL, MYOW
+from myow.batches import BatchStream
 from myow.errors import FileError, SettingError, TrainingError
 from myow.inputs import transform_values
-from myow.train import BatchStream, Method, Plan, train
+from myow.train import Method, Plan, train
 from myow.views import TrainingRows
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ _HOMES = {
     "Recording": "recording",
     "evaluate": "evaluation",
     "load": "datasets",
-    "load_model": "model_file",
+    "load_model": "loading",
     "read": "readers",
 }
 

@@ -1,8 +1,8 @@
 from .datasets import load as load
 from .evaluation import evaluate as evaluate
+from .loading import load_model as load_model
 from .methods.byol import BYOL as BYOL
 from .methods.myow import MYOW as MYOW
-from .model_file import load_model as load_model
 from .readers import read as read
 from .recording import Recording as Recording
 

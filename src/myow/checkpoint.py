@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from .batches import BatchStream
 from .errors import FileError, SettingError
 from .storage import writing
-
-if TYPE_CHECKING:
-    from .train import BatchStream
 
 __all__ = ["Checkpoint"]
 

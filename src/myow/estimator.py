@@ -16,16 +16,22 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from . import __version__
 from .checkpoint import Checkpoint
+from .device import choose_device
 from .encoders import build_encoder
 from .errors import DataError, SettingError
 from .inputs import transform_values
 from .losses import effective_rank
+from .model_file import write_model
 from .recording import Recording
 from .train import Method, Plan, Watcher, train
 from .views import TrainingRows
 
-__all__ = ["Estimator", "choose_device", "plain"]
+__all__ = ["LEARNT", "Estimator", "plain"]
+
+LEARNT = ("n_features_in_", "kind_", "recording_", "input_", "bin_size_", "seed_", "n_steps_")
+"""What a model file keeps besides settings and weights."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -261,10 +267,33 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return cross_validated_score(embedding, np.asarray(y), groups=groups)
 
     def save(self, path: str | os.PathLike[str], **about: Any) -> None:
-        """Write the fitted model as one file; see `myow.model_file.save_model`."""
-        from .model_file import save_model
+        """Write the fitted model as one file, whole or not at all; `myow.load_model` reads it.
 
-        save_model(self, path, about)
+        Parameters
+        ----------
+        path : path-like
+            Usually ends in ``.myow``.
+        **about
+            Anything JSON can hold that should travel with it, such as what it was trained on.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be written.
+        """
+        check_is_fitted(self, "method_")
+        settings = self.get_params()
+        # Code is not saved: an encoder or augmentation of one's own is named, and given again at loading.
+        code = sorted(k for k, v in settings.items() if callable(v))
+        header = {
+            "version": __version__,
+            "method": type(self).__module__.rsplit(".", 1)[-1].replace("_", "-"),
+            "settings": {k: plain(v) for k, v in settings.items() if k not in code} | {"random_state": self.seed_},
+            "code": code,
+            "learnt": {k: getattr(self, k) for k in LEARNT},
+            "about": about,
+        }
+        write_model(path, header, self.method_.state_dict())
 
     # What scikit-learn asks for.
 
@@ -392,18 +421,6 @@ def _input(name: str, kind: str) -> str:
             f"input='{name}' is a transform of counts, but the recording is continuous; use input='auto'"
         )
     return name
-
-
-def choose_device(name: str) -> torch.device:
-    """Turn a name into a device that works here; "auto" takes a GPU if there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}); try 'cpu'") from error
-    return device
 
 
 def _seed(random_state: Any) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from . import __version__
 from .errors import FileError, SettingError
 from .estimator import Estimator
-from .model_file import load_model
+from .loading import load_model
 from .monitor import MetricsFile, MinedPairsFile
 from .recording import Recording
 from .split import Split, constant_label

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from .batches import BatchStream
 from .checkpoint import Checkpoint
 from .errors import TrainingError
 from .inputs import Scaling
@@ -18,7 +19,7 @@ from .losses import effective_rank
 from .optim import build_optimizer, learning_rate
 from .views import TrainingRows
 
-__all__ = ["BatchStream", "Method", "Plan", "Watcher", "train"]
+__all__ = ["Method", "Plan", "Watcher", "train"]
 
 
 class Method(nn.Module, ABC):
@@ -92,34 +93,6 @@ class Plan:
     schedule: str
     record_every: int
     checkpoint_every: int
-
-
-class BatchStream:
-    """Endless batches of rows: every row once a pass, in an order drawn anew each pass.
-
-    What is left of a pass starts the next batch, so that all batches are full and no row is favoured.
-
-    Parameters
-    ----------
-    n_rows, batch_size : int
-        Rows to draw from, and per batch (at most `n_rows`).
-    generator : torch.Generator
-        Source of randomness.
-    """
-
-    def __init__(self, n_rows: int, batch_size: int, generator: torch.Generator) -> None:
-        self.n_rows = n_rows
-        self.batch_size = min(batch_size, n_rows)
-        self.generator = generator
-        self.left = torch.empty(0, dtype=torch.int64, device=generator.device)
-
-    def next(self) -> Tensor:
-        """Return the rows of the next batch, shape (batch_size,)."""
-        if len(self.left) < self.batch_size:
-            order = torch.randperm(self.n_rows, generator=self.generator, device=self.generator.device)
-            self.left = torch.cat([self.left, order])
-        batch, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
-        return batch
 
 
 def train(

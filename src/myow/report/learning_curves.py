@@ -124,8 +124,8 @@ def _rank(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_ylim(0, max(*y, 1.0, 2.0) * 1.12)
     axes.axhline(1, color=style.MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.annotate(
-        "1: one dimension is left", (0.99, 1), xycoords=("axes fraction", "data"), xytext=(0, -2),
-        textcoords="offset points", ha="right", va="top", fontsize=7.5, color=style.MUTED,
+        "1: one dimension is left", (0.99, 1), xycoords=("axes fraction", "data"), xytext=(0, 2),
+        textcoords="offset points", ha="right", va="bottom", fontsize=7.5, color=style.MUTED,
     )  # fmt: skip
     axes.set_title("effective rank (dimensions)")
 

@@ -1,0 +1,67 @@
+"""From a model file to a fitted estimator."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from .device import choose_device
+from .errors import FileError, MyowError, SettingError
+from .estimator import LEARNT, Estimator
+from .methods import method_class
+from .model_file import read_header, read_tensors
+
+__all__ = ["load_model"]
+
+
+def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: Any) -> Estimator:
+    """Load a model that `save` wrote, on this machine's device.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    device : str, optional
+        Where to put it: "cpu", "cuda"; "auto" takes a GPU if there is one.
+    **code
+        The ``encoder`` or ``augment`` that the model was trained with, if they were Python objects.
+
+    Returns
+    -------
+    Estimator
+        Fitted.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, of a newer format or not a model.
+    SettingError
+        If an object of one's own has to be given, or `device` cannot be used.
+    """
+    header, tensors = read_header(path), read_tensors(path)
+    missing = [k for k in header["code"] if k not in code]
+    if missing:
+        raise SettingError(
+            f"{path} was trained with Python objects of yours: give {', '.join(missing)} to load_model too"
+        )
+    try:
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
+        model = method_class(header["method"])(**settings | code | {"device": device})
+        for key in LEARNT:
+            setattr(model, key, header["learnt"][key])
+        with torch.random.fork_rng(devices=[]):  # first weights, soon replaced, are drawn from the global generator
+            method = model.build(model.n_features_in_)
+        method.load_state_dict(tensors)
+        broken = [k for k, v in tensors.items() if not bool(torch.isfinite(v).all())]
+        if broken:
+            raise ValueError(f"{broken[0]} holds values that are no numbers")
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, MyowError):
+            raise
+        raise FileError(
+            f"{path} does not hold the model that its header describes ({str(error).splitlines()[0]})"
+        ) from error
+    model.method_ = method.to(choose_device(device)).eval()
+    return model

@@ -1,0 +1,144 @@
+"""Watchers: what training leaves in files, also when it is cut off and goes on."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from myow.errors import FileError, SettingError
+from myow.monitor import MetricsFile, MinedPairsFile, ProgressBar, TensorBoard, read_metrics
+
+
+def run(watcher, start, stop, total=10, pairs=None):
+    """Tell a watcher of steps start + 1 to stop, with a record at each."""
+    watcher.begin(start, total)
+    for step in range(start + 1, stop + 1):
+        traces = {} if pairs is None else {"mined_pairs": torch.tensor(pairs(step))}
+        watcher.record(step, {"loss": 1.0 / step}, traces)
+        watcher.step(step)
+    watcher.end()
+
+
+def test_metrics_are_one_json_line_a_record(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    run(MetricsFile(path), 0, 3)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert [line["loss"] for line in lines] == [1, 1 / 2, 1 / 3]
+    seconds = [line["seconds"] for line in lines]
+    assert seconds == sorted(seconds)
+    assert read_metrics(path) == lines
+
+
+def test_a_resumed_run_drops_what_it_measures_again_and_its_clock_goes_on(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"step": s, "seconds": 100.0 + s, "loss": -1.0} for s in (1, 2, 3, 4)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(MetricsFile(path), 2, 4)
+    found = read_metrics(path)
+    assert [m["step"] for m in found] == [1, 2, 3, 4]
+    assert found[:2] == rows[:2]
+    assert [m["loss"] for m in found[2:]] == [1 / 3, 1 / 4]
+    assert found[2]["seconds"] >= 102
+
+
+def test_a_fresh_run_drops_all_that_an_earlier_one_measured(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    run(MetricsFile(path), 0, 4)
+    run(MetricsFile(path), 0, 2)
+    assert [m["step"] for m in read_metrics(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("tail", ['{"step": 3, "lo', "\x00\xff", "{"])
+def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path, tail):
+    path = tmp_path / "metrics.jsonl"
+    run(MetricsFile(path), 0, 2)
+    with path.open("ab") as file:
+        file.write(tail.encode("latin-1"))
+    assert [m["step"] for m in read_metrics(path)] == [1, 2]
+    run(MetricsFile(path), 2, 3)
+    assert [m["step"] for m in read_metrics(path)] == [1, 2, 3]
+
+
+def test_metrics_that_cannot_be_written_are_a_file_error(tmp_path):
+    watcher = MetricsFile(tmp_path / "metrics.jsonl")
+    watcher.begin(0, 2)
+    watcher.path = tmp_path / "gone" / "metrics.jsonl"
+    with pytest.raises(FileError, match=r"cannot write .*metrics\.jsonl"):
+        watcher.record(1, {"loss": 1.0}, {})
+
+
+def pairs_of(step):
+    return [[step, step + 1], [step + 2, -1]]
+
+
+def test_mined_pairs_are_kept_by_step(tmp_path):
+    path = tmp_path / "mined.npz"
+    run(MinedPairsFile(path), 0, 3, pairs=pairs_of)
+    with np.load(path) as found:
+        assert found["step"].tolist() == [1, 2, 3]
+        assert found["anchor"].tolist() == [[1, 3], [2, 4], [3, 5]]
+        assert found["mined"].tolist() == [[2, -1], [3, -1], [4, -1]]
+
+
+def test_a_resumed_run_keeps_the_pairs_before_it(tmp_path):
+    path = tmp_path / "mined.npz"
+    run(MinedPairsFile(path), 0, 3, pairs=pairs_of)
+    run(MinedPairsFile(path), 2, 4, pairs=lambda step: [[10 * step, 0], [1, 1]])
+    with np.load(path) as found:
+        assert found["step"].tolist() == [1, 2, 3, 4]
+        assert found["anchor"][:, 0].tolist() == [1, 2, 30, 40]
+
+
+def test_a_fresh_run_has_no_pairs_of_an_earlier_one_even_if_it_mines_nothing(tmp_path):
+    path = tmp_path / "mined.npz"
+    run(MinedPairsFile(path), 0, 3, pairs=pairs_of)
+    run(MinedPairsFile(path), 0, 2)
+    assert not path.exists()
+
+
+def test_damaged_pairs_are_a_file_error(tmp_path):
+    path = tmp_path / "mined.npz"
+    path.write_bytes(b"junk")
+    with pytest.raises(FileError, match=r"mined\.npz is damaged"):
+        MinedPairsFile(path).begin(1, 2)
+
+
+def shown_by_bar(monkeypatch, terminal):
+    drawn = io.StringIO()
+
+    def console(**_):
+        return Console(file=drawn, force_terminal=terminal, width=150)
+
+    monkeypatch.setattr("rich.console.Console", console)
+    run(ProgressBar("myow on tiny"), 2, 10)
+    return drawn.getvalue()
+
+
+def test_the_bar_shows_terms_rate_and_count_on_a_terminal(monkeypatch):
+    shown = shown_by_bar(monkeypatch, True)
+    for part in ("myow on tiny", "10/10", "steps/s", "loss 0.1"):
+        assert part in shown
+
+
+def test_the_bar_is_silent_where_there_is_no_terminal(monkeypatch):
+    assert shown_by_bar(monkeypatch, False).strip() == ""
+
+
+def test_tensorboard_writes_events(tmp_path):
+    pytest.importorskip("tensorboard")
+    run(TensorBoard(tmp_path), 0, 3)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [e.step for e in events.Scalars("loss")] == [1, 2, 3]
+    assert [e.value for e in events.Scalars("loss")] == pytest.approx([1, 1 / 2, 1 / 3])
+
+
+def test_missing_tensorboard_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    with pytest.raises(SettingError, match=r"myow\[tensorboard\]"):
+        TensorBoard(tmp_path)
