@@ -226,6 +226,7 @@ def test_no_candidate_left_is_an_error():
         {"mined_start": -0.1},
         {"mined_ramp": -0.1},
         {"exclude_gap": -1.0},
+        {"exclude_gap": float("inf")},
     ],
 )
 def test_mining_settings_out_of_range_are_refused_by_name(wrong):

@@ -70,7 +70,7 @@ def test_lars_with_a_closure_returns_its_loss():
         loss.backward()
         return loss
 
-    assert float(optimizer.step(closure)) == 2.0
+    assert optimizer.step(closure).item() == 2.0
     assert (p < 1).all()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import DataError
+from .recording_checks import check_bin_size, check_label, check_segments, check_times, check_values, frozen
 from .split import By, Split, split_rows
 
 __all__ = ["Recording"]
@@ -72,10 +73,10 @@ class Recording:
     source: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        counts = _values(self.counts, self.kind)
+        counts = check_values(self.counts, self.kind)
         n_bins, n_units = counts.shape
-        bin_size = _bin_size(self.bin_size)
-        segments = _segments(self.segments, n_bins)
+        bin_size = check_bin_size(self.bin_size)
+        segments = check_segments(self.segments, n_bins)
         units = tuple(str(u) for u in self.units) or tuple(f"unit{i}" for i in range(n_units))
         if len(units) != n_units:
             raise DataError(
@@ -87,11 +88,13 @@ class Recording:
             if not self.periods[name] > 0:
                 raise DataError(f"the period of '{name}' is {self.periods[name]}; it must be above 0")
         checked = {
-            "counts": _frozen(counts),
+            "counts": frozen(counts),
             "bin_size": bin_size,
-            "segments": _frozen(segments),
-            "times": _frozen(_times(self.times, segments, bin_size)),
-            "labels": MappingProxyType({str(k): _frozen(_label(str(k), v, n_bins)) for k, v in self.labels.items()}),
+            "segments": frozen(segments),
+            "times": frozen(check_times(self.times, segments, bin_size)),
+            "labels": MappingProxyType(
+                {str(k): frozen(check_label(str(k), v, n_bins)) for k, v in self.labels.items()}
+            ),
             "periods": MappingProxyType({k: float(v) for k, v in self.periods.items()}),
             "units": units,
             "source": MappingProxyType(dict(self.source)),
@@ -115,7 +118,7 @@ class Recording:
         start = self._starts
         lengths = np.diff(np.append(start, len(self)))
         since = self.times - np.repeat(self.times[start], lengths)
-        return _frozen(np.rint(since / self.bin_size).astype(np.int64))
+        return frozen(np.rint(since / self.bin_size).astype(np.int64))
 
     def gather(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the values of some rows, shape (len(rows), N)."""
@@ -303,113 +306,3 @@ def _index(chosen: ArrayLike | slice, size: int, what: str) -> NDArray[np.int64]
     if index.ndim != 1 or index.size == 0:
         raise DataError(f"the selection holds no {what}; choose at least one")
     return index
-
-
-def _array(what: str, values: ArrayLike) -> NDArray[Any]:
-    try:
-        return np.array(values)  # a copy: the caller may go on writing to theirs
-    except ValueError:
-        raise DataError(f"{what} are ragged (rows of unequal length); they must form one array") from None
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = array.view()
-    array.flags.writeable = False
-    return array
-
-
-def _values(values: ArrayLike, kind: str) -> NDArray[Any]:
-    if kind not in ("counts", "continuous"):
-        raise DataError(f"kind is {kind!r}; it must be 'counts' or 'continuous'")
-    array = _array("counts", values)
-    if array.dtype.kind not in "iufb":
-        raise DataError(f"counts are of type {array.dtype}; they must be real numbers")
-    if array.ndim != 2 or 0 in array.shape:
-        raise DataError(f"counts have shape {array.shape}; they must be (bins, units) with at least one of each")
-    if array.dtype.kind == "f":
-        bad = np.argwhere(~np.isfinite(array))
-        if bad.size:
-            raise DataError(_offender("counts hold", array, bad, "every value must be finite (no NaN or infinity)"))
-    if kind == "continuous":
-        return array.astype(np.float32)
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8)
-    bad = np.argwhere(array < 0)
-    if bad.size:
-        raise DataError(_offender("counts hold", array, bad, "counts cannot be negative; kind='continuous' may be"))
-    if array.dtype.kind == "f":
-        bad = np.argwhere(array != np.rint(array))
-        if bad.size:
-            raise DataError(_offender("counts hold", array, bad, "counts are whole; use kind='continuous' for signals"))
-    top = int(array.max())
-    return array.astype(np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.int64)
-
-
-def _offender(what: str, array: NDArray[Any], bad: NDArray[Any], rule: str) -> str:
-    row, unit = bad[0]
-    return f"{what} {array[row, unit]} at bin {row}, unit {unit} ({len(bad)} such in all); {rule}"
-
-
-def _bin_size(value: Any) -> float:
-    try:
-        width = float(value)
-    except (TypeError, ValueError):
-        raise DataError(f"bin_size is {value!r}; it must be a number of seconds above 0") from None
-    if not (np.isfinite(width) and width > 0):
-        raise DataError(f"bin_size is {width}; it must be a number of seconds above 0")
-    return width
-
-
-def _segments(values: ArrayLike | None, n_bins: int) -> NDArray[np.int64]:
-    if values is None:
-        return np.zeros(n_bins, dtype=np.int64)
-    array = _array("segments", values)
-    if array.shape != (n_bins,):
-        raise DataError(f"segments have shape {array.shape}, but there are {n_bins} bins; give one number a bin")
-    if array.dtype.kind not in "iub" and not (
-        array.dtype.kind == "f" and np.isfinite(array).all() and np.array_equal(array, np.rint(array))
-    ):
-        raise DataError(f"segments are of type {array.dtype}; they must be whole numbers")
-    array = array.astype(np.int64)
-    heads = array[np.append(True, np.diff(array) != 0)]
-    found, runs = np.unique(heads, return_counts=True)
-    if (runs > 1).any():
-        raise DataError(f"segment {found[runs > 1][0]} comes back after another began; a segment is one contiguous run")
-    return array
-
-
-def _times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size: float) -> NDArray[np.float64]:
-    if values is None:
-        return np.asarray(np.arange(len(segments)) * bin_size, dtype=np.float64)
-    array = _array("times", values)
-    if array.shape != segments.shape:
-        raise DataError(f"times have shape {array.shape}, but there are {len(segments)} bins; give one time a bin")
-    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise DataError("times must be finite numbers of seconds")
-    array = np.array(array, dtype=np.float64)
-    # Bins must not overlap; a hundredth of a bin of slack absorbs rounding in stored times.
-    close = (np.diff(array) < 0.99 * bin_size) & (np.diff(segments) == 0)
-    if close.any():
-        row = int(np.flatnonzero(close)[0])
-        raise DataError(
-            f"times go from {array[row]:g} to {array[row + 1]:g} s at bins {row} and {row + 1} of segment {segments[row]}; "
-            f"inside a segment they must rise by at least the bin width, {bin_size:g} s"
-        )
-    return array
-
-
-def _label(name: str, values: ArrayLike, n_bins: int) -> NDArray[Any]:
-    array = _array(f"values of label '{name}'", values)
-    if array.ndim not in (1, 2) or len(array) != n_bins:
-        raise DataError(f"label '{name}' has shape {array.shape}, but there are {n_bins} bins; give one row a bin")
-    if array.dtype.kind not in "biufUS":
-        held = "Python objects" if array.dtype.kind == "O" else array.dtype
-        raise DataError(f"label '{name}' holds {held}; it must be numbers or strings")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DataError(f"label '{name}' holds NaN or infinite values; leave those bins out or fill them in")
-    if array.dtype.kind == "S":  # readouts and JSON know text, not bytes
-        try:
-            return np.asarray(np.char.decode(array, "utf-8"))
-        except UnicodeDecodeError:
-            raise DataError(f"label '{name}' holds bytes that are no UTF-8 text; store text or numbers") from None
-    return array

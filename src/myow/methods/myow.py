@@ -228,7 +228,7 @@ def _check(settings: MYOW) -> None:
             raise SettingError(f"{name} is {getattr(settings, name)}; it must be {least} or more")
     if any(width < 1 for width in settings.mined_projector):
         raise SettingError(f"mined_projector is {settings.mined_projector}; it must be widths of 1 or more")
-    if settings.exclude_gap is not None and not settings.exclude_gap >= 0:
+    if settings.exclude_gap is not None and not 0 <= settings.exclude_gap < float("inf"):
         raise SettingError(f"exclude_gap is {settings.exclude_gap}; it must be 0 or more seconds")
 
 
