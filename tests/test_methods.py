@@ -29,7 +29,7 @@ def test_methods_are_found_by_their_files():
 
 
 def test_an_unknown_method_offers_the_nearest_and_lists_the_choices():
-    with pytest.raises(UnknownNameError, match="unknown method 'myo'; did you mean 'myow'.*byol, myow"):
+    with pytest.raises(UnknownNameError, match=r"unknown method 'myo'; did you mean 'myow'.*byol, myow"):
         method_class("myo")
 
 

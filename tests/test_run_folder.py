@@ -60,7 +60,7 @@ def test_a_run_is_read_back_as_it_was_trained(tmp_path):
 
 @given(st.lists(st.sampled_from([0, 1, 2, 3]), min_size=3, max_size=200))
 def test_parts_written_as_ranges_come_back(owner):
-    parts = tuple(np.flatnonzero(np.array(owner + [0, 1, 2]) == part) for part in range(3))
+    parts = tuple(np.flatnonzero(np.array([*owner, 0, 1, 2]) == part) for part in range(3))
     written = run_of(parts=Run.describe_parts(parts))
     for rows, expected in zip(written.rows_of_parts(), parts, strict=True):
         np.testing.assert_array_equal(rows, expected)

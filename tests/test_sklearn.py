@@ -3,7 +3,6 @@
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -66,6 +65,7 @@ def test_without_labels_a_search_uses_the_models_own_score(data):
 
 
 def test_feature_names_and_frames(data):
+    pd = pytest.importorskip("pandas")
     counts = pd.DataFrame(data[0], columns=[f"cell{i}" for i in range(10)])
     model = BYOL(**SMALL).set_output(transform="pandas").fit(counts)
     z = model.transform(counts)

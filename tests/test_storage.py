@@ -39,9 +39,14 @@ def test_a_whole_file_takes_the_place_of_the_old_one(tmp_path):
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error, seen):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(seen) as caught, writing(path) as part:
-        part.write_text("half")
-        raise error
+
+    def fail():
+        with writing(path) as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(seen) as caught:
+        fail()
     if seen is FileError:
         assert "No space left" in str(caught.value)
         assert str(path) in str(caught.value)

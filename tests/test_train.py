@@ -1,5 +1,6 @@
 """The loop: batches, the same seed twice, one thread and two, early failure, and resuming to the same bits."""
 
+import itertools
 import json
 
 import numpy as np
@@ -138,6 +139,30 @@ def test_the_learning_rate_reaches_the_optimizer():
     rates = [m["learning_rate"] for m in notes.metrics]
     assert rates[:7] == pytest.approx([0.01 * i / 6 for i in range(7)])
     assert rates[-1] < rates[6]
+
+
+def test_the_first_step_of_a_warm_up_moves_no_weight_and_the_target_follows_the_online_network():
+    rec, settings = reach(), SMALL | {"warmup": 0.5, "target_momentum": 0.6}
+    start = BYOL(**settings).initialise(rec).method_
+    seen = []
+
+    class Look(Notes):
+        def step(self, step):
+            seen.append([(t.clone(), o.detach().clone()) for t, o in model.method_.average_pairs()])
+
+    model = BYOL(**settings)
+    model.fit(rec, watchers=[Look()])
+    assert len(seen) == 12
+    for (target, online), first in zip(seen[0], start.online.parameters(), strict=True):
+        assert torch.equal(online, first)
+        assert torch.equal(target, first)
+    moved = [
+        not torch.equal(online, first) for (_, online), first in zip(seen[1], start.online.parameters(), strict=True)
+    ]
+    assert all(moved)
+    for before, after in itertools.pairwise(seen):
+        for (old, _), (target, online) in zip(before, after, strict=True):
+            torch.testing.assert_close(target, 0.6 * old + 0.4 * online)
 
 
 def test_epochs_decide_in_place_of_steps():

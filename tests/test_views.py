@@ -73,6 +73,12 @@ def test_a_window_as_wide_as_the_longest_segment_is_allowed():
         windows(rec, 2, 1)
 
 
+def test_a_row_is_the_middle_of_its_own_window_even_if_times_jitter():
+    rec = Recording(np.zeros((200, 1), int), bin_size=1.0, times=np.arange(200) * 0.992)
+    assert (np.diff(rec.bins) == 0).any()  # two rows in one bin
+    assert np.array_equal(windows(rec, 1, 2)[:, 1], np.arange(200))
+
+
 @pytest.mark.parametrize(("before", "after"), [(-1, 0), (0, -1)])
 def test_a_window_of_negative_width_is_refused(before, after):
     with pytest.raises(SettingError, match="context is"):

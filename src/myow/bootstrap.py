@@ -124,6 +124,8 @@ class Bootstrap(Method):
             raise SettingError(f"target_momentum is {momentum}; it must lie between 0 and 1")
         target_momentum(0.0, momentum, momentum_schedule)  # an unknown schedule is refused now, not after a step
         self.projected = projector[-1] if projector else dim
+        if self.projected < 2:
+            raise SettingError("the projection has 1 dimension, where directions teach nothing; use 2 or more")
         self.online = Tower(encoder, perceptron((dim, *projector), activation))
         self.predictor = perceptron((self.projected, predictor, self.projected), activation)
         self.target = frozen_copy(self.online)

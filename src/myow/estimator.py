@@ -174,7 +174,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 checkpoint.path.unlink(missing_ok=True)
         count = _StepCount()
         try:
-            train(self.method_, rows, plan, generator, [*watchers, count], checkpoint)
+            train(self.method_, rows, plan, generator, [count, *watchers], checkpoint)
         finally:
             self.n_steps_ = count.done
         return self

@@ -48,6 +48,7 @@ def windows(data: Rows, before: int, after: int) -> NDArray[np.int64]:
     right = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
     left = np.maximum(right - 1, 0)
     nearer = np.where(np.abs(key[left] - wanted) <= np.abs(key[right] - wanted), left, right)
+    nearer[:, before] = np.arange(len(key))  # also where jitter in the times puts two rows into one bin
     return np.asarray(nearer, dtype=np.int64)
 
 

@@ -108,6 +108,8 @@ class MYOWGraph(Bootstrap):
         if settings.layout != "single":
             above = perceptron((below, *settings.mined_projector), settings.activation)
             width = settings.mined_projector[-1] if settings.mined_projector else below
+        if width < 2:
+            raise SettingError("the mined projection has 1 dimension, where directions teach nothing; use 2 or more")
         self.mined_projector = above
         self.mined_predictor = perceptron((width, settings.mined_predictor, width), settings.activation)
         self.mined_target = frozen_copy(above)
@@ -206,7 +208,8 @@ class MYOWGraph(Bootstrap):
                 y = candidates[index]
             case _:
                 y = self.target.encoder(self.scaling(self.data.gather(pool[index])))
-        return self._above(self.mined_target, y, self.target.projector(y))
+        # In parallel layout the mined projector stands on y, and nothing would read the projection.
+        return self._above(self.mined_target, y, y if self.settings.layout == "parallel" else self.target.projector(y))
 
 
 def _check(settings: MYOW) -> None:

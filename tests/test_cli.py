@@ -1,0 +1,597 @@
+"""The command line: what it prints, what it returns, and one line for everything that goes wrong."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import SMALL, myow, trials, write
+
+from myow import datasets, workflow
+from myow.report import pictures as drawing
+from myow.run_folder import RunFolder
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and file systems of POSIX")
+
+
+@pytest.fixture(autouse=True)
+def undrawn(request, monkeypatch):
+    """Drawing takes most of the time; tests of pictures ask for it."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(drawing, "draw_evaluations", lambda *_: [])
+        monkeypatch.setattr(drawing, "draw_training", lambda *_: [])
+
+
+@pytest.fixture
+def drawn():
+    """Ask for pictures."""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A recording and a run trained on it, which no test may change."""
+    folder = tmp_path_factory.mktemp("shared")
+    file = write(folder / "session.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "draw_training", lambda *_: [])
+        called = myow("train", file, "--out", folder / "run", *SMALL)
+    assert called.code == 0, called.err
+    return folder
+
+
+def python(*words, **environment):
+    """Run Python in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )
+
+
+# Help and usage.
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["evaluate", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    code = (
+        f"import sys; sys.argv = ['myow', *{words!r}]\n"
+        "from myow.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print('heavy:', sorted({'torch', 'sklearn', 'scipy', 'matplotlib', 'numpy'} & sys.modules.keys()))"
+    )
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: myow" in done.stdout
+    assert done.stdout.rstrip().endswith("heavy: []")
+
+
+def test_the_command_is_installed_and_the_module_is_the_same():
+    script = Path(sys.executable).parent / "myow"
+    installed = subprocess.run([script, "--help"], capture_output=True, text=True, check=False)
+    module = python("-m", "myow", "--help")
+    assert installed.returncode == module.returncode == 0
+    for command in ("demo", "datasets", "train", "embed", "evaluate"):
+        assert command in installed.stdout
+        assert command in module.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["train"],
+        ["train", "simulated-reach"],
+        ["train", "simulated-reach", "--out", "x", "--epochs", "many"],
+        ["train", "simulated-reach", "--out", "x", "--seed", "-1"],
+        ["train", "simulated-reach", "--out", "x", "--split-seed", "-1"],
+        ["train", "simulated-reach", "--out", "x", "--seed", 2**70],
+        ["evaluate", "x", "--labels", "few"],
+        ["embed", "x", "simulated-reach"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_touches_nothing(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    called = myow(*words)
+    assert called.code == 2
+    assert called.out == ""
+    assert "Traceback" not in called.err
+    assert not list(tmp_path.iterdir())
+
+
+# What is printed.
+
+
+def test_datasets_are_listed():
+    found = myow("datasets", "--json").json()
+    keys = ["name", "kind", "units", "bins", "bin_size", "segments", "available", "licence", "citation"]
+    assert [list(card) for card in found] == [keys] * len(found)
+    published = {"chewie-1", "chewie-2", "mihi-1", "mihi-2", "mouse-ca1", "rat-v1"}
+    assert {card["name"] for card in found} == published | {"simulated-reach", "simulated-sleep"}
+    assert all(card["available"] for card in found if card["kind"] == "simulated")
+    table = myow("datasets")
+    assert table.code == 0
+    assert all(card["name"] in table.out for card in found)
+
+
+def test_train_prints_one_line_and_nothing_on_stderr_off_a_terminal(tmp_path):
+    file = write(tmp_path / "session.npz")
+    called = myow("train", file, "--out", tmp_path / "run", *SMALL)
+    assert called == (0, f"{tmp_path / 'run' / 'model.myow'}: myow, 6 steps on 96 bins of session\n", "")
+
+
+def test_options_of_train_reach_the_run(tmp_path):
+    file = write(tmp_path / "session.npz")
+    options = "--method byol --context 1,2 --rows all --split time --split-seed 4 --epochs 2 --seed 5"
+    called = myow("train", file, "--out", tmp_path / "run", *options.split(), *SMALL)
+    assert called.code == 0, called.err
+    run = RunFolder(tmp_path / "run")
+    about, model = run.read(), run.model("cpu")
+    assert (about.method, about.rows, about.split, about.split_seed) == ("byol", "all", "time", 4)
+    assert (tuple(model.context), model.epochs, model.seed_, model.n_steps_) == ((1, 2), 2, 5, round(2 * 120 / 32))
+    assert [len(rows) for rows in about.rows_of_parts()] == [96, 12, 12]
+
+
+def test_tensorboard_events_are_written_when_asked_for(tmp_path):
+    pytest.importorskip("tensorboard")
+    file = write(tmp_path / "session.npz")
+    assert myow("train", file, "--out", tmp_path / "run", *SMALL, "--tensorboard").code == 0
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+KEYS = {
+    "dataset", "method", "target", "readout", "rows", "n_train", "n_test", "accuracy", "delta_accuracy",
+    "balanced_accuracy", "weighted_f1", "r2", "interval", "majority",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        (["--readout", "angle"], {"accuracy", "delta_accuracy", "majority"}),
+        (["--readout", "class"], {"accuracy", "balanced_accuracy", "weighted_f1", "majority"}),
+        (["--readout", "knn", "--labels", "2"], {"accuracy", "balanced_accuracy", "weighted_f1", "majority"}),
+        (["--target", "place"], {"r2"}),
+        (["--target", "place", "--labels", "1"], {"r2"}),
+    ],
+)
+def test_an_evaluation_is_one_json_object_with_every_key(shared, options, meant):
+    result = myow("evaluate", shared / "run", *options, "--json").json()
+    for row in (result, result["raw"], result["pca"], result["untrained"]):
+        assert row.keys() >= KEYS
+        figures = {"accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2", "majority"}
+        assert {key for key in figures if row[key] is not None} == meant
+        assert (row["dataset"], row["rows"]) == ("session", "train")
+        assert len(row["interval"]) == 2
+        assert row["spread"] is None or "--labels" in options
+    assert result["method"] == "myow"
+    assert result.keys() >= {"raw", "pca", "untrained"}
+
+
+def test_an_evaluation_is_printed_as_a_table_beside_its_baselines(shared):
+    called = myow("evaluate", shared / "run", "--labels", "1")
+    assert (called.code, called.err) == (0, "")
+    for word in ("myow embedding", "raw counts", "components", "untrained encoder", "majority class", "95 % interval"):
+        assert word in called.out
+    assert "1 labelled per class, 12 test bins" in called.out
+
+
+def test_another_recording_is_evaluated_and_embedded(shared, tmp_path):
+    other = write(tmp_path / "other.npz", **trials(n_segments=40, seed=4))
+    result = myow("evaluate", shared / "run", other, "--json").json()
+    assert (result["dataset"], result["n_train"] + result["n_test"]) == ("other", 240)
+    called = myow("embed", shared / "run", other, "--out", tmp_path / "z.npz")
+    assert called == (0, f"{tmp_path / 'z.npz'}: z of shape (240, 4), times, segments\n", "")
+    with np.load(tmp_path / "z.npz") as found:
+        assert (found["z"].shape, found["z"].dtype) == ((240, 4), np.float32)
+        assert np.isfinite(found["z"]).all()
+        assert found["times"].tolist() == pytest.approx(np.arange(240) * 0.1)
+        assert found["segments"].tolist() == np.repeat(np.arange(40), 6).tolist()
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_demo_trains_evaluates_and_draws(tmp_path, monkeypatch, as_json):
+    def small(data, out, **options):
+        return train_run(data, out, load=["n_trials=80", "n_units=12"], settings=SMALL[1:10:2], **options)
+
+    train_run = workflow.train_run
+    monkeypatch.setattr(workflow, "train_run", small)
+    called = myow("demo", "--out", tmp_path / "demo", *(["--json"] if as_json else []))
+    pictures = {p.name for p in (tmp_path / "demo").glob("*.png")}
+    assert pictures >= {"embedding_2d.png", "embedding_3d.png", "learning_curves.png", "mined_views.png"}
+    assert len([name for name in pictures if name.startswith("confusion_direction_angle")]) == 2
+    if as_json:
+        found = called.json()
+        assert [r["labels"] for r in found["evaluations"]] == [None, 5]
+        assert {Path(p).name for p in found["pictures"]} == pictures
+    else:
+        assert (called.code, called.err) == (0, "")
+        assert called.out.count("myow embedding") == 2
+        assert all(name in called.out.replace("\n", "") for name in pictures)
+
+
+# Bad input: exit code 1, one line, no traceback, nothing left behind.
+
+COUNTS = trials()["counts"].astype(float)
+
+
+def spoilt(value):
+    counts = COUNTS.copy()
+    counts[3, 2] = value
+    return counts
+
+
+BAD_FILES = {
+    "NaN": ({"counts": spoilt(np.nan)}, "counts hold nan at bin 3, unit 2"),
+    "infinite": ({"counts": spoilt(np.inf)}, "counts hold inf at bin 3, unit 2"),
+    "negative": ({"counts": spoilt(-1)}, "counts cannot be negative"),
+    "fractions": ({"counts": spoilt(0.5)}, "counts are whole"),
+    "text": ({"counts": COUNTS.astype(str)}, "must be real numbers"),
+    "objects": ({"counts": np.array([[1, 2], [3]], dtype=object)}, "which could run code"),
+    "one axis": ({"counts": COUNTS[:, 0]}, "counts have shape (120,)"),
+    "no units": ({"counts": COUNTS[:, :0]}, "counts have shape (120, 0)"),
+    "no counts": ({"counts": None}, "has no array 'counts'"),
+    "no bin size": ({"bin_size": None}, "has no 'bin_size'"),
+    "bin size 0": ({"bin_size": 0.0}, "bin_size is 0.0"),
+    "short segments": ({"segments": np.zeros(7)}, "segments have shape (7,), but there are 120 bins"),
+    "interleaved": ({"segments": np.arange(120) % 2}, "segment 0 comes back after another began"),
+    "falling times": ({"times": -np.arange(120.0)}, "they must rise"),
+    "short label": ({"direction": np.zeros(7)}, "'direction' has shape (7,)"),
+    "NaN label": ({"place": np.full(120, np.nan)}, "label 'place' holds NaN"),
+    "unknown kind": ({"kind": "spikes"}, "kind is 'spikes'"),
+    "one bin": ({"counts": COUNTS[:1], "segments": [0], "direction": [1], "place": [1.0]}, "recording's 1 bins"),
+    "silent": ({"counts": COUNTS * 0}, "all 6 units are constant (silent)"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_recording_is_one_line(tmp_path, name):
+    changes, said = BAD_FILES[name]
+    file = write(tmp_path / "session.npz", **changes)
+    assert said in myow("train", file, "--out", tmp_path / "run", *SMALL).error()
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p != file]
+
+
+BAD_SETTINGS = {
+    "k above the pool": (["--set", "k=1000"], "k is 1000, but the candidate pool holds 96 rows"),
+    "k above the batch": (["--set", "k=90", "--set", "pool=batch"], "k is 90, but the candidate pool holds 64 rows"),
+    "context too wide": (["--context", "4,4"], "the context window is 9 bins wide, but the longest segment spans 6"),
+    "context of one": (["--context", "4"], "context must be 2 numbers"),
+    "wrong key": (["--set", "batchsize=3"], "did you mean 'batch_size'"),
+    "wrong value": (["--set", "k=few"], "k must be a whole number"),
+    "NaN setting": (["--set", "noise=nan"], "noise must be a finite number"),
+    "no pair": (["--set", "k"], "write key=value"),
+    "method": (["--method", "miow"], "did you mean 'myow'"),
+    "preset": (["--preset", "v1-reach"], "did you mean 'v1-reaching'"),
+    "rows": (["--rows", "tain"], "did you mean 'train'"),
+    "split": (["--split", "rando"], "did you mean 'random'"),
+    "no released split": (["--split", "released"], "has no released split"),
+    "encoder": (["--set", "encoder=mpl"], "did you mean 'mlp'"),
+    "device": (["--device", "gpu"], "device 'gpu' cannot be used here"),
+    "option of a file": (["--data", "binsize=1"], "did you mean 'bin_size'"),
+    "diverging": (["--set", "learning_rate=1e30"], "lower learning_rate"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETTINGS)
+def test_a_bad_setting_is_one_line(tmp_path, name):
+    options, said = BAD_SETTINGS[name]
+    file = write(tmp_path / "session.npz")
+    assert said in myow("train", file, "--out", tmp_path / "run", *SMALL, *options).error()
+    assert not (tmp_path / "run" / "model.myow").exists()
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_one_segment_that_excludes_itself_has_no_candidate(tmp_path):
+    file = write(tmp_path / "session.npz", segments=None)
+    for setting, said in (
+        ("exclude=segment", "the recording is one segment"),
+        ("exclude_gap=1e6", "exclude_gap is 1e+06"),
+    ):
+        error = myow("train", file, "--out", tmp_path / "run", *SMALL, "--set", setting).error()
+        assert f"no candidate is left: {said}" in error
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("simulated-reech", "did you mean 'simulated-reach'"),
+        ("missing.npz", "there is no file missing.npz"),
+        ("junk.npz", "junk.npz is no whole .npz archive"),
+        ("cut.npz", "cut.npz is no whole .npz archive"),
+        ("altered.npz", "altered.npz is no whole .npz archive"),
+        ("notes.txt", "its ending must be one of"),
+        ("x" * 300, "too long"),
+        (".", "its ending must be one of"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line(tmp_path, monkeypatch, data, said):
+    monkeypatch.chdir(tmp_path)
+    whole = write(tmp_path / "session.npz").read_bytes()
+    Path("junk.npz").write_bytes(b"junk")
+    Path("cut.npz").write_bytes(whole[: len(whole) // 2])
+    Path("altered.npz").write_bytes(whole[:300] + bytes([whole[300] ^ 255]) + whole[301:])
+    Path("notes.txt").write_text("notes")
+    assert said in myow("train", data, "--out", "run", *SMALL).error()
+
+
+@pytest.mark.parametrize("content", [b"", b"not the published bytes", b"cos\nsystem\n(S'true'\ntR."])
+def test_an_altered_published_file_is_refused_before_it_is_opened(tmp_path, monkeypatch, content):
+    card = datasets.card("mouse-ca1")
+    for file in card.files:
+        (tmp_path / file.name).write_bytes(content)
+    monkeypatch.setenv("MYOW_DATA", str(tmp_path))
+    monkeypatch.setenv("MYOW_OFFLINE", "1")
+    assert "was altered or truncated" in myow("train", "mouse-ca1", "--out", tmp_path / "run", *SMALL).error()
+
+
+@pytest.mark.parametrize("name", ["chewie-2", "mihi-2", "rat-v1"])
+def test_a_published_file_that_is_not_at_hand_says_where_to_get_it(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MYOW_DATA", str(tmp_path))
+    monkeypatch.setenv("MYOW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MYOW_OFFLINE", "1")
+    error = myow("train", name, "--out", tmp_path / "run", *SMALL).error()
+    assert "get it from https://" in error
+    assert "MYOW_DATA" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--target", "direktion"], "did you mean 'direction'"),
+        (["--readout", "klass"], "did you mean 'class'"),
+        (["--target", "place", "--readout", "class"], "needs one class a row"),
+        (["--labels", "0"], "it must be 1 or more"),
+        (["--labels", "50"], "50 labelled segments per class were asked for"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(shared, options, said):
+    assert said in myow("evaluate", shared / "run", *options, "--json").error()
+
+
+def test_a_label_missing_from_the_training_split_is_one_line(tmp_path):
+    late = np.where(np.arange(120) >= 108, 3, np.arange(120) // 6 % 2)
+    file = write(tmp_path / "session.npz", direction=late)
+    assert myow("train", file, "--out", tmp_path / "run", *SMALL, "--split", "time").code == 0
+    assert "a label missing from the training split: 3" in myow("evaluate", tmp_path / "run").error()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"counts": trials(n_units=7)["counts"]}, "the model was trained on 6 units (session), but other has 7"),
+        ({"bin_size": 0.05}, "the model was trained on bins of 0.1 s (session), but this recording has 0.05 s"),
+        ({"kind": "continuous"}, "the model was trained on counts (session), but this recording holds continuous"),
+    ],
+)
+def test_a_recording_that_does_not_fit_the_model_is_one_line(shared, tmp_path, changes, said):
+    other = write(tmp_path / "other.npz", **changes)
+    assert said in myow("evaluate", shared / "run", other).error()
+    assert said in myow("embed", shared / "run", other, "--out", tmp_path / "z.npz").error()
+    assert not (tmp_path / "z.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.myow"])
+@pytest.mark.parametrize("content", [None, b"", b"junk", b"{}", b"\xff\xfe\x00" * 40])
+def test_a_damaged_run_is_one_line(shared, tmp_path, name, content):
+    run = Path(shutil.copytree(shared / "run", tmp_path / "run"))
+    if content is None:
+        (run / name).unlink()
+    else:
+        (run / name).write_bytes(content)
+    for words in (["evaluate", run], ["embed", run, shared / "session.npz", "--out", tmp_path / "z.npz"]):
+        assert str(run) in myow(*words).error()
+
+
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "mined.npz"])
+def test_damaged_training_state_is_one_line(shared, tmp_path, name):
+    run = Path(shutil.copytree(shared / "run", tmp_path / "run"))
+    (run / name).write_bytes(b"junk")
+    assert f"{run / name} is " in myow("train", shared / "session.npz", "--out", run, *SMALL, "--resume").error()
+
+
+# Folders that cannot be written.
+
+
+def test_an_output_folder_that_cannot_be_is_one_line(shared, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert "cannot write to folder" in myow("train", shared / "session.npz", "--out", out, *SMALL).error()
+    words = ["embed", shared / "run", shared / "session.npz", "--out"]
+    assert "cannot write" in myow(*words, tmp_path / "no" / "z.npz").error()
+    assert "must end in .npz" in myow(*words, tmp_path / "z.txt").error()
+    assert os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_output_folder_is_one_line(shared, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    out = tmp_path / "locked" / "run"
+    assert "cannot write to folder" in myow("train", shared / "session.npz", "--out", out, *SMALL).error()
+
+
+@contextmanager
+def room(n_bytes):
+    """Let no file grow beyond some bytes, as a full disk would; Python turns the signal into an error."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def whole_files_only(folder):
+    """Names in a folder; fail if one is temporary or half-written."""
+    found = sorted(p.name for p in folder.iterdir())
+    assert not [name for name in found if name.startswith(".")]
+    if "checkpoint.safetensors" in found:
+        from safetensors import safe_open
+
+        with safe_open(folder / "checkpoint.safetensors", framework="numpy") as file:
+            assert file.metadata()
+    if "mined.npz" in found:
+        with np.load(folder / "mined.npz") as file:
+            assert len(file["mined"]) == len(file["step"])
+    return found
+
+
+@POSIX
+def test_a_checkpoint_that_has_no_room_is_one_line_and_leaves_nothing_half_written(shared, tmp_path):
+    with room(8000):
+        called = myow("train", shared / "session.npz", "--out", tmp_path / "run", *SMALL)
+    assert "cannot write" in called.error()
+    assert "checkpoint.safetensors" in called.error()
+    assert whole_files_only(tmp_path / "run") == ["metrics.jsonl"]
+
+
+@POSIX
+def test_an_embedding_that_has_no_room_leaves_the_old_one(shared, tmp_path):
+    words = ["embed", shared / "run", shared / "session.npz", "--out", tmp_path / "z.npz"]
+    assert myow(*words).code == 0
+    old = (tmp_path / "z.npz").read_bytes()
+    with room(500):
+        assert "cannot write" in myow(*words).error()
+    assert (tmp_path / "z.npz").read_bytes() == old
+    assert os.listdir(tmp_path) == ["z.npz"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 100 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(disk)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("no small file system: only root may mount one")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(shared, small_disk):
+    out = small_disk / "run"
+    error = myow("train", shared / "session.npz", "--out", out, *SMALL, "--set", "hidden=200").error()
+    assert "cannot write" in error
+    assert "No space left" in error
+    whole_files_only(out)
+    shutil.rmtree(out)
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "filler").write_bytes(bytes(2**18))
+    for words in (
+        ["train", shared / "session.npz", "--out", out, *SMALL],
+        ["train", "simulated-sleep", "--out", small_disk / "b"],
+    ):
+        assert "cannot write" in myow(*words).error()
+    whole_files_only(out)
+
+
+# Stopped and gone on with.
+
+STEPS = ["--set", "steps=40"]
+
+STOP = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from myow.monitor import MetricsFile
+
+def step(self, done):
+    if done == 23:
+        os.kill(os.getpid(), signal.{name})
+
+MetricsFile.step = step
+from myow.cli import main
+main()
+"""
+
+
+def state(run):
+    return {k: v.numpy().tobytes() for k, v in RunFolder(run).model("cpu").method_.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shared):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "draw_training", lambda *_: [])
+        assert myow("train", shared / "session.npz", "--out", shared / "whole", *SMALL, *STEPS).code == 0
+    return state(shared / "whole")
+
+
+@POSIX
+def test_ctrl_c_leaves_a_model_that_can_be_used_and_resume_goes_on_to_the_same_weights(shared, tmp_path, undisturbed):
+    words = ["train", shared / "session.npz", "--out", tmp_path / "run", *SMALL, *STEPS]
+    done = python("-c", STOP.format(name="SIGINT"), *words)
+    assert done.returncode == 130
+    assert done.stdout == ""
+    model = tmp_path / "run" / "model.myow"
+    assert done.stderr == f"stopped after 23 steps; {model} can be used as it is, --resume goes on\n"
+    assert RunFolder(tmp_path / "run").model("cpu").n_steps_ == 23
+    assert myow("evaluate", tmp_path / "run", "--json").json()["n_test"] == 12
+    assert state(tmp_path / "run") != undisturbed
+    assert myow(*words, "--resume").out.startswith(f"{model}: myow, 40 steps")
+    assert state(tmp_path / "run") == undisturbed
+    assert not list((tmp_path / "run").glob("evaluation_*"))  # it was of the unfinished model
+
+
+@POSIX
+def test_a_killed_run_goes_on_to_the_same_weights(shared, tmp_path, undisturbed):
+    words = ["train", shared / "session.npz", "--out", tmp_path / "run", *SMALL, *STEPS]
+    done = python("-c", STOP.format(name="SIGKILL"), *words)
+    assert done.returncode == -signal.SIGKILL
+    assert whole_files_only(tmp_path / "run") == ["checkpoint.safetensors", "metrics.jsonl", "mined.npz"]
+    assert "is not a run folder" in myow("evaluate", tmp_path / "run").error()
+    called = myow(*words, "--resume")
+    assert called.code == 0, called.err
+    assert state(tmp_path / "run") == undisturbed
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 41))
+
+
+def test_an_interrupt_before_anything_was_learnt_says_so(shared, tmp_path, monkeypatch):
+    def impatient(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow, "load_recording", impatient)
+    called = myow("train", shared / "session.npz", "--out", tmp_path / "run", *SMALL)
+    assert called == (130, "", "stopped; nothing new was kept\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_has_nothing_to_do(shared, tmp_path, monkeypatch):
+    run = Path(shutil.copytree(shared / "run", tmp_path / "run"))
+    called = myow("train", shared / "session.npz", "--out", run, *SMALL, "--resume")
+    assert called == (0, f"{run / 'model.myow'}: nothing to do, all 6 steps were done\n", "")
+    assert state(run) == state(shared / "run")
+
+
+def test_resume_in_an_empty_folder_starts_afresh(shared, tmp_path):
+    assert myow("train", shared / "session.npz", "--out", tmp_path / "run", *SMALL, "--resume").code == 0
+    assert state(tmp_path / "run") == state(shared / "run")
+
+
+def test_resume_with_other_settings_is_one_line(shared):
+    for options in (["--set", "dim=5"], ["--seed", "1"], ["--split-seed", "1"], ["--rows", "all"]):
+        error = myow("train", shared / "session.npz", "--out", shared / "run", *SMALL, *options, "--resume").error()
+        assert "with other" in error
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(shared, tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        assert myow("train", shared / "session.npz", "--out", tmp_path / name, *SMALL, "--seed", seed).code == 0
+    assert state(tmp_path / "a") == state(shared / "run")
+    assert state(tmp_path / "b") != state(shared / "run")

@@ -1,0 +1,400 @@
+"""An embedding's worth: what each figure is, what may decide it, and what it is compared with."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from myow import BYOL, MYOW, Recording, evaluate, evaluation
+from myow.baselines import Components, raw_features
+from myow.errors import DataError, MyowError, SettingError, UnknownNameError
+
+BASELINES = ("raw", "raw_common", "pca", "pca_common", "untrained")
+SCORES = ("accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2")
+KEYS = {"dataset", "method", "target", "readout", "rows", "n_train", "n_test", "interval", "majority", *SCORES}
+SMALL = {"hidden": (8,), "dim": 5, "predictor": 8, "batch_size": 32, "steps": 6, "random_state": 0, "device": "cpu"}
+
+
+def session(n_segments=40, length=6, n_units=7, seed=0, kind="counts"):
+    """Trials of units tuned to four directions, with labels of every sort."""
+    rng = np.random.default_rng(seed)
+    segments = np.repeat(np.arange(n_segments), length)
+    direction = segments % 4
+    counts = rng.poisson(rng.uniform(0.2, 5.0, size=(4, n_units))[direction])
+    return Recording(
+        counts if kind == "counts" else counts - 2.5,
+        bin_size=0.1,
+        segments=segments,
+        kind=kind,
+        name="tiny",
+        labels={
+            "direction": direction,
+            "side": np.array(["left", "right"])[direction % 2],
+            "heading": (direction * np.pi / 2 + rng.normal(0, 0.1, len(segments))) % (2 * np.pi),
+            "place": np.column_stack([direction, -direction]) + rng.normal(0, 0.3, (len(segments), 2)),
+            "moving": np.arange(len(segments)) % length > 2,
+        },
+        periods={"direction": 4, "heading": 2 * np.pi},
+    )
+
+
+def split(rec):
+    part = rec.segments // 4 % 10
+    return rec.select(part < 6), rec.select((part == 6) | (part == 7)), rec.select(part > 7)
+
+
+REC = session()
+PARTS = split(REC)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return MYOW(**SMALL).fit(PARTS[0])
+
+
+def changed(part, counts=None, **labels):
+    """The same rows with other counts or labels."""
+    return Recording(
+        part.counts if counts is None else counts,
+        bin_size=part.bin_size,
+        times=part.times,
+        segments=part.segments,
+        labels={**part.labels, **labels},
+        periods=part.periods,
+        kind=part.kind,
+        name=part.name,
+    )
+
+
+def rows_of(result):
+    return {"embedding": result} | {name: result[name] for name in BASELINES}
+
+
+# What each figure is.
+
+MEANT = {
+    "angle": {"accuracy", "delta_accuracy"},
+    "class": {"accuracy", "balanced_accuracy", "weighted_f1"},
+    "knn": {"accuracy", "balanced_accuracy", "weighted_f1"},
+    "continuous": {"r2"},
+}
+
+
+@pytest.mark.parametrize("labels", [None, 2])
+@pytest.mark.parametrize(
+    ("target", "readout"),
+    [
+        ("direction", "angle"),
+        ("direction", "class"),
+        ("direction", "knn"),
+        ("direction", "continuous"),
+        ("side", "class"),
+        ("side", "knn"),
+        ("heading", "angle"),
+        ("place", "continuous"),
+    ],
+)
+def test_every_row_has_every_key_and_null_where_a_figure_is_not_meant(model, target, readout, labels):
+    result = evaluate(model, *PARTS, target=target, readout=readout, labels=labels, draws=3)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    for name, row in rows_of(result).items():
+        assert row.keys() >= KEYS, name
+        assert {key for key in SCORES if row[key] is not None} == MEANT[readout]
+        assert (row["target"], row["readout"], row["labels"]) == (target, readout, labels)
+        assert row["method"] == ("myow" if name == "embedding" else name)
+        assert row["n_test"] == len(PARTS[2])
+        low, high = row["interval"]
+        headline = row["r2"] if readout == "continuous" else row["accuracy"]
+        assert low <= headline <= high
+        assert (row["spread"] is None) == (labels is None)
+        assert row["label_unit"] == (None if labels is None else "segment")
+        has_classes = readout in ("class", "knn") or (readout, target) == ("angle", "direction")
+        assert (row["majority"] is not None) == has_classes
+        assert ("confusion" in row) == has_classes
+
+
+@pytest.mark.parametrize(
+    ("target", "readout"),
+    [(None, "class"), ("side", "class"), ("moving", "class"), ("heading", "angle"), ("place", "continuous")],
+)
+def test_the_readout_that_fits_the_label_is_the_default(model, target, readout):
+    result = evaluate(model, *PARTS, target=target)
+    assert result["readout"] == readout
+    assert result["target"] == target or (target is None and result["target"] == "direction")
+
+
+def test_training_and_validation_rows_are_counted_and_with_few_labels_those_alone(model):
+    assert evaluate(model, *PARTS)["n_train"] == len(PARTS[0]) + len(PARTS[1])
+    assert evaluate(model, *PARTS, labels=2, draws=2)["n_train"] == 2 * 4 * 6
+    minutes = session(n_segments=1, length=3600, n_units=4)
+    flips = np.arange(3600) // 150 % 2
+    minutes = changed(minutes, direction=flips)
+    thirds = [minutes.select(slice(1200 * i, 1200 * (i + 1))) for i in range(3)]
+    result = evaluate(BYOL(**SMALL).fit(thirds[0]), *thirds, labels=1, draws=2)
+    assert (result["n_train"], result["label_unit"]) == (2 * 600, "minute")
+
+
+def test_a_good_embedding_scores_high_and_a_meaningless_one_at_chance(model):
+    class Constant(BYOL):
+        def transform(self, X):
+            return np.random.default_rng(len(X)).normal(size=(len(X), 5)).astype(np.float32)
+
+    class Perfect(BYOL):
+        def transform(self, X):
+            return np.eye(4, dtype=np.float32)[X.labels["direction"]] + 0.0
+
+    for kind, low, high in ((Constant, 0.05, 0.55), (Perfect, 1.0, 1.0)):
+        result = evaluate(kind(**SMALL).fit(PARTS[0]), *PARTS)
+        assert low <= result["accuracy"] <= high
+        confusion = np.array(result["confusion"]["counts"])
+        assert confusion.sum() == len(PARTS[2])
+        assert np.trace(confusion) / confusion.sum() == pytest.approx(result["accuracy"])
+        assert confusion.sum(axis=1).tolist() == np.bincount(PARTS[2].labels["direction"]).tolist()
+
+
+def test_majority_is_the_share_of_the_commonest_training_label():
+    train = changed(PARTS[0], direction=np.where(PARTS[0].labels["direction"] == 0, 1, PARTS[0].labels["direction"]))
+    result = evaluate(
+        BYOL(**SMALL).fit(train),
+        train,
+        changed(PARTS[1], direction=np.maximum(PARTS[1].labels["direction"], 1)),
+        changed(PARTS[2], direction=np.maximum(PARTS[2].labels["direction"], 1)),
+    )
+    assert result["majority"] == pytest.approx(0.5)
+    assert result["raw"]["majority"] == result["majority"]
+
+
+def test_the_mean_and_the_spread_over_draws_are_those_of_the_draws(model, monkeypatch):
+    found = []
+
+    def note(*args, **kwargs):
+        found.append(score(*args, **kwargs))
+        return found[-1]
+
+    score = evaluation.score_readout
+    monkeypatch.setattr(evaluation, "score_readout", note)
+    result = evaluate(model, *PARTS, target="direction", labels=1, draws=4)
+    assert len(found) == 4 * 6
+    accuracy = [scores["accuracy"] for scores in found[:4]]
+    assert len(set(accuracy)) > 1
+    assert result["accuracy"] == pytest.approx(np.mean(accuracy))
+    assert result["spread"] == pytest.approx(np.std(accuracy, ddof=1))
+    assert np.array(result["confusion"]["counts"]).sum() == 4 * len(PARTS[2])
+
+
+def test_the_same_seed_gives_the_same_result_and_another_one_other_draws(model):
+    first, again, other = (evaluate(model, *PARTS, labels=1, draws=3, random_state=s) for s in (0, 0, 1))
+    assert first == again
+    assert first["accuracy"] != other["accuracy"]
+
+
+# What may decide.
+
+
+def fitted_by(monkeypatch, *args, **kwargs):
+    """Evaluate, and return the strength of every readout with what it predicts for the test rows of segments below 34."""
+    found = []
+    score = evaluation.score_readout
+
+    def note(readout, z, y, *, groups, **rest):
+        found.append((readout.strength, readout.predict(z[groups < 34]).tolist()))
+        return score(readout, z, y, groups=groups, **rest)
+
+    monkeypatch.setattr(evaluation, "score_readout", note)
+    result = evaluate(*args, **kwargs)
+    monkeypatch.setattr(evaluation, "score_readout", score)
+    return found, result
+
+
+@pytest.mark.parametrize("labels", [None, 2])
+@pytest.mark.parametrize(
+    ("target", "readout"), [("direction", "class"), ("direction", "angle"), ("place", "continuous")]
+)
+def test_test_rows_decide_nothing(model, monkeypatch, target, readout, labels):
+    train, valid, test = PARTS
+    late = test.segments >= 34
+    assert late.any()
+    assert not late.all()
+    counts = np.where(late[:, None], 200, test.counts)
+    values = test.labels[target]
+    other = changed(
+        test, counts, **{target: np.where(late.reshape(-1, *[1] * (values.ndim - 1)), values[::-1], values)}
+    )
+    choice = {"target": target, "readout": readout, "labels": labels, "draws": 2}
+    before, plain = fitted_by(monkeypatch, model, train, valid, test, **choice)
+    after, altered = fitted_by(monkeypatch, model, train, valid, other, **choice)
+    assert before == after
+    assert plain["raw"] != altered["raw"]  # the rows that were altered do count
+
+
+@pytest.mark.parametrize(("target", "readout"), [("direction", "class"), ("place", "continuous"), ("direction", "knn")])
+@pytest.mark.parametrize("labels", [1, 3])
+def test_labels_that_were_not_drawn_are_never_used(model, monkeypatch, target, readout, labels):
+    train, valid, test = PARTS
+    drawn = []
+
+    def note(*args, **kwargs):
+        drawn.append(draw(*args, **kwargs))
+        return drawn[-1]
+
+    draw = evaluation.draw_labelled
+    monkeypatch.setattr(evaluation, "draw_labelled", note)
+    choice = {"target": target, "readout": readout, "labels": labels, "draws": 2}
+    plain = evaluate(model, train, valid, test, **choice)
+
+    used = np.unique(np.concatenate([d.rows for d in drawn]))
+    assert 0 < len(used) < len(train)
+    hidden = np.setdiff1d(np.arange(len(train)), used)
+    poison = np.array(train.labels[target])
+    poison[hidden] = poison[hidden][::-1] if target == "direction" else 1e9
+    draws = iter(drawn)
+    monkeypatch.setattr(evaluation, "draw_labelled", lambda *_, **__: next(draws))
+    bad_valid = changed(valid, valid.counts * 0 + 9, **{target: np.zeros_like(valid.labels[target])})
+    poisoned = evaluate(model, changed(train, **{target: poison}), bad_valid, test, **choice)
+    for row in (plain, poisoned):
+        for each in rows_of(row).values():
+            each.pop("majority")
+    assert plain == poisoned
+
+
+@pytest.mark.parametrize("labels", [None, 1])
+def test_a_label_missing_from_the_training_split_is_named(model, labels):
+    train, valid, test = PARTS
+    lost = changed(test, direction=np.where(test.labels["direction"] == 2, 7, test.labels["direction"]))
+    with pytest.raises(DataError, match="a label missing from the training split: 7 occurs in test rows only"):
+        evaluate(model, train, valid, lost, labels=labels)
+
+
+def test_a_label_missing_from_training_but_not_from_validation_is_named_too(model):
+    train, valid, test = PARTS
+    lost = changed(valid, side=np.where(valid.labels["direction"] == 2, "up", valid.labels["side"]))
+    with pytest.raises(DataError, match="up occurs in validation rows only"):
+        evaluate(model, train, lost, test, target="side")
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "said"),
+    [
+        ({"target": "direktion"}, UnknownNameError, "did you mean 'direction'"),
+        ({"readout": "klass"}, UnknownNameError, "did you mean 'class'"),
+        ({"target": "place", "readout": "class"}, DataError, "one class a row"),
+        ({"target": "heading", "readout": "knn"}, DataError, "real numbers"),
+        ({"target": "moving", "readout": "angle"}, SettingError, "full turn"),
+        ({"labels": 0}, SettingError, "1 or more"),
+        ({"labels": 99}, DataError, "99 labelled segments per class were asked for"),
+        ({"draws": 0, "labels": 1}, SettingError, "draws is 0"),
+    ],
+)
+def test_what_cannot_be_read_out_is_refused(model, choice, error, said):
+    with pytest.raises(error, match=said) as caught:
+        evaluate(model, *PARTS, **choice)
+    assert isinstance(caught.value, MyowError)
+
+
+def test_parts_that_do_not_fit_are_refused(model):
+    train, valid, test = PARTS
+    bare = Recording(test.counts, bin_size=0.1, segments=test.segments)
+    with pytest.raises(UnknownNameError, match="unknown label 'direction'"):
+        evaluate(model, train, valid, bare)
+    with pytest.raises(DataError, match="no label to read out"):
+        evaluate(model, Recording(train.counts, bin_size=0.1), valid, test)
+    with pytest.raises(DataError, match=r"trained on 7 units.* has 8"):
+        evaluate(model, *split(session(n_units=8)))
+    with pytest.raises(NotFittedError):
+        evaluate(BYOL(**SMALL), *PARTS)
+
+
+# What it is compared with.
+
+
+@pytest.mark.parametrize("kind", ["counts", "continuous"])
+@pytest.mark.parametrize("context", [(0, 0), (1, 0), (2, 1)])
+def test_raw_features_are_the_window_side_by_side_and_stop_at_segment_edges(context, kind):
+    rec = session(n_segments=3, kind=kind).select(np.delete(np.arange(18), [2, 7]))
+    found = raw_features(rec, context)
+    for row in range(len(rec)):
+        own = np.flatnonzero(rec.segments == rec.segments[row])
+        window = []
+        for offset in range(-context[0], context[1] + 1):
+            away = np.abs(rec.bins[own] - (rec.bins[row] + offset))
+            values = rec.counts[own[away.argmin()]].astype(float)
+            window.append(np.sqrt(values) if kind == "counts" else values)
+        np.testing.assert_allclose(found[row], np.concatenate(window))
+
+
+def test_components_are_those_of_the_rows_given_and_of_no_other():
+    train, _, test = PARTS
+    found = Components(train, (0, 0), n_components=3)
+    x = raw_features(train, (0, 0))
+    _, _, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    projected = (raw_features(test, (0, 0)) - x.mean(axis=0)) @ axes[:3].T
+    np.testing.assert_allclose(np.abs(found.transform(test)), np.abs(projected), atol=1e-10)
+    assert Components(train.select(slice(0, 4)), (0, 0)).transform(test).shape == (len(test), 4)
+
+
+def test_every_row_is_given_the_same_context_window(monkeypatch):
+    widths = []
+
+    def note(readout, z, *args, **kwargs):
+        widths.append(np.shape(z)[1])
+        return fit(readout, z, *args, **kwargs)
+
+    fit = evaluation.fit_readout
+    monkeypatch.setattr(evaluation, "fit_readout", note)
+    wide = MYOW(**SMALL | {"context": (2, 1)}).fit(PARTS[0])
+    result = evaluate(wide, *PARTS)
+    assert widths == [5, 4 * 7, 4 * 7, 16, 16, 5]
+    assert all(row["context"] == [2, 1] for row in rows_of(result).values())
+
+
+def test_the_untrained_row_is_the_same_network_before_training():
+    start = MYOW(**SMALL).initialise(PARTS[0])
+    result = evaluate(start, *PARTS, readout="class")
+    same = {k: v for k, v in result["untrained"].items() if k != "method"}
+    assert same == {k: result[k] for k in same}
+    trained = evaluate(MYOW(**SMALL | {"steps": 40, "learning_rate": 0.05}).fit(PARTS[0]), *PARTS, readout="class")
+    assert trained["untrained"] == result["untrained"]
+    assert trained["confusion"] != result["confusion"]
+
+
+def test_without_a_seed_the_untrained_row_still_starts_where_the_model_did():
+    model = MYOW(**SMALL | {"random_state": None}).fit(PARTS[0])
+    assert evaluate(model, *PARTS)["untrained"] == evaluate(model, *PARTS)["untrained"]
+    assert model.random_state is None
+
+
+def test_components_and_untrained_see_what_the_encoder_saw(model, monkeypatch):
+    learnt_from = []
+
+    class Noted(Components):
+        def __init__(self, recording, *args):
+            learnt_from.append(recording)
+            super().__init__(recording, *args)
+
+    def initialise(self, X):
+        learnt_from.append(X)
+        return start(self, X)
+
+    start = MYOW.initialise
+    monkeypatch.setattr(evaluation, "Components", Noted)
+    monkeypatch.setattr(MYOW, "initialise", initialise)
+    few, all_rows = evaluate(model, *PARTS), evaluate(model, *PARTS, seen=REC)
+    assert all(seen is expected for seen, expected in zip(learnt_from, [PARTS[0]] * 2 + [REC] * 2, strict=True))
+    assert (few["rows"], all_rows["rows"]) == ("train", "all")
+    assert few["raw"] == all_rows["raw"] | {"rows": "train"}
+
+
+def test_signals_are_compared_too():
+    parts = split(session(kind="continuous"))
+    result = evaluate(MYOW(**SMALL).fit(parts[0]), *parts)
+    assert result["raw"]["accuracy"] > 0.4
+    json.dumps(result, allow_nan=False)
+
+
+def test_names_and_truth_values_are_classes(model):
+    result = evaluate(model, *PARTS, target="side")
+    assert result["confusion"]["classes"] == ["left", "right"]
+    assert evaluate(model, *PARTS, target="moving")["confusion"]["classes"] == [False, True]
+    train, valid, test = (changed(p, code=p.labels["direction"].astype(float)) for p in PARTS)
+    assert evaluate(model, train, valid, test, target="code", readout="class")["majority"] == 0.25
