@@ -105,7 +105,9 @@ def main() -> None:
     if options.json:
         print(json.dumps(about | summary))
         return
-    print(", ".join(f"{k} {v}" for k, v in about.items()), f", {summary['seconds']:.1f} s of training a split, one thread")
+    print(
+        ", ".join(f"{k} {v}" for k, v in about.items()), f", {summary['seconds']:.1f} s of training a split, one thread"
+    )
     for name, rows in summary.items():
         if name == "seconds":
             continue

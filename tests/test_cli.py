@@ -196,26 +196,34 @@ def test_another_recording_is_evaluated_and_embedded(shared, tmp_path):
         assert found["segments"].tolist() == np.repeat(np.arange(40), 6).tolist()
 
 
-@pytest.mark.usefixtures("drawn")
-@pytest.mark.parametrize("as_json", [True, False])
-def test_demo_trains_evaluates_and_draws(tmp_path, monkeypatch, as_json):
+@pytest.fixture
+def small_demo(monkeypatch):
+    """A demo on fewer trials and steps."""
+
     def small(data, out, **options):
         return train_run(data, out, load=["n_trials=80", "n_units=12"], settings=SMALL[1:10:2], **options)
 
     train_run = workflow.train_run
     monkeypatch.setattr(workflow, "train_run", small)
-    called = myow("demo", "--out", tmp_path / "demo", *(["--json"] if as_json else []))
+
+
+@pytest.mark.usefixtures("drawn", "small_demo")
+def test_demo_trains_evaluates_and_draws(tmp_path):
+    found = myow("demo", "--out", tmp_path / "demo", "--json").json()
     pictures = {p.name for p in (tmp_path / "demo").glob("*.png")}
     assert pictures >= {"embedding_2d.png", "embedding_3d.png", "learning_curves.png", "mined_views.png"}
     assert len([name for name in pictures if name.startswith("confusion_direction_angle")]) == 2
-    if as_json:
-        found = called.json()
-        assert [r["labels"] for r in found["evaluations"]] == [None, 5]
-        assert {Path(p).name for p in found["pictures"]} == pictures
-    else:
-        assert (called.code, called.err) == (0, "")
-        assert called.out.count("myow embedding") == 2
-        assert all(name in called.out.replace("\n", "") for name in pictures)
+    assert [r["labels"] for r in found["evaluations"]] == [None, 5]
+    assert {Path(p).name for p in found["pictures"]} == pictures
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_demo_prints_both_tables_and_where_the_pictures_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "draw_training", lambda *_: [Path("one.png"), Path("two.png")])
+    called = myow("demo", "--out", tmp_path / "demo")
+    assert (called.code, called.err) == (0, "")
+    assert called.out.count("myow embedding") == 2
+    assert called.out.endswith("pictures: one.png, two.png\n")
 
 
 # Bad input: exit code 1, one line, no traceback, nothing left behind.
