@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy import special, stats
 
-from myow.losses import cosine_loss, effective_rank, masked_mean
+from myow.losses import cosine_loss, effective_rank, masked_mean, nt_xent, poisson_nll
 
 
 def test_cosine_loss_is_half_the_squared_distance_of_unit_vectors():
@@ -40,6 +41,52 @@ def test_masked_mean_leaves_out_what_the_mask_does():
 
 def test_masked_mean_of_nothing_is_zero():
     assert float(masked_mean(torch.ones(3), torch.zeros(3, dtype=torch.bool))) == 0.0
+
+
+def slow_nt_xent(first, second, temperature):
+    views = [v / np.linalg.norm(v) for v in (*first, *second)]
+    losses = []
+    for i, view in enumerate(views):
+        others = {k: np.exp(view @ views[k] / temperature) for k in range(len(views)) if k != i}
+        losses.append(-np.log(others[(i + len(first)) % len(views)] / sum(others.values())))
+    return losses
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("batch", [1, 2, 9])
+def test_nt_xent_against_a_loop(batch, temperature):
+    first, second = np.random.default_rng(batch).normal(size=(2, batch, 5)) * 3
+    found = nt_xent(torch.from_numpy(first), torch.from_numpy(second), temperature)
+    np.testing.assert_allclose(found.numpy(), slow_nt_xent(first, second, temperature), rtol=1e-10, atol=1e-12)
+
+
+def test_nt_xent_of_partners_that_agree_and_of_a_batch_that_is_one_point():
+    axes = torch.eye(4, dtype=torch.float64)
+    agree = nt_xent(axes, 7 * axes, 0.5)  # length means nothing; six others at right angles
+    np.testing.assert_allclose(agree.numpy(), np.log(1 + 6 * np.exp(-2)), rtol=1e-12)
+    np.testing.assert_allclose(nt_xent(torch.ones(4, 3), torch.ones(4, 3), 0.1).numpy(), np.log(7), rtol=1e-5)
+
+
+def test_gradients_of_nt_xent_go_through_both_sides():
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(5, 3, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2))
+    assert torch.autograd.gradcheck(lambda a, b: nt_xent(a, b, 0.5), (first, second))
+    grads = torch.autograd.grad(nt_xent(first, second, 0.5).mean(), (first, second))
+    assert all((g.abs().sum(dim=1) > 0).all() for g in grads)
+
+
+def test_poisson_nll_against_scipy():
+    rng = np.random.default_rng(0)
+    rates, counts = rng.uniform(0.1, 5, size=(6, 4)), rng.poisson(2.0, size=(6, 4))
+    found = poisson_nll(torch.from_numpy(np.log(rates)), torch.from_numpy(counts))
+    expected = (-stats.poisson.logpmf(counts, rates) - special.gammaln(counts + 1)).mean(axis=1)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+
+
+def test_poisson_nll_is_least_at_the_count():
+    counts = torch.tensor([[3.0]])
+    best, *others = (float(poisson_nll(torch.tensor([[rate]]).log(), counts)) for rate in (3.0, 2.9, 3.1))
+    assert best < min(others)
 
 
 def test_effective_rank_against_numpy():

@@ -17,6 +17,9 @@ from myow.train import Method
 
 METHODS = method_names()
 
+# Segments of the fewest rows that a method can learn from; most need two, wherever they are.
+FEWEST = {"rp": [0, 0, 1], "ts": [0, 0, 0]}
+
 
 def make(name, **settings):
     known = method_class(name)().get_params()
@@ -24,12 +27,12 @@ def make(name, **settings):
 
 
 def test_methods_are_found_by_their_files():
-    assert {"byol", "myow"} <= set(METHODS)
+    assert {"autoencoder", "byol", "myow", "rp", "simclr", "ts"} <= set(METHODS)
     assert not [name for name in METHODS if name.startswith("_")]
 
 
 def test_an_unknown_method_offers_the_nearest_and_lists_the_choices():
-    with pytest.raises(UnknownNameError, match=r"unknown method 'myo'; did you mean 'myow'.*byol, myow"):
+    with pytest.raises(UnknownNameError, match="unknown method 'myo'; did you mean 'myow'.*" + ".*".join(METHODS)):
         method_class("myo")
 
 
@@ -120,11 +123,27 @@ def test_signals_may_be_negative(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_two_rows_are_enough_and_one_is_refused(name):
-    two = myow.Recording([[0, 3], [4, 1]], bin_size=0.1, segments=[0, 1])
-    assert np.isfinite(make(name).fit(two).transform(two)).all()
+def test_a_few_rows_are_enough_and_one_is_refused(name):
+    segments = FEWEST.get(name, [0, 1])
+    few = myow.Recording([[0, 3], [4, 1], [2, 2]][: len(segments)], bin_size=0.1, segments=segments)
+    assert np.isfinite(make(name).fit(few).transform(few)).all()
     with pytest.raises(DataError, match="1 sample"):
-        make(name).fit(two.select([0]))
+        make(name).fit(few.select([0]))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_thread_and_two_give_the_same_embedding(name):
+    rec = reach(n_segments=30, length=10, n_units=40)
+    # Wide enough for torch to share the work out.
+    size = {"batch_size": 256, "hidden": (80, 80), "dim": 64, "steps": 4}
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(make(name, **size).fit_transform(rec))
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(*found)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -16,8 +16,8 @@ HOME = Path(myow.__file__).parent
 FLOORS = {
     0: "device errors recording recording_checks rows settings split storage",
     1: "augment batches binning datasets files inputs losses mining model_file networks optim readers repeatable unpickle",
-    2: "bootstrap checkpoint encoders monitor probe train views",
-    3: "baselines bootstrap_estimator estimator evaluation loading methods presets",
+    2: "bootstrap checkpoint contexts encoders monitor paired_views probe time_contrast train views",
+    3: "baselines bootstrap_estimator estimator evaluation loading methods presets view_estimator",
     4: "report run_folder",
     5: "__main__ cli workflow",
 }

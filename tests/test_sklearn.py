@@ -12,13 +12,13 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from tiny import SMALL, SMALL_MINING, reach
 
-from myow import BYOL, MYOW
+from myow import BYOL, MYOW, RP, TS, Autoencoder, SimCLR
 
 # No check is expected to fail.
 TINY = {"steps": 3, "dim": 4, "hidden": (8,), "device": "cpu", "random_state": 0}
 
 
-@parametrize_with_checks([BYOL(**TINY), MYOW(**TINY)])
+@parametrize_with_checks([m(**TINY) for m in (Autoencoder, BYOL, MYOW, RP, SimCLR, TS)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -29,9 +29,10 @@ def data():
     return rec.counts, rec.labels["direction"]
 
 
-@pytest.mark.parametrize("estimator", [BYOL, MYOW])
+@pytest.mark.parametrize("estimator", [Autoencoder, BYOL, MYOW, RP, SimCLR, TS])
 def test_clone_copies_parameters_and_nothing_learnt(estimator, data):
-    original = estimator(**SMALL).fit(data[0])
+    known = estimator().get_params()
+    original = estimator(**{k: v for k, v in SMALL.items() if k in known}).fit(data[0])
     copy = clone(original)
     assert copy.get_params() == original.get_params()
     assert not hasattr(copy, "method_")

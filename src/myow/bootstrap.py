@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -16,29 +14,12 @@ from .errors import SettingError, unknown_name
 from .losses import cosine_loss
 from .networks import perceptron
 from .optim import moving_average
-from .train import Method
-from .views import TrainingRows, positive_ranges, sample_positives
+from .paired_views import Augment, PairedViews
+from .views import TrainingRows
 
-__all__ = ["Bootstrap", "Pair", "Tower", "frozen_copy", "target_momentum"]
+__all__ = ["Bootstrap", "Tower", "frozen_copy", "target_momentum"]
 
 M = TypeVar("M", bound=nn.Module)
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two views of each sample of a batch.
-
-    Parameters
-    ----------
-    rows : Tensor of int64, shape (2, B)
-        Rows that the views were made from: anchors and their positives.
-    x : Tensor, shape (2, B, W, N)
-        Augmented and scaled windows.
-    """
-
-    rows: Tensor
-    x: Tensor
 
 
 class Tower(nn.Module):
@@ -75,7 +56,7 @@ def target_momentum(progress: float, base: float, schedule: str) -> float:
     raise unknown_name("target schedule", schedule, ("constant", "cosine"))
 
 
-class Bootstrap(Method):
+class Bootstrap(PairedViews):
     """Graph in which the online network predicts what the target network makes of another view.
 
     The target network is a moving average of the online one. Its batch-norm statistics are not averaged: run in training
@@ -94,10 +75,8 @@ class Bootstrap(Method):
         Hidden width of the predictor.
     activation : str
         Activation of projector and predictor.
-    positives : tuple of int
-        Offsets (earliest, latest) in bins of the temporal positive.
-    augment : NeuralAugment or callable
-        How views are made; a callable gets transformed windows (V, B, W, N) and a generator, and its result is scaled.
+    positives, augment
+        See `myow.paired_views.PairedViews`.
     momentum, momentum_schedule
         See `target_momentum`.
     symmetric : bool
@@ -119,7 +98,7 @@ class Bootstrap(Method):
         momentum_schedule: str,
         symmetric: bool,
     ) -> None:
-        super().__init__(n_units)
+        super().__init__(n_units, positives=positives, augment=augment)
         if not 0 <= momentum <= 1:
             raise SettingError(f"target_momentum is {momentum}; it must lie between 0 and 1")
         target_momentum(0.0, momentum, momentum_schedule)  # an unknown schedule is refused now, not after a step
@@ -129,38 +108,23 @@ class Bootstrap(Method):
         self.online = Tower(encoder, perceptron((dim, *projector), activation))
         self.predictor = perceptron((self.projected, predictor, self.projected), activation)
         self.target = frozen_copy(self.online)
-        self.positives = positives
-        self.augment = augment
         self.momentum = momentum
         self.momentum_schedule = momentum_schedule
         self.symmetric = symmetric
 
     def bind(self, data: TrainingRows) -> None:
-        """Look up, once, which rows may be each row's positive."""
+        """List, once, the parameters that the moving average ties together."""
         super().bind(data)
-        self.ranges = torch.from_numpy(positive_ranges(data.data, *self.positives)).to(data.device)
         self._averaged = [list(t) for t in zip(*self.average_pairs(), strict=True)]
 
     def unbind(self) -> None:
-        """Let go of the rows and of the lists made from them."""
+        """Let go of the lists of parameters too."""
         super().unbind()
-        del self.ranges, self._averaged
+        del self._averaged
 
     def average_pairs(self) -> list[tuple[Tensor, Tensor]]:
         """Return the (target, online) parameters that the moving average ties together."""
         return list(zip(self.target.parameters(), self.online.parameters(), strict=True))
-
-    def pair(self, rows: Tensor, generator: torch.Generator) -> Pair:
-        """Pair every row with a positive and augment both."""
-        pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])
-        return Pair(pair, self.view(self.data.gather(pair), generator))
-
-    def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Augment and scale windows of shape (V, B, W, N)."""
-        if isinstance(self.augment, NeuralAugment):
-            return self.augment(x, self.scaling, generator)
-        scaled: Tensor = self.scaling(self.augment(x, generator))
-        return scaled
 
     def sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Split views (2, B, ...) into what the online and the target network get, each (S, B, ...), S being 1 or 2."""

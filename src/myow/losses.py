@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["cosine_loss", "effective_rank", "masked_mean"]
+__all__ = ["cosine_loss", "effective_rank", "masked_mean", "nt_xent", "poisson_nll"]
 
 
 def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -28,6 +28,47 @@ def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of the values, shape (B,), where the mask holds; 0 where it holds nowhere."""
     return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    r"""Cross-entropy of finding each view's partner among all other views of the batch (NT-Xent, Chen et al. 2020, eq. 1).
+
+    With unit vectors :math:`z_i` of the 2B views, and :math:`j(i)` the other view of the same sample,
+    :math:`-\log \exp(z_i \cdot z_{j(i)} / \tau) / \sum_{k \ne i} \exp(z_i \cdot z_k / \tau)`.
+
+    Parameters
+    ----------
+    first, second : Tensor, shape (B, Z)
+        Projections of both views of B samples; gradients go through both.
+    temperature : float
+        :math:`\tau`, above 0.
+
+    Returns
+    -------
+    Tensor, shape (2 * B,)
+        Of the first views, then of the second.
+    """
+    z = F.normalize(torch.cat([first, second]), dim=1)
+    similarity = z @ z.T / temperature
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    partner = torch.arange(len(z), device=z.device).roll(len(first))
+    return F.cross_entropy(similarity.masked_fill(itself, float("-inf")), partner, reduction="none")
+
+
+def poisson_nll(log_rate: Tensor, counts: Tensor) -> Tensor:
+    r"""Negative log-likelihood of Poisson counts, :math:`e^l - c\,l`, less :math:`\log c!`, which no network can change.
+
+    Parameters
+    ----------
+    log_rate, counts : Tensor, shape (B, N)
+        Logarithm l of the expected count, and the count c.
+
+    Returns
+    -------
+    Tensor, shape (B,)
+        Mean over the N units.
+    """
+    return (log_rate.exp() - counts * log_rate).mean(dim=1)
 
 
 def effective_rank(embedding: Tensor) -> float:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..bootstrap import Bootstrap, Pair
+from ..bootstrap import Bootstrap
 from ..bootstrap_estimator import BootstrapEstimator
+from ..paired_views import Pair
 
 __all__ = ["BYOL"]
 
@@ -20,8 +21,8 @@ class BYOL(BootstrapEstimator):
     With online networks f, g, q and target networks f', g' (a moving average), and views x, x' of a row and of its
     temporal positive, the loss is :math:`1 - \cos(q(g(f(x))), g'(f'(x')))`.
 
-    All parameters are keyword arguments, described in `myow.bootstrap_estimator.BootstrapEstimator` and
-    `myow.estimator.Estimator`.
+    All parameters are keyword arguments, described in `myow.bootstrap_estimator.BootstrapEstimator`,
+    `myow.view_estimator.ViewEstimator` and `myow.estimator.Estimator`.
 
     Examples
     --------

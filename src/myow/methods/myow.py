@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..bootstrap import Bootstrap, Pair, frozen_copy
+from ..bootstrap import Bootstrap, frozen_copy
 from ..bootstrap_estimator import BootstrapEstimator
 from ..errors import DataError, SettingError, unknown_name
 from ..losses import cosine_loss, masked_mean
 from ..mining import excluded_pairs, excluded_ranges, mine
 from ..networks import perceptron
 from ..optim import ramp
+from ..paired_views import Pair
 from ..views import TrainingRows
 
 __all__ = ["MYOW", "default_gap"]
@@ -63,7 +64,8 @@ class MYOW(BootstrapEstimator):
     mined_start, mined_ramp : float, optional
         Share of training after which mining begins, and over which a rises linearly.
     **others
-        See `myow.bootstrap_estimator.BootstrapEstimator` and `myow.estimator.Estimator`.
+        See `myow.bootstrap_estimator.BootstrapEstimator`, `myow.view_estimator.ViewEstimator` and
+        `myow.estimator.Estimator`.
 
     Examples
     --------

@@ -1,0 +1,103 @@
+"""SimCLR: a simple framework for contrastive learning (Chen et al. 2020), with positives close in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import SettingError
+from ..losses import nt_xent
+from ..networks import perceptron
+from ..paired_views import Pair, PairedViews
+from ..view_estimator import ViewEstimator
+
+__all__ = ["SimCLR"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SimCLR(ViewEstimator):
+    r"""Learn by finding each view's partner among all other views of the batch.
+
+    With an encoder f, a projector g, and unit vectors :math:`z_i = g(f(x_i)) / |g(f(x_i))|` of the 2B views of B rows
+    and of their temporal positives, the loss is the mean over i of
+    :math:`-\log \exp(z_i \cdot z_{j(i)} / \tau) / \sum_{k \ne i} \exp(z_i \cdot z_k / \tau)`, where j(i) is the other
+    view of the same row (NT-Xent). Gradients go through both views. The embedding is f(x), below the projector.
+
+    Chen et al. (2020) draw both views from one image; here, as for BYOL, one of them is of a row close in time. Rows of a
+    batch that are close to each other in time are negatives none the less, as in the paper every other sample is.
+
+    Parameters
+    ----------
+    temperature : float, optional
+        :math:`\tau`: the lower, the more the nearest negatives weigh.
+    projector : tuple of int, optional
+        Hidden and output widths of the projector g; empty for the identity.
+    **others
+        See `myow.view_estimator.ViewEstimator` and `myow.estimator.Estimator`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 8))
+    >>> SimCLR(steps=5, dim=4, random_state=0).fit(counts).transform(counts).shape
+    (60, 4)
+    """
+
+    temperature: float = 0.5
+    projector: tuple[int, ...] = (128, 64)
+
+    def build(self, n_features: int) -> SimCLRGraph:
+        """Build encoder and projector for `n_features` units."""
+        if not self.temperature > 0:
+            raise SettingError(f"temperature is {self.temperature}; it must be above 0")
+        if any(width < 1 for width in self.projector):
+            raise SettingError(f"projector is {self.projector}; it must be widths of 1 or more")
+        widths = (self.dim, *self.projector)
+        if widths[-1] < 2:
+            raise SettingError("the projection has 1 dimension, where directions teach nothing; use 2 or more")
+        projector = perceptron(widths, self.activation)
+        return SimCLRGraph(
+            self.make_encoder(n_features), n_features, projector, self.temperature, **self.view_settings()
+        )
+
+
+class SimCLRGraph(PairedViews):
+    """The graph of SimCLR.
+
+    Parameters
+    ----------
+    encoder, projector : nn.Module
+        From windows (B, W, N) to representations, and from there to projections (B, Z).
+    n_units : int
+        Units of the recordings.
+    temperature : float
+        Of the loss.
+    **views
+        See `myow.paired_views.PairedViews`.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, n_units: int, projector: nn.Module, temperature: float, **views: Any
+    ) -> None:
+        super().__init__(n_units, **views)
+        self.encoder = encoder
+        self.projector = projector
+        self.temperature = temperature
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Pair:
+        """Make two views of each row, shape (B,)."""
+        return self.pair(rows, generator)
+
+    def loss(self, views: Pair, progress: float) -> dict[str, Tensor]:
+        """Return the loss of finding each view's partner."""
+        # Both views in one pass: were each normalised by its own batch, they could be told apart by that.
+        first, second = self.projector(self.encoder(views.x.flatten(0, 1))).chunk(2)
+        return {"loss": nt_xent(first, second, self.temperature).mean()}
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Encode transformed windows of shape (B, W, N), shape (B, dim)."""
+        y: Tensor = self.encoder(self.scaling(x))
+        return y

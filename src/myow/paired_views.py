@@ -1,0 +1,74 @@
+"""Two augmented views of each row, one of them close in time: what methods compare that learn from pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .augment.neural import NeuralAugment
+from .train import Method
+from .views import TrainingRows, positive_ranges, sample_positives
+
+__all__ = ["Augment", "Pair", "PairedViews"]
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two views of each sample of a batch.
+
+    Parameters
+    ----------
+    rows : Tensor of int64, shape (2, B)
+        Rows that the views were made from: anchors and their positives.
+    x : Tensor, shape (2, B, W, N)
+        Augmented and scaled windows.
+    """
+
+    rows: Tensor
+    x: Tensor
+
+
+class PairedViews(Method):
+    """Graph that compares two views of each row.
+
+    Parameters
+    ----------
+    n_units : int
+        Units of the recordings.
+    positives : tuple of int
+        Offsets (earliest, latest) in bins of the temporal positive.
+    augment : NeuralAugment or callable
+        How views are made; a callable gets transformed windows (V, B, W, N) and a generator, and its result is scaled.
+    """
+
+    def __init__(self, n_units: int, *, positives: tuple[int, int], augment: NeuralAugment | Augment) -> None:
+        super().__init__(n_units)
+        self.positives = positives
+        self.augment = augment
+
+    def bind(self, data: TrainingRows) -> None:
+        """Look up, once, which rows may be each row's positive."""
+        super().bind(data)
+        self.ranges = torch.from_numpy(positive_ranges(data.data, *self.positives)).to(data.device)
+
+    def unbind(self) -> None:
+        """Let go of the rows and of the ranges made from them."""
+        super().unbind()
+        del self.ranges
+
+    def pair(self, rows: Tensor, generator: torch.Generator) -> Pair:
+        """Pair every row with a positive and augment both."""
+        pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])
+        return Pair(pair, self.view(self.data.gather(pair), generator))
+
+    def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment and scale windows of shape (V, B, W, N)."""
+        if isinstance(self.augment, NeuralAugment):
+            return self.augment(x, self.scaling, generator)
+        scaled: Tensor = self.scaling(self.augment(x, generator))
+        return scaled
