@@ -4,7 +4,7 @@ For each preset and for the defaults: ``steps_per_s``, and ``ratio``, the time o
 products alone (forward and backward, same shapes and strides, same threads). Both are taken in one process, in turns, so
 that the ratio holds when the machine's speed drifts.
 
-    python benchmarks/step.py [--json] [--rounds 5] [--steps 120]
+    python benchmarks/step.py [--json] [--rounds 5] [--steps 120] [--threads 1]
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import myow
+from myow.device import cpu_threads
 from myow.presets import PRESETS
 
 PRODUCTS = {torch.ops.aten.mm.default: (0, 1), torch.ops.aten.addmm.default: (1, 2)}
@@ -87,10 +88,13 @@ def time_products(found: list[list[tuple[torch.Size, tuple[int, ...]]]], repeats
     return statistics.median(seconds)
 
 
-def measure(settings: dict[str, Any], recording: myow.Recording, steps: int, rounds: int) -> dict[str, float]:
+def measure(
+    settings: dict[str, Any], recording: myow.Recording, steps: int, rounds: int, threads: int
+) -> dict[str, float]:
     """Time whole steps and their products in turns."""
     # Mining is on from the first step, so that every step timed does all the work there is.
     settings = settings | {"epochs": None, "mined_start": 0.0, "mined_ramp": 0.0, "random_state": 0, "device": "cpu"}
+    settings["threads"] = threads
     products = Products(which=51)
     with products:
         myow.MYOW(**settings | {"steps": 100}).fit(recording, watchers=[products])
@@ -99,7 +103,8 @@ def measure(settings: dict[str, Any], recording: myow.Recording, steps: int, rou
         clock = Clock(record_every=max(1, steps // 40))
         myow.MYOW(**settings | {"steps": steps}).fit(recording, watchers=[clock])
         whole.append(statistics.median(clock.seconds))
-        alone.append(time_products(products.found, repeats=len(clock.seconds)))
+        with cpu_threads(threads):
+            alone.append(time_products(products.found, repeats=len(clock.seconds)))
     flops = sum(2 * a[0][0] * a[0][1] * b[0][1] for a, b in products.found)
     return {
         "steps_per_s": 1 / statistics.median(whole),
@@ -114,16 +119,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=5, help="turns of steps and products")
     parser.add_argument("--steps", type=int, default=120, help="steps per turn")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of both; 1 is the default of a fit")
     options = parser.parse_args()
     reach, sleep = myow.load("simulated-reach"), myow.load("simulated-sleep")
     results = {}
     for name in ("default", *PRESETS):
         recording = sleep if "rodent" in name else reach
-        results[name] = measure(PRESETS.get(name, {}), recording, options.steps, options.rounds)
+        results[name] = measure(PRESETS.get(name, {}), recording, options.steps, options.rounds, options.threads)
     about = {
         "torch": torch.__version__,
         "myow": myow.__version__,
-        "threads": torch.get_num_threads(),
+        "threads": options.threads,
         "machine": platform.machine(),
         "rounds": options.rounds,
         "steps": options.steps,

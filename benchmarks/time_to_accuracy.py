@@ -113,7 +113,7 @@ def main() -> None:
         "accuracy_at_end": float(points[-1, 2]),
         "seconds_at_end": float(points[-1, 1]),
         **rows,
-        "threads": torch.get_num_threads(),
+        "threads": myow.MYOW().threads,
         "torch": torch.__version__,
         "myow": myow.__version__,
         "splits": options.splits,

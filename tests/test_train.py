@@ -1,5 +1,6 @@
 """The loop: batches, the same seed twice, one thread and two, early failure, and resuming to the same bits."""
 
+import contextlib
 import itertools
 import json
 
@@ -74,17 +75,53 @@ def test_the_same_seed_gives_the_same_embedding_and_another_seed_another(estimat
 )
 def test_one_thread_and_two_give_the_same_embedding(settings):
     rec = reach(n_segments=30, length=10, n_units=40)
-    before, found = torch.get_num_threads(), []
+    found = []
+    for threads in (1, 2):
+        # Wide enough for torch to share the work out.
+        size = {"batch_size": 256, "hidden": (80, 80), "dim": 64, "steps": 4, "threads": threads}
+        model = MYOW(**SMALL | size | {"predictor": 80, "mined_ramp": 0.0} | settings)
+        found.append(model.fit(rec).transform(rec))
+    assert np.array_equal(*found)
+
+
+class CountThreads:
+    """A watcher that notes on how many threads training runs, and may end it."""
+
+    def __init__(self, error=None):
+        self.error, self.seen = error, set()
+
+    def begin(self, step, total):
+        pass
+
+    def step(self, step):
+        self.seen.add(torch.get_num_threads())
+        if self.error is not None:
+            raise self.error
+
+    def record(self, step, metrics, traces):
+        pass
+
+    def end(self):
+        pass
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt()])
+@pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (None, 3)])
+def test_a_fit_uses_its_own_number_of_threads_and_puts_the_old_one_back(threads, expected, error):
+    before, count = torch.get_num_threads(), CountThreads(error)
+    torch.set_num_threads(3)
     try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            # Wide enough for torch to share the work out.
-            size = {"batch_size": 256, "hidden": (80, 80), "dim": 64, "steps": 4}
-            model = MYOW(**SMALL | size | {"predictor": 80, "mined_ramp": 0.0} | settings)
-            found.append(model.fit(rec).transform(rec))
+        with pytest.raises(KeyboardInterrupt) if error else contextlib.nullcontext():
+            BYOL(**SMALL | {"threads": threads, "steps": 2}).fit(reach(), watchers=[count])
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-    assert np.array_equal(*found)
+    assert count.seen == {expected}
+
+
+def test_fewer_than_one_thread_are_refused():
+    with pytest.raises(SettingError, match="threads is 0"):
+        BYOL(**SMALL | {"threads": 0}).fit(reach())
 
 
 def test_global_random_state_is_neither_used_nor_moved():

@@ -18,7 +18,7 @@ from torch import nn
 
 from . import __version__
 from .checkpoint import Checkpoint
-from .device import choose_device
+from .device import choose_device, cpu_threads
 from .encoders import build_encoder
 from .errors import DataError, SettingError
 from .inputs import transform_values
@@ -75,6 +75,9 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Learning rate after the warm-up.
     device : str, optional
         "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    threads : int, optional
+        CPU threads while fitting; None for as many as torch is set to. The products of a small network gain little from
+        a second thread, and take many times as long when another program wants its core. The embedding is the same.
     random_state : int, RandomState or None, optional
         Seed; the same seed gives the same embedding on the same machine.
     """
@@ -96,6 +99,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     warmup: float = 0.02
     schedule: Literal["cosine", "constant"] = "cosine"
     device: str = "auto"
+    threads: int | None = 1
     random_state: int | None = None
 
     def build(self, n_features: int) -> Method:
@@ -174,7 +178,8 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 checkpoint.path.unlink(missing_ok=True)
         count = _StepCount()
         try:
-            train(self.method_, rows, plan, generator, [count, *watchers], checkpoint)
+            with cpu_threads(self.threads):
+                train(self.method_, rows, plan, generator, [count, *watchers], checkpoint)
         finally:
             self.n_steps_ = count.done
         return self
@@ -385,6 +390,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """What must agree for a checkpoint to be continued."""
         settings = {k: repr(type(v)) if callable(v) else plain(v) for k, v in self.get_params().items()}
         settings.pop("device")
+        settings.pop("threads")  # nor does it matter on how many
         return settings | {"random_state": self.seed_, "rows": recording.digest(), "method": type(self).__name__}
 
 
