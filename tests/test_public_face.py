@@ -14,7 +14,7 @@ HOME = Path(myow.__file__).parent
 
 # DESIGN's floors. A folder stands for all files in it.
 FLOORS = {
-    0: "device errors recording recording_checks rows settings split storage",
+    0: "device errors recording recording_checks rows settings split storage version",
     1: "augment batches binning datasets files inputs losses mining model_file networks optim readers repeatable unpickle",
     2: "bootstrap checkpoint contexts encoders monitor paired_views probe time_contrast train views",
     3: "baselines bootstrap_estimator estimator evaluation loading methods presets view_estimator",

@@ -16,7 +16,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from . import __version__
 from .checkpoint import Checkpoint
 from .device import choose_device, cpu_threads
 from .encoders import build_encoder
@@ -26,6 +25,7 @@ from .losses import effective_rank
 from .model_file import write_model
 from .recording import Recording
 from .train import Method, Plan, Watcher, train
+from .version import __version__
 from .views import TrainingRows
 
 __all__ = ["LEARNT", "Estimator", "plain"]

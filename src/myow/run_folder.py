@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from . import __version__
 from .errors import FileError, SettingError
 from .estimator import Estimator
 from .loading import load_model
@@ -21,6 +20,7 @@ from .recording import Recording
 from .split import Split, constant_label
 from .storage import make_folder, write_json
 from .train import Watcher
+from .version import __version__
 
 __all__ = ["Parts", "Run", "RunFolder", "generic_split"]
 
