@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .errors import SettingError
+from .rows import group_runs
 
 __all__ = ["excluded_pairs", "excluded_ranges", "mine", "nearest"]
 
@@ -99,8 +100,7 @@ def excluded_ranges(
     rows = np.arange(len(groups))
     if how == "self":
         return np.stack([rows, rows], axis=1).astype(np.int32)
-    heads = np.flatnonzero(np.append(True, np.diff(groups) != 0))
-    lengths = np.diff(np.append(heads, len(groups)))
+    heads, lengths = group_runs(groups)
     first, last = np.repeat(heads, lengths), np.repeat(heads + lengths - 1, lengths)
     if how == "time":
         since = times - times[first]

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import DataError
 from .recording_checks import check_bin_size, check_label, check_segments, check_times, check_values, frozen
+from .rows import group_runs
 from .split import By, Split, split_rows
 
 __all__ = ["Recording"]
@@ -115,8 +116,7 @@ class Recording:
     @cached_property
     def bins(self) -> NDArray[np.int64]:
         """Whole bins since the start of the segment, shape (T,); rows adjacent in time differ by one."""
-        start = self._starts
-        lengths = np.diff(np.append(start, len(self)))
+        start, lengths = self._runs
         since = self.times - np.repeat(self.times[start], lengths)
         return frozen(np.rint(since / self.bin_size).astype(np.int64))
 
@@ -134,7 +134,7 @@ class Recording:
     @property
     def n_segments(self) -> int:
         """Number of segments."""
-        return len(self._starts)
+        return len(self._runs[0])
 
     @property
     def duration(self) -> float:
@@ -142,8 +142,8 @@ class Recording:
         return len(self) * self.bin_size
 
     @cached_property
-    def _starts(self) -> NDArray[np.int64]:
-        return np.flatnonzero(np.append(True, np.diff(self.segments) != 0))
+    def _runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return group_runs(self.segments)
 
     def __repr__(self) -> str:
         return f"Recording({self.name or 'unnamed'}: {len(self)} bins of {self.bin_size:g} s, {self.n_units} units, {self.n_segments} segments)"
@@ -164,7 +164,7 @@ class Recording:
         """Describe the recording in a few lines of text."""
         rate = self.counts.mean() / self.bin_size if self.kind == "counts" else float(self.counts.mean())
         silent = int((np.ptp(self.counts, axis=0) == 0).sum())
-        lengths = np.diff(np.append(self._starts, len(self)))
+        _, lengths = self._runs
         lines = [
             f"{self.name or 'unnamed'}: {self.n_units} units, {len(self)} bins of {self.bin_size:g} s ({self.duration:.0f} s)",
             f"  segments: {self.n_segments}, {lengths.min()} to {lengths.max()} bins, median {np.median(lengths):g}",
@@ -274,7 +274,7 @@ class Recording:
                 raise DataError(f"cannot concatenate {first!r} and {other!r}: units, bin width and kind must agree")
         offset, segments = 0, []
         for rec in recordings:
-            run = np.repeat(np.arange(rec.n_segments), np.diff(np.append(rec._starts, len(rec))))
+            run = np.repeat(np.arange(rec.n_segments), rec._runs[1])
             segments.append(run + offset)
             offset += rec.n_segments
         shared = [k for k in first.labels if all(k in r.labels for r in recordings)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import DataError
+from .rows import group_runs
 
 __all__ = ["check_bin_size", "check_label", "check_segments", "check_times", "check_values", "frozen"]
 
@@ -82,7 +83,7 @@ def check_segments(values: ArrayLike | None, n_bins: int) -> NDArray[np.int64]:
     ):
         raise DataError(f"segments are of type {array.dtype}; they must be whole numbers")
     array = array.astype(np.int64)
-    heads = array[np.append(True, np.diff(array) != 0)]
+    heads = array[group_runs(array)[0]]
     found, runs = np.unique(heads, return_counts=True)
     if (runs > 1).any():
         raise DataError(f"segment {found[runs > 1][0]} comes back after another began; a segment is one contiguous run")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "group_runs"]
 
 
 class Rows(Protocol):
@@ -44,3 +44,15 @@ class Rows(Protocol):
     def gather(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the values of some rows, shape (len(rows), ...)."""
         ...
+
+
+def group_runs(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of every contiguous run of groups, and the lengths of the runs.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in group_runs(np.array([4, 4, 4, 7]))]
+    [[0, 3], [3, 1]]
+    """
+    heads = np.flatnonzero(np.append(True, np.diff(groups) != 0))
+    return heads, np.diff(np.append(heads, len(groups)))

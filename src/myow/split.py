@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError, SettingError
-from .rows import Rows
+from .rows import Rows, group_runs
 
 __all__ = ["By", "Split", "constant_label", "split_rows"]
 
@@ -93,7 +93,7 @@ def _by_time(data: Rows, rule: Split) -> tuple[NDArray[np.int64], ...]:
 
 
 def _by_segment(data: Rows, rule: Split) -> tuple[NDArray[np.int64], ...]:
-    heads = np.flatnonzero(np.append(True, np.diff(data.groups) != 0))
+    heads, _ = group_runs(data.groups)
     names = data.groups[heads]
     if rule.random_state is None:
         cuts = _cuts(len(names), rule.fractions)
@@ -129,8 +129,7 @@ def _deal(names: NDArray[np.int64], fractions: tuple[float, ...], rng: np.random
 def constant_label(data: Rows, name: str) -> NDArray[np.generic] | None:
     """Return a label's value in each segment, in recording order; None if it changes inside one."""
     values = data.labels[name]
-    heads = np.flatnonzero(np.append(True, np.diff(data.groups) != 0))
-    lengths = np.diff(np.append(heads, len(data)))
+    heads, lengths = group_runs(data.groups)
     if values.ndim != 1 or not np.array_equal(np.repeat(values[heads], lengths), values):
         return None
     return values[heads]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .errors import DataError, SettingError
-from .rows import Rows
+from .rows import Rows, group_runs
 
 __all__ = ["TrainingRows", "positive_ranges", "sample_positives", "windows"]
 
@@ -84,8 +84,7 @@ def positive_ranges(data: Rows, earliest: int, latest: int) -> NDArray[np.int64]
 
 def _key(data: Rows, reach: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Number bins so that rows of different segments lie further apart than twice `reach`; also each segment's span."""
-    heads = np.flatnonzero(np.append(True, np.diff(data.groups) != 0))
-    lengths = np.diff(np.append(heads, len(data)))
+    heads, lengths = group_runs(data.groups)
     spans = data.bins[heads + lengths - 1] - data.bins[heads] + 1
     stride = int(spans.max()) + 2 * reach + 2
     order = np.repeat(np.arange(len(heads)), lengths)

@@ -55,6 +55,11 @@ def load_recording(data: str, load: Sequence[str] = ()) -> Recording:
     raise unknown_name("dataset or file", data, names)
 
 
+def _card(data: str) -> datasets.Card | None:
+    """Return the card of a dataset; None for a file."""
+    return next((card for card in datasets.cards() if card.name == data), None)
+
+
 def _number(text: str) -> Any:
     for kind in (int, float):
         try:
@@ -78,7 +83,8 @@ def choose_split(name: str | None, seed: int, data: str, recording: Recording) -
     """
     if name is not None and name not in SPLITS:
         raise unknown_name("split", name, SPLITS)
-    published = {card.name: card.split for card in datasets.cards()}.get(data)
+    card = _card(data)
+    published = card.split if card else None
     if name == "released" and published is None:
         raise SettingError(f"{data} has no released split; use --split random or --split time")
     if name in (None, "released") and published is not None:
@@ -175,7 +181,7 @@ def evaluate_run(
     folder = RunFolder(out)
     run = folder.read()
     recording, parts, own = _recording_and_parts(run, out, data, load)
-    card = {c.name: c for c in datasets.cards()}.get(data or run.data)
+    card = _card(data or run.data)
     if card is not None:
         target = target or card.target
         readout = readout or (card.readout if target == card.target else None)
@@ -252,7 +258,7 @@ def draw_run(out: Path) -> list[Path]:
     run = folder.read()
     recording, parts, _ = _recording_and_parts(run, out)
     seen = recording if run.rows == "all" else recording.select(parts[0])
-    card = {c.name: c for c in datasets.cards()}.get(run.data)
+    card = _card(run.data)
     target = pictures.picture_label(recording, [card.target] if card else [])
     drawn = pictures.draw_training(folder, folder.model("cpu"), recording, seen, parts[-1], target)
     return drawn + pictures.draw_evaluations(folder)
