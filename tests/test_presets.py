@@ -144,7 +144,7 @@ def test_input_is_the_rate_scaled_per_unit(made):
 
 def test_the_optimizer_its_warm_up_and_batches(made):
     name, released, estimator, graph = made
-    plan = estimator._plan(1_000_000)
+    plan = estimator.plan(1_000_000)
     kind, values = released["optimizer"]
     optimizer = build_optimizer(
         plan.optimizer,

@@ -28,7 +28,7 @@ class BootstrapEstimator(ViewEstimator):
     symmetric : bool, optional
         Whether each view predicts the other.
     **others
-        See `myow.view_estimator.ViewEstimator` and `myow.estimator.Estimator`.
+        See `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
 
     projector: tuple[int, ...] = ()

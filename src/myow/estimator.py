@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
 
 from .checkpoint import Checkpoint
 from .device import choose_device, cpu_threads
-from .encoders import build_encoder
 from .errors import DataError, SettingError
 from .inputs import transform_values
 from .losses import effective_rank
 from .model_file import write_model
 from .recording import Recording
-from .train import Method, Plan, Watcher, train
+from .targets import Targets, read_targets
+from .train import NO_STEPS, Method, Plan, Watcher, train
 from .version import __version__
 from .views import TrainingRows
 
-__all__ = ["LEARNT", "Estimator", "plain"]
-
-LEARNT = ("n_features_in_", "kind_", "recording_", "input_", "bin_size_", "seed_", "n_steps_")
-"""What a model file keeps besides settings and weights."""
+__all__ = ["Estimator", "plain"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Base of all methods: settings of input, encoder and training.
+    """Base of all methods: settings of input and device.
 
     A fitted estimator holds its network as ``method_``, the number of units as ``n_features_in_``, the input transform
-    as ``input_``, the seed as ``seed_`` and the steps done as ``n_steps_``.
+    as ``input_``, the seed as ``seed_`` and the steps done as ``n_steps_``; if it learns from labels, the classes as
+    ``classes_`` (None for real numbers) and their number, or that of the columns, as ``n_targets_``.
 
     Parameters
     ----------
@@ -50,29 +46,6 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Transform of counts, see `myow.inputs.transform_values`. "auto": square root of counts, nothing for signals.
     scale : {"common", "unit", "none"}, optional
         After centring, divide by one common deviation or by each unit's own.
-    encoder : str, nn.Module or callable, optional
-        Name of an encoder family; or an encoder of one's own, from windows (B, W, N) to representations (B, dim), or a
-        callable that makes one from (W, N).
-    hidden : tuple of int, optional
-        Widths of the encoder's hidden layers.
-    dim : int, optional
-        Dimension D of the representation.
-    activation : {"relu", "prelu", "gelu"}, optional
-        Activation of all perceptrons.
-    steps : int, optional
-        Training steps.
-    epochs : int, optional
-        Passes over the rows; if given, it decides in place of `steps`.
-    batch_size : int, optional
-        Anchors per step.
-    optimizer : {"adamw", "lars", "sgd"}, optional
-        Which optimizer.
-    learning_rate, weight_decay, momentum : float, optional
-        Its settings; `momentum` is that of LARS and SGD.
-    warmup : float, optional
-        Share of training over which the learning rate rises from 0.
-    schedule : {"cosine", "constant"}, optional
-        Learning rate after the warm-up.
     device : str, optional
         "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     threads : int, optional
@@ -85,69 +58,44 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     context: tuple[int, int] = (0, 0)
     input: Literal["auto", "sqrt", "anscombe", "rate", "none"] = "auto"
     scale: Literal["common", "unit", "none"] = "common"
-    encoder: str | nn.Module | Callable[[int, int], nn.Module] = "pooled"
-    hidden: tuple[int, ...] = (128, 128)
-    dim: int = 128
-    activation: Literal["relu", "prelu", "gelu"] = "relu"
-    steps: int = 600
-    epochs: int | None = None
-    batch_size: int = 256
-    optimizer: Literal["adamw", "lars", "sgd"] = "adamw"
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-5
-    momentum: float = 0.9
-    warmup: float = 0.02
-    schedule: Literal["cosine", "constant"] = "cosine"
     device: str = "auto"
     threads: int | None = 1
     random_state: int | None = None
 
+    uses_labels: ClassVar[bool] = False
+    """Whether `fit` learns from labels. If not, they never reach the graph."""
+    readout_scaling: ClassVar[Literal["each", "common"]] = "each"
+    """How a readout scales this embedding: where features are units, one scale for all keeps those that seldom fire small."""
+    learnt: ClassVar[tuple[str, ...]] = (
+        "n_features_in_", "kind_", "recording_", "input_", "bin_size_", "seed_", "n_steps_", "classes_", "n_targets_",
+    )  # fmt: skip
+    """What a model file keeps besides settings and weights."""
+
     def build(self, n_features: int) -> Method:
         """Build the untrained graph for `n_features` units; every method does."""
         raise NotImplementedError
-
-    def make_encoder(self, n_units: int) -> nn.Module:
-        """Build the encoder that the settings ask for.
-
-        Raises
-        ------
-        SettingError
-            If a width is not positive, or an encoder of one's own does not give shape (B, dim).
-        """
-        window = sum(self._context()) + 1
-        if isinstance(self.encoder, str):
-            if self.dim < 1 or any(width < 1 for width in self.hidden):
-                raise SettingError(f"hidden {self.hidden} and dim {self.dim} must be widths of 1 or more")
-            return build_encoder(self.encoder, window, n_units, tuple(self.hidden), self.dim, self.activation)
-        # A copy: fitting must not change what was passed to the constructor.
-        encoder = copy.deepcopy(self.encoder) if isinstance(self.encoder, nn.Module) else self.encoder(window, n_units)
-        with torch.no_grad():
-            encoder.eval()  # this look must not move running statistics
-            shape = tuple(encoder(torch.zeros(2, window, n_units)).shape)
-        if shape != (2, self.dim):
-            raise SettingError(
-                f"the encoder turns windows of shape (2, {window}, {n_units}) into {shape}; it must give (2, dim) = (2, {self.dim})"
-            )
-        return encoder
 
     def fit(
         self,
         X: Any,
         y: Any = None,
         *,
+        labelled: Any = None,
         folder: str | os.PathLike[str] | None = None,
         resume: bool = False,
         watchers: Sequence[Watcher] = (),
     ) -> Self:
-        """Learn a representation; no label is used.
+        """Learn a representation, without labels unless the method is one that `uses_labels`.
 
         Parameters
         ----------
         X : Recording or array_like, shape (T, N)
             Training rows. An array is one segment of bins laid end to end; whole numbers of 0 or more are taken for
             counts, anything else for a continuous signal.
-        y : None
-            Ignored; it is there for scikit-learn's pipelines.
+        y : array_like, shape (T,) or (T, d), optional
+            Labels, for a method that `uses_labels`; all others ignore them. Whole numbers and names are classes.
+        labelled : array_like of int or bool, optional
+            Rows whose labels may be used, as indices or a mask of length T; no other label is read. Default: all.
         folder : path-like, optional
             Where to keep a checkpoint while training.
         resume : bool, optional
@@ -168,12 +116,12 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         if resume and folder is None:
             raise SettingError("resume needs the folder that holds the checkpoint; give folder too")
-        recording, rows = self._initialise(X)
-        plan = self._plan(len(rows))
+        recording, rows = self._initialise(X, y, labelled)
+        plan = self.plan(len(rows))
         generator = torch.Generator(rows.device).manual_seed(self.seed_)
         checkpoint = None
         if folder is not None:
-            checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(recording))
+            checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(recording, rows.targets))
             if not resume:
                 checkpoint.path.unlink(missing_ok=True)
         count = _StepCount()
@@ -184,22 +132,22 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.n_steps_ = count.done
         return self
 
-    def initialise(self, X: Any) -> Self:
+    def initialise(self, X: Any, y: Any = None, *, labelled: Any = None) -> Self:
         """Build the network with its first weights and learn the scaling, but train nothing: a baseline.
 
         Parameters
         ----------
-        X : Recording or array_like, shape (T, N)
+        X, y, labelled
             As for `fit`.
 
         Returns
         -------
         self
         """
-        self._initialise(X)
+        self._initialise(X, y, labelled)
         return self
 
-    def _initialise(self, X: Any) -> tuple[Recording, TrainingRows]:
+    def _initialise(self, X: Any, y: Any = None, labelled: Any = None) -> tuple[Recording, TrainingRows]:
         recording = self._as_recording(X, reset=True)
         if len(recording) < 2:
             raise DataError("the recording has 1 sample (bin); training needs two or more")
@@ -207,6 +155,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.seed_ = _seed(self.random_state)
         self.input_ = _input(self.input, recording.kind)
         self.bin_size_ = recording.bin_size
+        targets = self._read_labels(y, labelled, len(recording))
         # Layers draw their first weights from torch's global generator; it is put back as it was.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed_)
@@ -215,7 +164,22 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         method.scaling.fit(values, self.scale)
         self.method_ = method.to(device).eval()
         self.n_steps_ = 0
-        return recording, TrainingRows(recording, values, self._context(), device)
+        return recording, TrainingRows(recording, values, self._context(), device, targets)
+
+    def _read_labels(self, y: Any, labelled: Any, n_rows: int) -> Targets | None:
+        """Take the labels that may be used; a method that uses none never sees them."""
+        self.classes_: NDArray[Any] | None = None
+        self.n_targets_ = 0
+        if not self.uses_labels:
+            return None
+        if y is None:
+            name = type(self).__name__
+            raise DataError(
+                f"This {name} estimator requires y to be passed, but the target y is None: give a label of each row"
+            )
+        targets = read_targets(y, labelled, n_rows)
+        self.classes_, self.n_targets_ = targets.classes, targets.n_targets
+        return targets
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed rows.
@@ -236,7 +200,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "method_")
         recording = self._as_recording(X, reset=False)
-        device = next(self.method_.parameters()).device
+        device = self.method_.scaling.mean.device
         rows = TrainingRows(recording, self._values(recording), self._context(), device)
         self.method_.eval()
         with torch.inference_mode():
@@ -295,7 +259,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "method": type(self).__module__.rsplit(".", 1)[-1].replace("_", "-"),
             "settings": {k: plain(v) for k, v in settings.items() if k not in code} | {"random_state": self.seed_},
             "code": code,
-            "learnt": {k: getattr(self, k) for k in LEARNT},
+            "learnt": {k: plain(getattr(self, k)) for k in self.learnt},
             "about": about,
         }
         write_model(path, header, self.method_.state_dict())
@@ -306,14 +270,21 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Say what kind of estimator this is."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.target_tags.required = self.uses_labels
         return tags
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the D dimensions, such as "myow0"."""
         check_is_fitted(self, "method_")
-        return np.array([f"{type(self).__name__.lower()}{i}" for i in range(self.dim)], dtype=object)
+        return np.array([f"{type(self).__name__.lower()}{i}" for i in range(self._n_dimensions())], dtype=object)
 
     # Inner workings.
+
+    def _n_dimensions(self) -> int:
+        """Dimension D of the embedding, as the graph gives it."""
+        window = torch.zeros(1, sum(self._context()) + 1, self.n_features_in_)
+        with torch.inference_mode():
+            return int(self.method_.embed(window.to(self.method_.scaling.mean.device)).shape[1])
 
     def _as_recording(self, X: Any, *, reset: bool) -> Recording:
         """Check units and values; an array becomes a recording of one segment."""
@@ -356,41 +327,16 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         before, after = self.context
         return int(before), int(after)
 
-    def _plan(self, n_rows: int) -> Plan:
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        if self.batch_size < 2:
-            raise SettingError("batch_size is 1; batch norm needs 2 or more")
-        if self.epochs is not None and self.epochs < 1:
-            raise SettingError(f"epochs is {self.epochs}; it must be 1 or more")
-        if not self.learning_rate > 0 or not self.weight_decay >= 0 or not 0 <= self.momentum < 1:
-            raise SettingError(
-                f"learning_rate is {self.learning_rate}, weight_decay {self.weight_decay} and momentum {self.momentum}; "
-                "they must be above 0, 0 or more, and from 0 to below 1"
-            )
-        if not 0 <= self.warmup < 1:
-            raise SettingError(f"warmup is {self.warmup}; it must be a share of training, from 0 to below 1")
-        batch = min(self.batch_size, n_rows)
-        steps = self.steps if self.epochs is None else max(1, round(self.epochs * n_rows / batch))
-        return Plan(
-            steps=steps,
-            batch_size=batch,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            momentum=self.momentum,
-            warmup=self.warmup,
-            schedule=self.schedule,
-            record_every=max(1, steps // 40),
-            checkpoint_every=max(1, min(steps // 10, 200)),
-        )
+    def plan(self, n_rows: int) -> Plan:
+        """Say how long and how fast to train on so many rows; a method without gradients trains no step."""
+        return NO_STEPS
 
-    def _identity(self, recording: Recording) -> dict[str, Any]:
+    def _identity(self, recording: Recording, targets: Targets | None) -> dict[str, Any]:
         """What must agree for a checkpoint to be continued."""
         settings = {k: repr(type(v)) if callable(v) else plain(v) for k, v in self.get_params().items()}
         settings.pop("device")
         settings.pop("threads")  # nor does it matter on how many
+        settings |= {} if targets is None else {"labels": targets.digest()}
         return settings | {"random_state": self.seed_, "rows": recording.digest(), "method": type(self).__name__}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import torch
 
 from .device import choose_device
 from .errors import FileError, MyowError, SettingError
-from .estimator import LEARNT, Estimator
+from .estimator import Estimator
 from .methods import method_class
 from .model_file import read_header, read_tensors
 
@@ -49,8 +50,9 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
     try:
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
         model = method_class(header["method"])(**settings | code | {"device": device})
-        for key in LEARNT:
-            setattr(model, key, header["learnt"][key])
+        for key in model.learnt:
+            value = header["learnt"][key]
+            setattr(model, key, np.array(value) if isinstance(value, list) else value)
         with torch.random.fork_rng(devices=[]):  # first weights, soon replaced, are drawn from the global generator
             method = model.build(model.n_features_in_)
         method.load_state_dict(tensors)

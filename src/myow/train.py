@@ -19,7 +19,7 @@ from .losses import effective_rank
 from .optim import build_optimizer, learning_rate
 from .views import TrainingRows
 
-__all__ = ["Method", "Plan", "Watcher", "train"]
+__all__ = ["NO_STEPS", "Method", "Plan", "Watcher", "train"]
 
 
 class Method(nn.Module, ABC):
@@ -36,7 +36,7 @@ class Method(nn.Module, ABC):
         self.scaling = Scaling(n_units)
 
     def bind(self, data: TrainingRows) -> None:
-        """Take the training rows that `draw` will look up; called once before training."""
+        """Take the training rows that `draw` will look up, and learn what takes no gradient; called once before training."""
         self.data = data
 
     @abstractmethod
@@ -95,6 +95,21 @@ class Plan:
     checkpoint_every: int
 
 
+NO_STEPS = Plan(
+    steps=0,
+    batch_size=2,
+    optimizer="adamw",
+    learning_rate=1.0,
+    weight_decay=0.0,
+    momentum=0.0,
+    warmup=0.0,
+    schedule="constant",
+    record_every=1,
+    checkpoint_every=1,
+)
+"""Of a method that learns nothing by gradients: the loop binds it to its rows, where it may learn in closed form."""
+
+
 def train(
     method: Method,
     data: TrainingRows,
@@ -132,6 +147,8 @@ def train(
     """
     method.bind(data)
     method.train()
+    if plan.steps == 0:  # there may be no parameter that an optimizer would take
+        return _untrained(method, watchers)
     optimizer = build_optimizer(
         plan.optimizer,
         method,
@@ -172,6 +189,15 @@ def train(
         method.eval()
         method.unbind()
     return done
+
+
+def _untrained(method: Method, watchers: Sequence[Watcher]) -> int:
+    for watcher in watchers:
+        watcher.begin(0, 0)
+        watcher.end()
+    method.eval()
+    method.unbind()
+    return 0
 
 
 def _check_finite(terms: Mapping[str, Tensor], step: int) -> dict[str, float]:

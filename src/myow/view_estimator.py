@@ -11,13 +11,13 @@ from torch import Tensor
 
 from .augment.neural import NeuralAugment
 from .errors import SettingError, unknown_name
-from .estimator import Estimator
+from .trained_estimator import TrainedEstimator
 
 __all__ = ["ViewEstimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ViewEstimator(Estimator):
+class ViewEstimator(TrainedEstimator):
     """Settings of views.
 
     Parameters
@@ -40,7 +40,7 @@ class ViewEstimator(Estimator):
         An augmentation of one's own in place of all of the above: called with transformed windows, shape (V, B, W, N),
         and a `torch.Generator`; returns the same shape.
     **others
-        See `myow.estimator.Estimator`.
+        See `myow.trained_estimator.TrainedEstimator`.
     """
 
     positives: tuple[int, int] = (-4, 4)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .errors import DataError, SettingError
 from .rows import Rows, group_runs
+from .targets import Targets
 
 __all__ = ["TrainingRows", "positive_ranges", "sample_positives", "windows"]
 
@@ -125,12 +126,22 @@ class TrainingRows:
         Bins (before, after) of each row's window.
     device : torch.device
         Where to keep everything.
+    targets : Targets, optional
+        Labels of some rows, for a method that learns from them.
     """
 
-    def __init__(self, data: Rows, values: Tensor, context: tuple[int, int], device: torch.device) -> None:
+    def __init__(
+        self,
+        data: Rows,
+        values: Tensor,
+        context: tuple[int, int],
+        device: torch.device,
+        targets: Targets | None = None,
+    ) -> None:
         self.data = data
         self.values = values.to(device)
         self.device = device
+        self.targets = targets
         self.groups = torch.from_numpy(np.array(data.groups)).to(device)
         self.times = torch.from_numpy(np.array(data.times)).to(device)
         self._windows = None if context == (0, 0) else torch.from_numpy(windows(data, *context)).to(device)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError, unknown_name
-from ..estimator import Estimator
 from ..losses import poisson_nll
 from ..networks import perceptron
 from ..train import Method
+from ..trained_estimator import TrainedEstimator
 from ..views import TrainingRows
 
 __all__ = ["Autoencoder"]
@@ -22,7 +22,7 @@ LIKELIHOODS = ("auto", "poisson", "gaussian")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Autoencoder(Estimator):
+class Autoencoder(TrainedEstimator):
     r"""Learn by giving back what was put in, through a representation of few dimensions.
 
     An encoder f sees a row's window x, a decoder g, of the encoder's hidden widths in reverse, gives back the row itself,
@@ -38,7 +38,7 @@ class Autoencoder(Estimator):
         What the decoder's output is: log rates of counts, or the scaled input. "auto": Poisson for counts, Gaussian for
         continuous signals.
     **others
-        See `myow.estimator.Estimator`.
+        See `myow.trained_estimator.TrainedEstimator`.
 
     Examples
     --------

@@ -22,7 +22,7 @@ class BYOL(BootstrapEstimator):
     temporal positive, the loss is :math:`1 - \cos(q(g(f(x))), g'(f'(x')))`.
 
     All parameters are keyword arguments, described in `myow.bootstrap_estimator.BootstrapEstimator`,
-    `myow.view_estimator.ViewEstimator` and `myow.estimator.Estimator`.
+    `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
 
     Examples
     --------

@@ -65,7 +65,7 @@ class MYOW(BootstrapEstimator):
         Share of training after which mining begins, and over which a rises linearly.
     **others
         See `myow.bootstrap_estimator.BootstrapEstimator`, `myow.view_estimator.ViewEstimator` and
-        `myow.estimator.Estimator`.
+        `myow.trained_estimator.TrainedEstimator`.
 
     Examples
     --------

@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 from ..contexts import draw_far, draw_outside
 from ..errors import SettingError
-from ..estimator import Estimator
 from ..time_contrast import TimeContrast
+from ..trained_estimator import TrainedEstimator
 
 __all__ = ["RP"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RP(Estimator):
+class RP(TrainedEstimator):
     r"""Learn by telling from two rows whether they are close in time or far apart.
 
     Rows t and t' are a positive pair if they are of one segment and :math:`|t - t'| \le \tau_{pos}`, a negative one if
@@ -38,7 +38,7 @@ class RP(Estimator):
         Bins between the rows of a negative pair, at least; more than `tau_pos`. Default: four times `tau_pos`, but in a
         single segment no more than half of it.
     **others
-        See `myow.estimator.Estimator`.
+        See `myow.trained_estimator.TrainedEstimator`.
 
     Examples
     --------

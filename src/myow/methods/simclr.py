@@ -36,7 +36,7 @@ class SimCLR(ViewEstimator):
     projector : tuple of int, optional
         Hidden and output widths of the projector g; empty for the identity.
     **others
-        See `myow.view_estimator.ViewEstimator` and `myow.estimator.Estimator`.
+        See `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
 
     Examples
     --------

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..contexts import draw_between, draw_far
-from ..estimator import Estimator
 from ..time_contrast import TimeContrast
+from ..trained_estimator import TrainedEstimator
 
 __all__ = ["TS"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TS(Estimator):
+class TS(TrainedEstimator):
     r"""Learn by telling from three rows whether the second was recorded between the others.
 
     Rows t < t'' are of one segment and :math:`t'' - t \le \tau_{pos}`. In order is a middle row with t < t' < t''; out of
@@ -40,7 +40,7 @@ class TS(Estimator):
         Bins from a middle row out of order to the other two, at least; 1 or more. Default: four times `tau_pos`, but in a
         single segment no more than half of it.
     **others
-        See `myow.estimator.Estimator`.
+        See `myow.trained_estimator.TrainedEstimator`.
 
     Examples
     --------
