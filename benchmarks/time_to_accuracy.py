@@ -21,7 +21,6 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import myow
-from myow.baselines import Components, raw_features
 from myow.errors import MyowError
 from myow.probe import draw_labelled, fit_readout_few
 
@@ -77,12 +76,12 @@ def one_split(seed: int, every: int) -> dict[str, Any]:
     """Train once; return the curve and the rows it is compared with."""
     referee = Referee(seed)
     train, valid = referee.train, referee.valid
-    components = Components(train, (0, 0))
+    components, plain = myow.PCA().fit(train), myow.Raw().fit(train)
     untrained = myow.MYOW(random_state=seed).initialise(train)
     model = myow.MYOW(random_state=seed)
     curve = Curve(referee, model, every)
     model.fit(train, watchers=[curve])
-    raw = raw_features(train, (0, 0)), raw_features(valid, (0, 0))
+    raw = plain.transform(train), plain.transform(valid)
     pca = components.transform(train), components.transform(valid)
     return {
         "curve": curve.points,

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from scipy.stats import t as student
 
 import myow
 from myow import datasets
 from myow.errors import MyowError
 from myow.methods import method_class
+from myow.probe.compare import compare
 from myow.report import BASELINES
 from myow.run_folder import generic_split
 from myow.settings import parse_settings
@@ -63,25 +63,21 @@ def summarise(splits: list[dict[str, Any]]) -> dict[str, Any]:
     """Means, deviations and paired differences over splits."""
     summary: dict[str, Any] = {"seconds": float(np.mean([s["seconds"] for s in splits]))}
     share = float(np.mean([s["share"] for s in splits]))
+
+    def paired(difference: np.ndarray[Any, Any]) -> list[float] | None:
+        if len(difference) < 2:
+            return None
+        found = compare(difference, share)
+        return [found.difference, found.low, found.high]
+
     for name in (k for k in splits[0] if k not in ("seconds", "share")):
         rows = {k: np.array([s[name][k] for s in splits]) for k in splits[0][name]}
         summary[name] = {
             k: {"mean": float(v.mean()), "deviation": float(v.std(ddof=1)) if len(v) > 1 else None}
-            | ({} if k == "embedding" else {"difference": paired(rows["embedding"] - v, share)})
+            | ({} if k == "embedding" else {"difference": paired(rows["embedding"] - v)})
             for k, v in rows.items()
         }
     return summary
-
-
-def paired(difference: np.ndarray[Any, Any], share: float) -> list[float] | None:
-    """Mean difference, and the ends of its 95 % interval."""
-    n = len(difference)
-    if n < 2:
-        return None
-    error = np.sqrt((1 / n + share) * difference.var(ddof=1))
-    reach = float(student.ppf(0.975, n - 1) * error)
-    mean = float(difference.mean())
-    return [mean, mean - reach, mean + reach]
 
 
 def main() -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from myow import BYOL, MYOW, Recording, evaluate, evaluation
-from myow.baselines import Components, raw_features
+from myow import BYOL, LDA, MYOW, PCA, Raw, Recording, Supervised, Untrained, decoding, evaluate, evaluation
 from myow.errors import DataError, MyowError, SettingError, UnknownNameError
 
 BASELINES = ("raw", "raw_common", "pca", "pca_common", "untrained")
@@ -172,8 +171,8 @@ def test_the_mean_and_the_spread_over_draws_are_those_of_the_draws(model, monkey
         found.append(score(*args, **kwargs))
         return found[-1]
 
-    score = evaluation.score_readout
-    monkeypatch.setattr(evaluation, "score_readout", note)
+    score = decoding.score_readout
+    monkeypatch.setattr(decoding, "score_readout", note)
     result = evaluate(model, *PARTS, target="direction", labels=1, draws=4)
     assert len(found) == 4 * 6
     accuracy = [scores["accuracy"] for scores in found[:4]]
@@ -195,15 +194,15 @@ def test_the_same_seed_gives_the_same_result_and_another_one_other_draws(model):
 def fitted_by(monkeypatch, *args, **kwargs):
     """Evaluate, and return the strength of every readout with what it predicts for the test rows of segments below 34."""
     found = []
-    score = evaluation.score_readout
+    score = decoding.score_readout
 
     def note(readout, z, y, *, groups, **rest):
         found.append((readout.strength, readout.predict(z[groups < 34]).tolist()))
         return score(readout, z, y, groups=groups, **rest)
 
-    monkeypatch.setattr(evaluation, "score_readout", note)
+    monkeypatch.setattr(decoding, "score_readout", note)
     result = evaluate(*args, **kwargs)
-    monkeypatch.setattr(evaluation, "score_readout", score)
+    monkeypatch.setattr(decoding, "score_readout", score)
     return found, result
 
 
@@ -238,8 +237,8 @@ def test_labels_that_were_not_drawn_are_never_used(model, monkeypatch, target, r
         drawn.append(draw(*args, **kwargs))
         return drawn[-1]
 
-    draw = evaluation.draw_labelled
-    monkeypatch.setattr(evaluation, "draw_labelled", note)
+    draw = decoding.draw_labelled
+    monkeypatch.setattr(decoding, "draw_labelled", note)
     choice = {"target": target, "readout": readout, "labels": labels, "draws": 2}
     plain = evaluate(model, train, valid, test, **choice)
 
@@ -249,7 +248,7 @@ def test_labels_that_were_not_drawn_are_never_used(model, monkeypatch, target, r
     poison = np.array(train.labels[target])
     poison[hidden] = poison[hidden][::-1] if target == "direction" else 1e9
     draws = iter(drawn)
-    monkeypatch.setattr(evaluation, "draw_labelled", lambda *_, **__: next(draws))
+    monkeypatch.setattr(decoding, "draw_labelled", lambda *_, **__: next(draws))
     bad_valid = changed(valid, valid.counts * 0 + 9, **{target: np.zeros_like(valid.labels[target])})
     poisoned = evaluate(model, changed(train, **{target: poison}), bad_valid, test, **choice)
     for row in (plain, poisoned):
@@ -308,31 +307,6 @@ def test_parts_that_do_not_fit_are_refused(model):
 # What it is compared with.
 
 
-@pytest.mark.parametrize("kind", ["counts", "continuous"])
-@pytest.mark.parametrize("context", [(0, 0), (1, 0), (2, 1)])
-def test_raw_features_are_the_window_side_by_side_and_stop_at_segment_edges(context, kind):
-    rec = session(n_segments=3, kind=kind).select(np.delete(np.arange(18), [2, 7]))
-    found = raw_features(rec, context)
-    for row in range(len(rec)):
-        own = np.flatnonzero(rec.segments == rec.segments[row])
-        window = []
-        for offset in range(-context[0], context[1] + 1):
-            away = np.abs(rec.bins[own] - (rec.bins[row] + offset))
-            values = rec.counts[own[away.argmin()]].astype(float)
-            window.append(np.sqrt(values) if kind == "counts" else values)
-        np.testing.assert_allclose(found[row], np.concatenate(window))
-
-
-def test_components_are_those_of_the_rows_given_and_of_no_other():
-    train, _, test = PARTS
-    found = Components(train, (0, 0), n_components=3)
-    x = raw_features(train, (0, 0))
-    _, _, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
-    projected = (raw_features(test, (0, 0)) - x.mean(axis=0)) @ axes[:3].T
-    np.testing.assert_allclose(np.abs(found.transform(test)), np.abs(projected), atol=1e-10)
-    assert Components(train.select(slice(0, 4)), (0, 0)).transform(test).shape == (len(test), 4)
-
-
 def test_every_row_is_given_the_same_context_window(monkeypatch):
     widths = []
 
@@ -340,8 +314,8 @@ def test_every_row_is_given_the_same_context_window(monkeypatch):
         widths.append(np.shape(z)[1])
         return fit(readout, z, *args, **kwargs)
 
-    fit = evaluation.fit_readout
-    monkeypatch.setattr(evaluation, "fit_readout", note)
+    fit = decoding.fit_readout
+    monkeypatch.setattr(decoding, "fit_readout", note)
     wide = MYOW(**SMALL | {"context": (2, 1)}).fit(PARTS[0])
     result = evaluate(wide, *PARTS)
     assert widths == [5, 4 * 7, 4 * 7, 16, 16, 5]
@@ -367,22 +341,52 @@ def test_without_a_seed_the_untrained_row_still_starts_where_the_model_did():
 def test_components_and_untrained_see_what_the_encoder_saw(model, monkeypatch):
     learnt_from = []
 
-    class Noted(Components):
-        def __init__(self, recording, *args):
-            learnt_from.append(recording)
-            super().__init__(recording, *args)
+    def noted(kind):
+        class Noted(kind):
+            def fit(self, X, *args, **kwargs):
+                learnt_from.append((kind, X))
+                return super().fit(X, *args, **kwargs)
 
-    def initialise(self, X):
-        learnt_from.append(X)
-        return start(self, X)
+        monkeypatch.setattr(evaluation, kind.__name__, Noted)
 
-    start = MYOW.initialise
-    monkeypatch.setattr(evaluation, "Components", Noted)
-    monkeypatch.setattr(MYOW, "initialise", initialise)
+    for kind in (PCA, Raw, Untrained):
+        noted(kind)
     few, all_rows = evaluate(model, *PARTS), evaluate(model, *PARTS, seen=REC)
-    assert all(seen is expected for seen, expected in zip(learnt_from, [PARTS[0]] * 2 + [REC] * 2, strict=True))
+    assert {kind for kind, _ in learnt_from} == {PCA, Raw, Untrained}
+    assert all(seen is expected for (_, seen), expected in zip(learnt_from, [PARTS[0]] * 3 + [REC] * 3, strict=True))
     assert (few["rows"], all_rows["rows"]) == ("train", "all")
     assert few["raw"] == all_rows["raw"] | {"rows": "train"}
+
+
+@pytest.mark.parametrize("kind", [LDA, Supervised])
+def test_what_learns_from_labels_learns_anew_for_every_draw_and_from_no_other_label(kind, monkeypatch):
+    train, valid, test = PARTS
+    settings = {k: v for k, v in SMALL.items() if k in kind().get_params()}
+    learner = kind(**settings).fit(train, train.labels["direction"])
+    used = []
+
+    def fit(self, X, y=None, *, labelled=None, **rest):
+        used.append(labelled)
+        return real(self, X, y, labelled=labelled, **rest)
+
+    real = kind.fit
+    monkeypatch.setattr(kind, "fit", fit)
+    result = evaluate(learner, train, valid, test, labels=2, draws=3)
+    assert len(used) == 3
+    assert all(len(rows) == result["n_train"] == 2 * 4 * 6 for rows in used)
+    assert 0.25 < result["accuracy"] <= 1
+
+
+def test_a_decoder_decides_itself_and_is_judged_by_every_figure():
+    train, valid, test = PARTS
+    decoder = LDA().fit(train, train.labels["direction"])
+    result = evaluate(decoder, train, valid, test)
+    predicted = decoder.predict(test)
+    assert result["accuracy"] == pytest.approx((predicted == test.labels["direction"]).mean())
+    assert result["n_train"] == len(train)
+    angle = evaluate(decoder, train, valid, test, readout="angle")
+    assert angle["accuracy"] == pytest.approx(result["accuracy"])  # a wrong direction is off by a quarter turn at least
+    assert angle["untrained"]["accuracy"] > 0
 
 
 def test_signals_are_compared_too():

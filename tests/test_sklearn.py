@@ -12,13 +12,20 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from tiny import SMALL, SMALL_MINING, reach
 
-from myow import BYOL, MYOW, RP, TS, Autoencoder, SimCLR
+from myow import BYOL, MYOW, PoissonNB
+from myow.methods import method_class, method_names
 
 # No check is expected to fail.
 TINY = {"steps": 3, "dim": 4, "hidden": (8,), "device": "cpu", "random_state": 0}
+METHODS = [method_class(name) for name in method_names()]
 
 
-@parametrize_with_checks([m(**TINY) for m in (Autoencoder, BYOL, MYOW, RP, SimCLR, TS)])
+def make(method, settings):
+    known = method().get_params()
+    return method(**{k: v for k, v in settings.items() if k in known})
+
+
+@parametrize_with_checks([make(m, TINY) for m in METHODS])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -29,14 +36,14 @@ def data():
     return rec.counts, rec.labels["direction"]
 
 
-@pytest.mark.parametrize("estimator", [Autoencoder, BYOL, MYOW, RP, SimCLR, TS])
-def test_clone_copies_parameters_and_nothing_learnt(estimator, data):
-    known = estimator().get_params()
-    original = estimator(**{k: v for k, v in SMALL.items() if k in known}).fit(data[0])
+@pytest.mark.parametrize("method", METHODS)
+def test_clone_copies_parameters_and_nothing_learnt(method, data):
+    given = data if method.uses_labels else data[:1]
+    original = make(method, SMALL).fit(*given)
     copy = clone(original)
     assert copy.get_params() == original.get_params()
     assert not hasattr(copy, "method_")
-    assert np.array_equal(copy.fit(data[0]).transform(data[0]), original.transform(data[0]))
+    assert np.array_equal(copy.fit(*given).transform(data[0]), original.transform(data[0]))
 
 
 def test_in_a_pipeline_with_a_readout(data):
@@ -58,6 +65,13 @@ def test_in_a_grid_search_with_numpy_grids(data, tmp_path):
     best = search.best_estimator_[0]
     best.save(tmp_path / "best.myow")  # NumPy numbers are settings too
     best.fit(counts, folder=tmp_path)
+
+
+def test_a_grid_search_of_a_decoder_is_judged_by_its_own_predictions(data):
+    search = GridSearchCV(PoissonNB(device="cpu"), {"prior_count": [1.0, 1e6]}, cv=3).fit(*data)
+    best = search.best_estimator_
+    assert search.best_params_ == {"prior_count": 1.0}  # the other gives all classes the same rates
+    assert best.score(*data) == np.mean(best.predict(data[0]) == data[1]) > 0.8
 
 
 def test_without_labels_a_search_uses_the_models_own_score(data):

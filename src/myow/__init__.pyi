@@ -3,10 +3,18 @@ from .evaluation import evaluate as evaluate
 from .loading import load_model as load_model
 from .methods.autoencoder import Autoencoder as Autoencoder
 from .methods.byol import BYOL as BYOL
+from .methods.fa import FA as FA
+from .methods.lda import LDA as LDA
 from .methods.myow import MYOW as MYOW
+from .methods.pca import PCA as PCA
+from .methods.pivae import PiVAE as PiVAE
+from .methods.poisson_nb import PoissonNB as PoissonNB
+from .methods.raw import Raw as Raw
 from .methods.rp import RP as RP
 from .methods.simclr import SimCLR as SimCLR
+from .methods.supervised import Supervised as Supervised
 from .methods.ts import TS as TS
+from .methods.untrained import Untrained as Untrained
 from .readers import read as read
 from .recording import Recording as Recording
 

@@ -96,6 +96,10 @@ def train(
         typer.Option(help="released, random or time.", show_default="released where there is one, else random"),
     ] = None,
     split_seed: Annotated[int, typer.Option(help="Seed of a random split.", min=0)] = 0,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Label that a method learns from, if it learns from labels.", show_default="the first"),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the rows, in place of steps.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -107,7 +111,7 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events too.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a representation without labels, into a folder."""
+    """Train a representation into a folder, without labels unless the method learns from them."""
     from .workflow import draw_run, train_run
 
     try:
@@ -120,6 +124,7 @@ def train(
             rows=rows,
             split=split,
             split_seed=split_seed,
+            target=target,
             seed=seed,
             device=device,
             load=load,
@@ -173,3 +178,68 @@ def evaluate(
         print(json.dumps(result))
     else:
         print_evaluation(result)
+
+
+@app.command()
+def bench(
+    out: Out,
+    datasets: Annotated[str, typer.Option(metavar="A,B", help="Recordings: names or files.", show_default="all")] = "",
+    methods: Annotated[str, typer.Option(metavar="A,B", help="Identifiers of methods.", show_default="all")] = "",
+    protocol: Annotated[str, typer.Option(help="released (one published split) or cv (folds).")] = "cv",
+    context: Annotated[
+        list[str], typer.Option(metavar="A,B", help="Bins before and after that everyone sees; may be repeated.")
+    ] = ["0,0"],  # noqa: B006  (typer copies it)
+    rows: Annotated[str, typer.Option(help="Rows encoders learn from without labels: train or all.")] = "train",
+    readouts: Annotated[str, typer.Option(metavar="A,B", help="angle, class, continuous, knn.")] = "angle,class",
+    labels: Annotated[
+        str, typer.Option(metavar="A,B", help="all, or labelled segments (minutes) per class: all,1,2,5,10.")
+    ] = "all",
+    folds: Annotated[int, typer.Option(help="Folds, with --protocol cv.")] = 5,
+    seeds: Annotated[int, typer.Option(help="Repetitions; each has a seed of its own and deals the folds anew.")] = 1,
+    draws: Annotated[int, typer.Option(help="Random choices of labelled segments to average over.")] = 5,
+    jobs: Annotated[int, typer.Option(help="Fits at a time.")] = 1,
+    backend: Annotated[str, typer.Option(help="What carries the jobs: loky, ray or dask.")] = "loky",
+    settings: Annotated[
+        list[str],
+        typer.Option("--set", help="Any parameter: key=value, or method.key=value for one.", show_default=False),
+    ] = [],  # noqa: B006
+    load: LoadOptions = [],  # noqa: B006
+    retry: Annotated[bool, typer.Option("--retry", help="Try failed fits again.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare methods on recordings: every fit a row, then tables and figures. What is done already is not done again."""
+    from .workflow import bench_run
+
+    try:
+        result = bench_run(
+            out,
+            datasets=_names(datasets),
+            methods=_names(methods),
+            protocol=protocol,
+            contexts=context,
+            rows=rows,
+            readouts=_names(readouts),
+            labels=_names(labels),
+            folds=folds,
+            seeds=seeds,
+            draws=draws,
+            n_jobs=jobs,
+            backend=backend,
+            settings=settings,
+            load=load,
+            retry=retry,
+            progress=not (quiet or as_json),
+        )
+    except KeyboardInterrupt:
+        print(f"stopped; {out / 'rows.jsonl'} holds what was done, the same command goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if as_json:
+        print(json.dumps(result))
+        return
+    print(result["table"])
+    print(f"{result['added']} fits, {result['failed']} failed; " + ", ".join(result["files"]))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

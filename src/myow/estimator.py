@@ -35,7 +35,8 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     A fitted estimator holds its network as ``method_``, the number of units as ``n_features_in_``, the input transform
     as ``input_``, the seed as ``seed_`` and the steps done as ``n_steps_``; if it learns from labels, the classes as
-    ``classes_`` (None for real numbers) and their number, or that of the columns, as ``n_targets_``.
+    ``classes_`` (None for real numbers), their number, or that of the columns, as ``n_targets_``, and the number of labelled
+    rows as ``n_labelled_``.
 
     Parameters
     ----------
@@ -68,6 +69,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """How a readout scales this embedding: where features are units, one scale for all keeps those that seldom fire small."""
     learnt: ClassVar[tuple[str, ...]] = (
         "n_features_in_", "kind_", "recording_", "input_", "bin_size_", "seed_", "n_steps_", "classes_", "n_targets_",
+        "n_labelled_",
     )  # fmt: skip
     """What a model file keeps besides settings and weights."""
 
@@ -169,7 +171,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _read_labels(self, y: Any, labelled: Any, n_rows: int) -> Targets | None:
         """Take the labels that may be used; a method that uses none never sees them."""
         self.classes_: NDArray[Any] | None = None
-        self.n_targets_ = 0
+        self.n_targets_, self.n_labelled_ = 0, 0
         if not self.uses_labels:
             return None
         if y is None:
@@ -178,7 +180,7 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"This {name} estimator requires y to be passed, but the target y is None: give a label of each row"
             )
         targets = read_targets(y, labelled, n_rows)
-        self.classes_, self.n_targets_ = targets.classes, targets.n_targets
+        self.classes_, self.n_targets_, self.n_labelled_ = targets.classes, targets.n_targets, len(targets.rows)
         return targets
 
     def transform(self, X: Any) -> NDArray[np.float32]:

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["cosine_loss", "effective_rank", "masked_mean", "nt_xent", "poisson_nll"]
+__all__ = [
+    "cosine_loss",
+    "effective_rank",
+    "gaussian_divergence",
+    "gaussian_nll",
+    "gaussian_product",
+    "masked_mean",
+    "nt_xent",
+    "poisson_nll",
+]
 
 
 def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -69,6 +78,65 @@ def poisson_nll(log_rate: Tensor, counts: Tensor) -> Tensor:
         Mean over the N units.
     """
     return (log_rate.exp() - counts * log_rate).mean(dim=1)
+
+
+def gaussian_nll(mean: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:
+    r"""Negative log-likelihood of Gaussian values, :math:`((x - m)^2 / v + \log v) / 2`, less :math:`\log(2 \pi) / 2`.
+
+    Parameters
+    ----------
+    mean, x : Tensor, shape (B, N)
+        Expected value m, and the value x.
+    log_variance : Tensor, shape (B, N) or (N,)
+        Logarithm of the variance v.
+
+    Returns
+    -------
+    Tensor, shape (B,)
+        Mean over the N units.
+    """
+    return ((x - mean).square() * (-log_variance).exp() + log_variance).mean(dim=1) / 2
+
+
+def gaussian_product(
+    mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""Product of two Gaussian densities, scaled to be one: precisions add up, and means weigh by them.
+
+    :math:`1/v = 1/v_1 + 1/v_2` and :math:`m = v (m_1 / v_1 + m_2 / v_2)`, in each of D independent dimensions.
+
+    Parameters
+    ----------
+    mean, log_variance, other_mean, other_log_variance : Tensor, shape (B, D)
+        Of the two.
+
+    Returns
+    -------
+    mean, log_variance : Tensor, shape (B, D)
+    """
+    share = torch.sigmoid(other_log_variance - log_variance)  # of the precision
+    product = log_variance + other_log_variance - torch.logaddexp(log_variance, other_log_variance)
+    return torch.lerp(other_mean, mean, share), product
+
+
+def gaussian_divergence(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor) -> Tensor:
+    r"""Kullback-Leibler divergence of a Gaussian from another (Kingma and Welling 2014, appendix B, for any other).
+
+    Sum over D independent dimensions of :math:`(v_1 / v_2 + (m_1 - m_2)^2 / v_2 - 1 - \log(v_1 / v_2)) / 2`.
+
+    Parameters
+    ----------
+    mean, log_variance, other_mean, other_log_variance : Tensor, shape (B, D)
+        Of the first, over which the expectation is taken, and of the other.
+
+    Returns
+    -------
+    Tensor, shape (B,)
+        0 or more.
+    """
+    ratio = log_variance - other_log_variance
+    squared = (mean - other_mean).square() * (-other_log_variance).exp()
+    return (ratio.exp() + squared - 1 - ratio).sum(dim=1) / 2
 
 
 def effective_rank(embedding: Tensor) -> float:

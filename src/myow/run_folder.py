@@ -52,6 +52,8 @@ class Run:
         cannot move rows from one part to another.
     recording : mapping
         Name, checksum and origin of the recording.
+    target : str or None
+        Label that the method learnt from; None if it learns without.
     version : str
         Version of this package.
     """
@@ -65,6 +67,7 @@ class Run:
     split_seed: int
     parts: Mapping[str, str]
     recording: Mapping[str, str]
+    target: str | None = None
     version: str = field(default=__version__)
 
     @staticmethod
@@ -148,7 +151,8 @@ class RunFolder:
         beginning = _Beginning(self)
         watching: list[Watcher] = [beginning, MetricsFile(self.metrics), MinedPairsFile(self.mined), *watchers]
         try:
-            model.fit(rows, folder=self.path, resume=resume, watchers=watching)
+            labels = None if run.target is None else rows.labels[run.target]
+            model.fit(rows, labels, folder=self.path, resume=resume, watchers=watching)
         except KeyboardInterrupt:
             if not getattr(model, "n_steps_", 0):
                 raise

@@ -82,9 +82,11 @@ def read_targets(y: Any, labelled: Any, n_rows: int) -> Targets:
     if not rows.size:
         raise DataError("no row is labelled; this method learns from labels, give some")
     used = labels[rows]
-    if labels.ndim == 1 and labels.dtype.kind != "f":
-        if labels.dtype.kind not in "iubU":
-            raise DataError(f"the labels are of type {labels.dtype}; give whole numbers, names or real numbers")
+    if used.dtype.kind == "O":  # a column of names of a data frame, say
+        used = np.array(used.tolist())
+    if used.ndim == 1 and used.dtype.kind != "f":
+        if used.dtype.kind not in "iubU":
+            raise DataError(f"Unknown label type {used.dtype}; give whole numbers, names or real numbers")
         classes, index = np.unique(used, return_inverse=True)
         return Targets(rows, index.astype(np.int64), classes)
     values = used.reshape(len(rows), -1).astype(np.float32)

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from .augment.neural import NeuralAugment
-from .errors import SettingError, unknown_name
-from .trained_estimator import TrainedEstimator
+from .augmented_estimator import AugmentedEstimator
 
 __all__ = ["ViewEstimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ViewEstimator(TrainedEstimator):
+class ViewEstimator(AugmentedEstimator):
     """Settings of views.
 
     Parameters
     ----------
     positives : tuple of int, optional
         Offsets (earliest, latest) in bins of a row's temporal positive, never outside its segment.
-    dropout, dropout_apply : float, optional
-        Neuron dropout: upper end of the share of lost units, and the share of samples treated.
-    dropout_to : {"mean", "silence"}, optional
-        What a lost unit shows: its mean over the training rows, or no spike.
     shared_mask : bool, optional
         Whether both views of a sample lose the same units.
-    noise : float, optional
-        Deviation of Gaussian noise in units of the scaled input.
-    noise_hz, noise_apply : float, optional
-        Deviation of further noise in Hz, on ``input="rate"``, and the share of samples that get it.
-    pepper, pepper_hz, pepper_apply : float, optional
-        Probability that a unit's rate is raised, by how many Hz, and the share of samples; on ``input="rate"``.
-    augment : callable, optional
-        An augmentation of one's own in place of all of the above: called with transformed windows, shape (V, B, W, N),
-        and a `torch.Generator`; returns the same shape.
     **others
-        See `myow.trained_estimator.TrainedEstimator`.
+        See `myow.augmented_estimator.AugmentedEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
 
     positives: tuple[int, int] = (-4, 4)
-    dropout: float = 0.4
-    dropout_apply: float = 1.0
-    dropout_to: Literal["mean", "silence"] = "mean"
     shared_mask: bool = False
-    noise: float = 1.0
-    noise_hz: float = 0.0
-    noise_apply: float = 1.0
-    pepper: float = 0.0
-    pepper_hz: float = 0.0
-    pepper_apply: float = 1.0
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
 
     def view_settings(self) -> dict[str, Any]:
         """Keyword arguments of `myow.paired_views.PairedViews`.
@@ -64,26 +35,4 @@ class ViewEstimator(TrainedEstimator):
         SettingError
             If an augmentation's setting is out of its range or does not fit the input.
         """
-        for name in ("dropout", "dropout_apply", "noise_apply", "pepper", "pepper_apply"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
-        if self.dropout_to not in ("mean", "silence"):
-            raise unknown_name("dropout_to", self.dropout_to, ("mean", "silence"))
-        for name in ("noise", "noise_hz", "pepper_hz"):
-            if getattr(self, name) < 0:
-                raise SettingError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        if (self.noise_hz or self.pepper) and self.input != "rate":
-            raise SettingError("noise_hz and pepper are in Hz: use them with input='rate', or use noise")
-        augment = NeuralAugment(
-            dropout=self.dropout,
-            dropout_apply=self.dropout_apply,
-            dropout_to=self.dropout_to,
-            noise=self.noise,
-            noise_hz=self.noise_hz,
-            noise_apply=self.noise_apply,
-            pepper=self.pepper,
-            pepper_hz=self.pepper_hz,
-            pepper_apply=self.pepper_apply,
-            shared_mask=self.shared_mask,
-        )
-        return {"positives": tuple(self.positives), "augment": self.augment or augment}
+        return {"positives": tuple(self.positives), "augment": self.make_augment(shared_mask=self.shared_mask)}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
+import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import datasets, readers
+from .bench.fit import Done
+from .datasets import cards
+from .decoding import find_target
 from .errors import FileError, SettingError, unknown_name
 from .evaluation import evaluate
 from .methods import method_class
@@ -19,54 +21,16 @@ from .monitor import ProgressBar, TensorBoard
 from .presets import preset as preset_settings
 from .recording import Recording
 from .run_folder import Parts, Run, RunFolder, generic_split
-from .settings import parse_pairs, parse_settings
+from .settings import parse_settings
+from .sources import card_of, load_recording
 from .split import Split, split_rows
 from .storage import make_folder, write_json, writing
 from .train import Watcher
+from .version import __version__
 
-__all__ = ["draw_run", "embed_run", "evaluate_run", "load_recording", "train_run"]
+__all__ = ["bench_run", "draw_run", "embed_run", "evaluate_run", "train_run"]
 
 SPLITS = ("released", "random", "time")
-
-
-def load_recording(data: str, load: Sequence[str] = ()) -> Recording:
-    """Load a recording by the name of a dataset, or from a file.
-
-    Parameters
-    ----------
-    data : str
-        Name or path.
-    load : sequence of str, optional
-        Options of the dataset or reader, ``key=value``.
-
-    Raises
-    ------
-    UnknownNameError
-        If it is neither a dataset nor a file that exists.
-    """
-    options = {k: _number(v) for k, v in parse_pairs(load).items()}
-    names = [card.name for card in datasets.cards()]
-    if data in names:
-        return datasets.load(data, **options)
-    if Path(data).exists():
-        return readers.read(data, **options)
-    if Path(data).suffix or os.sep in data:
-        raise FileError(f"there is no file {data}; check the path")
-    raise unknown_name("dataset or file", data, names)
-
-
-def _card(data: str) -> datasets.Card | None:
-    """Return the card of a dataset; None for a file."""
-    return next((card for card in datasets.cards() if card.name == data), None)
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def choose_split(name: str | None, seed: int, data: str, recording: Recording) -> tuple[str, Split]:
@@ -83,7 +47,7 @@ def choose_split(name: str | None, seed: int, data: str, recording: Recording) -
     """
     if name is not None and name not in SPLITS:
         raise unknown_name("split", name, SPLITS)
-    card = _card(data)
+    card = card_of(data)
     published = card.split if card else None
     if name == "released" and published is None:
         raise SettingError(f"{data} has no released split; use --split random or --split time")
@@ -105,6 +69,7 @@ def train_run(
     rows: str = "train",
     split: str | None = None,
     split_seed: int = 0,
+    target: str | None = None,
     seed: int = 0,
     device: str = "auto",
     load: Sequence[str] = (),
@@ -138,6 +103,13 @@ def train_run(
             f"a random split deals out segments, and {data} has {recording.n_segments}; use --split time, or leave it out"
         )
     parts = split_rows(recording, rule)
+    if estimator.uses_labels:
+        if rows == "all":
+            raise SettingError(f"{method} learns from labels, so it must not see those of test rows; use --rows train")
+        card = card_of(data)
+        target = find_target([recording], target or (card.target if card else None))
+    elif target is not None:
+        raise SettingError(f"{method} learns without labels; leave --target out, or name it to 'myow evaluate'")
     defaults = {f.name: f.default for f in fields(estimator)}
     run = Run(
         data=data,
@@ -148,6 +120,7 @@ def train_run(
         split=split_name,
         split_seed=split_seed,
         parts=Run.describe_parts(parts),
+        target=target,
         recording={"name": recording.name or data, "digest": recording.digest(), **recording.source},
     )
     watchers: list[Watcher] = [ProgressBar(f"{method} on {recording.name or data}")] if progress else []
@@ -181,7 +154,7 @@ def evaluate_run(
     folder = RunFolder(out)
     run = folder.read()
     recording, parts, own = _recording_and_parts(run, out, data, load)
-    card = _card(data or run.data)
+    card = card_of(data or run.data)
     if card is not None:
         target = target or card.target
         readout = readout or (card.readout if target == card.target else None)
@@ -258,7 +231,99 @@ def draw_run(out: Path) -> list[Path]:
     run = folder.read()
     recording, parts, _ = _recording_and_parts(run, out)
     seen = recording if run.rows == "all" else recording.select(parts[0])
-    card = _card(run.data)
+    card = card_of(run.data)
     target = pictures.picture_label(recording, [card.target] if card else [])
     drawn = pictures.draw_training(folder, folder.model("cpu"), recording, seen, parts[-1], target)
     return drawn + pictures.draw_evaluations(folder)
+
+
+def bench_run(
+    out: Path,
+    *,
+    datasets: Sequence[str] = (),
+    contexts: Sequence[str] = ("0,0",),
+    n_jobs: int = 1,
+    backend: str = "loky",
+    progress: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """Compare methods on recordings into a folder; the parameters are those of ``myow bench``.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to write to; what it holds already is not done again.
+    datasets : sequence of str, optional
+        Names or files. Default: every recording that can be named.
+    contexts : sequence of str, optional
+        Windows, "before,after" each.
+    n_jobs, backend
+        See `myow.bench.run.run_bench`.
+    progress : bool, optional
+        Whether to print a line a fit on stderr.
+    **options
+        See `myow.bench.run.Bench`.
+
+    Returns
+    -------
+    dict
+        "table" (Markdown), "added" and "failed" (fits), "missing" (recordings not at hand), "cells" (the table's figures) and
+        "files".
+    """
+    from .bench.run import Bench, run_bench
+    from .bench.summary import failures, summarise
+    from .report import bench_table
+    from .report.bench_pictures import draw_bench
+
+    names = list(datasets) or [card.name for card in cards()]
+    bench = Bench(datasets=names, contexts=[_window(c) for c in contexts], **options)
+    outcome = run_bench(bench, out, n_jobs=n_jobs, backend=backend, report=_report if progress else None)
+    cells, failed = summarise(outcome.rows), failures(outcome.rows)
+    columns = [*dict.fromkeys([*names, *(row["dataset"] for row in outcome.rows)])]
+    periods = {row["dataset"]: row.get("period") for row in outcome.rows if not row["error"]}
+    about = {
+        "version": __version__,
+        "fits": f"{len(outcome.rows)} ({len(failed)} failed)",
+        "machine": ", ".join(sorted({f"{row['machine']}, torch {row['torch']}" for row in outcome.rows})),
+        "minutes": outcome.minutes,
+    }
+    table = bench_table.markdown(
+        cells, datasets=columns, missing=outcome.missing, failures=failed, about=about, periods=periods
+    )
+    written = {
+        "table.md": table,
+        "table.csv": bench_table.csv_text(cells),
+        "table.tex": bench_table.latex(cells, datasets=columns, missing=outcome.missing, periods=periods),
+    }
+    for file, text in written.items():
+        with writing(out / file) as part:
+            part.write_text(text, encoding="utf-8")
+    pictures = draw_bench(out, outcome.rows, cells)
+    return {
+        "table": table,
+        "added": outcome.added,
+        "failed": len(failed),
+        "missing": outcome.missing,
+        "cells": [asdict(cell) for cell in cells],
+        "files": [str(out / "rows.jsonl"), *(str(out / file) for file in written), *map(str, pictures)],
+    }
+
+
+def _window(text: str) -> tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise SettingError(f"context is '{text}'; write bins before and after, such as 2,2")
+    return int(parts[0]), int(parts[1])
+
+
+def _report(done: Done, n: int, total: int) -> None:
+    """Say on stderr what came of a job."""
+    row = done.row
+    shown = [
+        f"{s['readout']} {s['labels']}: {s['per_draw'] and np.mean(s['per_draw']):.3f}"
+        for s in row["scores"]
+        if not s["control"]
+    ]
+    result = row["error"] or ", ".join(shown)
+    seconds = f"{row['seconds']:.1f} s" if not row["error"] else "failed"
+    print(f"[{n}/{total}] {done.job.describe()}: {result} ({seconds})", file=sys.stderr, flush=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError, unknown_name
 from ..losses import poisson_nll
 from ..networks import perceptron
+from ..reconstruction import recorded_counts
 from ..train import Method
 from ..trained_estimator import TrainedEstimator
 from ..views import TrainingRows
@@ -92,8 +92,7 @@ class AutoencoderGraph(Method):
         super().bind(data)
         if not self.poisson:
             return
-        counts = np.asarray(data.data.gather(np.arange(len(data))), dtype=np.float32)
-        self.counts = torch.from_numpy(counts).to(data.device)
+        self.counts = recorded_counts(data)
         # Training begins from the mean rate of each unit; a silent one would take a log rate of minus infinity.
         with torch.no_grad():
             self.decoder[-1].get_parameter("bias").copy_((self.counts.mean(dim=0) + 1 / len(data)).log())

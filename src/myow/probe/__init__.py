@@ -3,8 +3,8 @@
 from .cross_validation import cross_validated_score
 from .fit import fit_readout, fit_readout_few
 from .labelled import Labelled, draw_labelled
-from .readouts import READOUTS, Readout
-from .scores import Scores, majority_rate, score_readout
+from .readouts import READOUTS, Readout, readout_class
+from .scores import Scores, majority_rate, score_predictions, score_readout
 
 __all__ = [
     "READOUTS",
@@ -16,5 +16,7 @@ __all__ = [
     "fit_readout",
     "fit_readout_few",
     "majority_rate",
+    "readout_class",
+    "score_predictions",
     "score_readout",
 ]

@@ -151,13 +151,16 @@ class Class(_OfClasses):
 
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
         model = LogisticRegression(C=1 / (self.strength * x.shape[1]), tol=1e-4, max_iter=1000)
+        # The penalised solution lies in the span of the rows: where they are few, solve there, with far fewer columns.
+        self._span = np.linalg.qr(x.T)[0] if x.shape[0] < x.shape[1] else None
+        x = x if self._span is None else x @ self._span
         # A weakly penalised fit that runs into the limit is merely stopped early: validation rows judge it as it is.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._model = model.fit(x, y)
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
-        return np.asarray(self._model.predict(x))
+        return np.asarray(self._model.predict(x if self._span is None else x @ self._span))
 
 
 class Neighbours(_OfClasses):

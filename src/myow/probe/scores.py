@@ -13,7 +13,7 @@ from .fit import require_known
 from .intervals import interval_of_mean, interval_of_r2, resampling_blocks
 from .readouts import Angle, Readout
 
-__all__ = ["Scores", "majority_rate", "score_readout"]
+__all__ = ["Scores", "majority_rate", "score_predictions", "score_readout"]
 
 
 class Scores(TypedDict):
@@ -55,14 +55,8 @@ def score_readout(
         Embedding of the test rows.
     y : array_like, shape (T,) or (T, d)
         Their labels.
-    groups, bins : array_like of int, shape (T,)
-        Segment of each row, and its position there in whole bins.
-    bin_size : float
-        Width of a bin in seconds.
-    block : float, optional
-        Seconds of a block of time, where there is one segment; see `intervals.resampling_blocks`.
-    resamples, seed : int, optional
-        Of the bootstrap.
+    groups, bins, bin_size, block, resamples, seed
+        As in `score_predictions`.
 
     Returns
     -------
@@ -77,7 +71,62 @@ def score_readout(
     """
     true = readout.check(y)
     require_known(readout, true, "test")
-    predicted = readout.predict(z)
+    return score_predictions(
+        readout,
+        readout.predict(z),
+        true,
+        n_train=readout.n_train_,
+        groups=groups,
+        bins=bins,
+        bin_size=bin_size,
+        block=block,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def score_predictions(
+    readout: Readout,
+    predicted: ArrayLike,
+    y: ArrayLike,
+    *,
+    n_train: int,
+    groups: ArrayLike,
+    bins: ArrayLike,
+    bin_size: float,
+    block: float | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Scores:
+    """Score what was predicted for test rows, by a readout or by a decoder of its own.
+
+    Parameters
+    ----------
+    readout : Readout
+        By whose figures to judge; it need not be fitted.
+    predicted, y : array_like, shape (T,) or (T, d)
+        Predictions and labels, in the units of the labels.
+    n_train : int
+        Rows that the predictions were learnt from.
+    groups, bins : array_like of int, shape (T,)
+        Segment of each row, and its position there in whole bins.
+    bin_size : float
+        Width of a bin in seconds.
+    block : float, optional
+        Seconds of a block of time, where there is one segment; see `intervals.resampling_blocks`.
+    resamples, seed : int, optional
+        Of the bootstrap.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    DataError
+        If labels or predictions do not suit the readout.
+    """
+    true, predicted = readout.check(y), readout.check(predicted)
     if predicted.shape != true.shape:
         raise DataError(f"predictions have shape {predicted.shape}, labels {true.shape}; give one label a row")
     scores = Scores(
@@ -87,7 +136,7 @@ def score_readout(
         weighted_f1=None,
         r2=None,
         interval=None,
-        n_train=readout.n_train_,
+        n_train=n_train,
         n_test=len(true),
     )
     blocks = resampling_blocks(groups, bins=bins, bin_size=bin_size, block=block)

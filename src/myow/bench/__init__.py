@@ -1,0 +1,1 @@
+"""Many fits of many methods on many recordings, and what they amount to."""

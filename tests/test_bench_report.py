@@ -1,0 +1,652 @@
+"""Tables and figures of a bench: what they print is what the cells say, and nothing is cut off."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.image import imread
+from matplotlib.text import Text
+
+from myow.bench.published import (
+    DAGGER,
+    METHOD_NAMES,
+    PUBLISHED,
+    grouped_methods,
+    method_name,
+    published,
+    published_beside,
+)
+from myow.bench.summary import Cell, Track, summarise
+from myow.errors import DataError, FileError
+from myow.probe.compare import Comparison
+from myow.report import bench_dots, bench_table, confusions, label_curves, side_by_side, style
+from myow.report.bench_pictures import draw_bench
+
+CV = Track("cv", (0, 0), "train")
+WINDOWS = Track("cv", (2, 2), "train")
+RELEASED = Track("released", (0, 0), "train")
+USES_LABELS = ("pivae", "supervised", "poisson-nb", "lda")
+
+
+def compared(difference, p=0.001):
+    verdict = "no difference shown" if p >= 0.05 else "better" if difference > 0 else "worse"
+    return Comparison(difference, difference - 0.01, difference + 0.02, p / 2, p, 25, verdict)
+
+
+def cell(dataset="chewie-1", method="myow", mean=0.7, **more):
+    about = {
+        "track": CV, "readout": "angle", "labels": "all", "metric": "accuracy", "control": None, "label_unit": None,
+        "low": mean - 0.02, "high": mean + 0.03, "deviation": 0.01, "n": 25, "uses_labels": method in USES_LABELS,
+        "majority": 0.14, "n_classes": 8, "against": {},
+    }  # fmt: skip
+    return Cell(dataset=dataset, method=method, mean=mean, **about | more)
+
+
+def many(datasets=tuple(PUBLISHED), methods=tuple(METHOD_NAMES), readout="class", labels=("1", "5", "all"), track=CV):
+    rng = np.random.default_rng(0)
+    made = []
+    for dataset in datasets:
+        unit = "minute" if dataset in ("rat-v1", "mouse-ca1") else "segment"
+        for number in labels:
+            for method in methods:
+                few = None if number == "all" else unit
+                about = {"readout": readout, "labels": number, "label_unit": few, "track": track}
+                made.append(cell(dataset, method, rng.uniform(0.4, 0.9), **about))
+    return made
+
+
+def texts(figure):
+    return [t.get_text() for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+
+
+def tables(text):
+    """Tables of a Markdown page by their title: rows of entries, without the line of dashes."""
+    found, title = {}, ""
+    for line in text.splitlines():
+        if line.startswith("#"):
+            title = line.strip("# ")
+        elif line.startswith("|"):
+            row = [entry.strip() for entry in line.strip("|").split("|")]
+            if not set(line) <= set("|-: "):
+                found.setdefault(title, []).append(row)
+    return found
+
+
+def row_of(table, method):
+    return dict(zip(table[0], next(r for r in table if r[0] == method), strict=True))
+
+
+# What was published.
+
+
+def test_published_figures_are_shares_of_known_methods():
+    assert published("mihi-2", "pivae") == 0.6326
+    assert published("mouse-ca1", "myow") == 0.9370
+    assert published("chewie-1", "lda") is None
+    assert published("elsewhere", "myow") is None
+    for figures in PUBLISHED.values():
+        assert len(figures) == 8
+        assert set(figures) <= set(METHOD_NAMES)
+        assert all(0 < v < 1 for v in figures.values())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "readout", "labels", "metric", "shown"),
+    [
+        ("chewie-1", "angle", "all", "accuracy", 0.7054),
+        ("chewie-1", "class", "all", "accuracy", None),
+        ("chewie-1", "angle", "5", "accuracy", None),
+        ("chewie-1", "angle", "all", "delta_accuracy", None),
+        ("rat-v1", "class", "all", "accuracy", 0.8801),
+        ("rat-v1", "class", "all", "weighted_f1", None),
+    ],
+)
+def test_published_figures_stand_only_beside_the_same_measure(dataset, readout, labels, metric, shown):
+    assert published_beside(dataset, "myow", readout=readout, labels=labels, metric=metric) == shown
+
+
+@given(st.lists(st.tuples(st.sampled_from([*METHOD_NAMES, "new", "other"]), st.booleans())))
+def test_groups_hold_each_method_once(methods):
+    grouped = [m for _, members in grouped_methods(methods) for m in members]
+    assert sorted(grouped) == sorted({m for m, _ in methods})
+    assert all(members for _, members in grouped_methods(methods))
+
+
+def test_a_newcomer_goes_by_its_identifier_and_stands_last_in_its_group():
+    assert method_name("new-method") == "new-method"
+    assert grouped_methods([("new", True), ("lda", True)]) == [("learnt with labels", ["lda", "new"])]
+
+
+# Markdown.
+
+CELLS = [
+    cell("chewie-1", "myow", 0.7, against={"raw": compared(0.1), "byol": compared(0.02, 0.2)}),
+    cell("chewie-1", "byol", 0.68, against={"raw": compared(-0.05)}),
+    cell("chewie-1", "lda", 0.6, against={"raw": compared(0.0, 1.0)}, n=20),
+    cell("chewie-1", "raw", 0.6),
+    cell("mihi-1", "raw", 0.5),
+    *(
+        cell("mouse-ca1", m, 0.9, readout="class", metric=k, n_classes=3, majority=0.55)
+        for m in ("myow", "raw")
+        for k in ("accuracy", "balanced_accuracy", "weighted_f1")
+    ),
+    cell("chewie-1", "raw", 0.4, labels="5", label_unit="segment"),
+    cell("chewie-1", "raw", 0.8, track=WINDOWS),
+]
+
+
+def test_a_cell_holds_mean_interval_verdict_and_the_posters_figure():
+    table = tables(bench_table.markdown(CELLS))["Angle readout, all training labels"]
+    # The windowed track has a table of the same title; its rows come after those of the first.
+    first = table[: next(i for i, row in enumerate(table) if i and row[0] == "method")]
+    assert first[0] == ["method", "chewie-1", "mihi-1"]
+    assert [row[0] for row in first] == [
+        "method", "**learnt without labels**", "MYOW", "BYOL", "**learnt with labels**", f"LDA {DAGGER}", "**no learning**",
+        "raw counts", "majority class",
+    ]  # fmt: skip
+    assert row_of(first, "MYOW")["chewie-1"] == "0.700 [0.680, 0.730]<br>better<br>(poster 0.705)"
+    assert row_of(first, "BYOL")["chewie-1"] == "0.680 [0.660, 0.710]<br>worse<br>(poster 0.666)"
+    assert row_of(first, f"LDA {DAGGER}")["chewie-1"] == "0.600 [0.580, 0.630]<br>no difference shown<br>20 of 25 fits"
+    assert row_of(first, "raw counts") == {
+        "method": "raw counts", "chewie-1": "0.600 [0.580, 0.630]", "mihi-1": "0.500 [0.480, 0.530]"
+    }  # fmt: skip
+    assert row_of(first, "MYOW")["mihi-1"] == bench_table.ABSENT
+    assert row_of(first, "majority class")["mihi-1"] == "0.140"
+
+
+def test_tracks_stand_apart():
+    text = bench_table.markdown(CELLS)
+    single, windows = (text.index(f"## {t.describe().capitalize()}\n") for t in (CV, WINDOWS))
+    assert single < windows
+    assert "0.800" not in text[:windows]
+    assert "0.800 [0.780, 0.830]" in text[windows:]
+
+
+def test_states_have_weighted_f1_beside_the_accuracy_and_directions_do_not():
+    table = tables(bench_table.markdown(CELLS))["Class readout, all training labels"]
+    assert table[0] == ["method", "mouse-ca1 accuracy", "mouse-ca1 weighted F1"]
+    assert row_of(table, "MYOW")["mouse-ca1 accuracy"].endswith("(poster 0.937)")
+    assert "poster" not in row_of(table, "MYOW")["mouse-ca1 weighted F1"]
+    assert row_of(table, "majority class")["mouse-ca1 weighted F1"] == ""
+    told = tables(bench_table.markdown(CELLS, periods={"mouse-ca1": 4.0}))["Class readout, all training labels"]
+    assert told[0] == ["method", "mouse-ca1"]
+
+
+def test_columns_stand_without_data_and_say_why():
+    text = bench_table.markdown(
+        CELLS, datasets=["mihi-2", "rat-v1", "mihi-1"], missing={"mihi-2": "no file; set MYOW_DATA", "rat-v1": ""}
+    )
+    found = tables(text)
+    assert found["Angle readout, 5 labelled segments per class"][0] == ["method", "mihi-2", "chewie-1"]
+    states = found["Class readout, all training labels"]
+    assert states[0] == ["method", "mihi-2", "rat-v1", "mouse-ca1 accuracy", "mouse-ca1 weighted F1"]
+    assert row_of(states, "raw counts")["rat-v1"] == "data not at hand"
+    assert "- mihi-2: data not at hand (no file; set MYOW\\_DATA)\n" in text
+    assert "- rat-v1: data not at hand\n" in text
+
+
+def test_a_sentence_compares_myow_with_byol():
+    text = bench_table.markdown(CELLS)
+    sentence = "MYOW against BYOL: chewie-1 +0.020 [+0.010, +0.040], adjusted p 0.200, no difference shown."
+    assert text.count(sentence) == 1
+    assert text.count("MYOW against BYOL") == 1  # the states have no BYOL row
+
+
+def test_a_released_split_is_not_tested_and_says_so_once_a_table():
+    text = bench_table.markdown(
+        [cell(track=RELEASED), cell(method="byol", track=RELEASED), cell(method="raw", track=RELEASED)]
+    )
+    assert text.count("Against raw counts: not tested: one split.") == 1
+    assert "MYOW against BYOL: not tested: one split." in text
+    assert row_of(tables(text)["Angle readout, all training labels"], "MYOW")["chewie-1"] == (
+        "0.700 [0.680, 0.730]<br>(poster 0.705)"
+    )
+
+
+def test_units_of_labels_are_named_where_they_differ():
+    text = bench_table.markdown(many(("chewie-1", "mouse-ca1"), ("raw",), labels=("5",)))
+    assert "### Class readout, 5 labelled segments (chewie-1) or minutes (mouse-ca1) per class\n" in text
+    assert "1 labelled segment per class" in bench_table.markdown(many(("chewie-1",), ("raw",), labels=("1",)))
+
+
+@pytest.mark.parametrize(
+    ("low", "verdict"),
+    [
+        (0.1, "at chance"),
+        (0.125, "at chance"),
+        (0.13, "ABOVE CHANCE: look for a leak"),
+        (None, "no interval to judge by"),
+    ],
+)
+def test_controls_are_held_against_chance(low, verdict):
+    control = {"control": "permuted", "readout": "class", "low": low}
+    cells = [cell(metric=m, mean=0.14, **control) for m in ("accuracy", "balanced_accuracy", "weighted_f1")]
+    table = tables(bench_table.markdown(cells))[CV.describe().capitalize()]
+    assert len(table) == 2
+    row = dict(zip(*table, strict=True))
+    assert row["verdict"] == verdict
+    assert row["chance"] == "0.125"
+    assert row["measure"] == "balanced accuracy"
+
+
+def test_a_control_without_classes_is_held_against_the_majority_or_zero():
+    text = bench_table.markdown([
+        cell(control="shifted", mean=0.3, low=0.2, majority=0.15),
+        cell(control="shifted", readout="continuous", metric="r2", mean=-0.1, low=-0.2, majority=None),
+    ])  # fmt: skip
+    _, angle, continuous = tables(text)[CV.describe().capitalize()]
+    assert angle[-2:] == ["0.150", "ABOVE CHANCE: look for a leak"]
+    assert continuous[-2:] == ["0.000", "at chance"]
+
+
+def test_controls_never_stand_in_a_table_of_results():
+    text = bench_table.markdown([cell(control="permuted", mean=0.123456)])
+    assert "Angle readout" not in text
+
+
+FAILED = {
+    "dataset": "my_data", "method": "myow", "context": [2, 1], "rows": "train", "fold": 3, "seed": 1,
+    "error": "loss is nan | at\nstep 3; expected <number>",
+}  # fmt: skip
+
+
+def test_failed_fits_are_listed_and_cannot_break_the_table():
+    table = tables(bench_table.markdown([], failures=[FAILED]))["Failed fits"]
+    assert table[1] == [
+        r"my\_data", "myow", "2 to 1", "train", "3", "1", "loss is nan &#124; at step 3; expected &lt;number>"
+    ]  # fmt: skip
+    assert "No fit failed." in bench_table.markdown([])
+    assert "No control was run." in bench_table.markdown([])
+
+
+def test_the_head_says_what_was_run():
+    about = {"minutes": 83.25, "command": "myow bench | tee a_b", "fits": 12, "note": "x"}
+    lines = bench_table.markdown([], about=about).splitlines()
+    assert lines[2:6] == ["- command: `myow bench | tee a_b`", "- fits: 12", "- minutes: 83.2", "- note: x"]
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=60))
+def test_names_from_anywhere_keep_the_tables_whole(dataset, method, error):
+    cells = [cell(dataset, method), cell("b", "raw"), cell(dataset, "raw", control="shifted")]
+    text = bench_table.markdown(cells, failures=[FAILED | {"error": error}], missing={"gone": error})
+    widths = []
+    for line in text.splitlines():
+        if line.startswith("|"):
+            widths.append(line.count("|"))
+        elif widths:
+            assert len(set(widths)) == 1
+            widths = []
+    assert text.count("\n## ") == 3
+
+
+# CSV.
+
+
+def test_csv_holds_every_cell_with_all_its_figures():
+    control = cell(control="permuted")
+    lines = list(csv.DictReader(io.StringIO(bench_table.csv_text([*CELLS, control]))))
+    assert len(lines) == len(CELLS) + 1
+    first, byol = lines[0], lines[1]
+    assert (first["protocol"], first["before"], first["rows"], first["name"]) == ("cv", "0", "train", "MYOW")
+    assert float(first["mean"]) == CELLS[0].mean
+    assert float(first["high"]) == CELLS[0].high
+    assert float(first["raw_difference"]) == 0.1
+    assert float(first["byol_p_adjusted"]) == 0.2
+    assert first["byol_verdict"] == "no difference shown"
+    assert first["poster"] == "0.7054"
+    assert byol["byol_difference"] == ""
+    assert byol["raw_verdict"] == "worse"
+    assert lines[-1]["control"] == "permuted"
+    assert lines[-1]["poster"] == ""
+
+
+@given(st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=20))
+def test_csv_gives_any_name_back(name):
+    read = list(csv.DictReader(io.StringIO(bench_table.csv_text([cell(dataset=name)]), newline="")))
+    assert read[0]["dataset"] == name
+
+
+# LaTeX.
+
+
+def check_latex(text):
+    balance = 0
+    for token in re.findall(r"\\.|[{}]", text):
+        balance += {"{": 1, "}": -1}.get(token, 0)
+        assert balance >= 0
+    assert balance == 0
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == text.count(r"\toprule")
+    for tabular in re.findall(r"\\begin\{tabular\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        rows = [line for line in tabular.splitlines() if line.endswith(r" \\")]
+        width = len(re.search(r"l(c*)@", tabular)[1])
+        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {width}
+    bare = re.sub(r"\\[%&_#${}]", "", text)
+    assert not re.search("[_#]", bare)
+    assert [line for line in bare.splitlines() if "%" in line] == [r"% needs \usepackage{booktabs} in the preamble"]
+
+
+def test_latex_is_well_formed_and_says_the_same():
+    text = bench_table.latex(CELLS, datasets=["mihi_3"], missing={"mihi_3": "gone"})
+    check_latex(text)
+    assert text.count(r"\begin{tabular}") == 4
+    assert r"mihi\_3" in text
+    assert r"MYOW & data not at hand & 0.700$^{+}$ & -- \\" in text
+    assert r"BYOL & data not at hand & 0.680$^{-}$ & -- \\" in text
+    assert r"{\scriptsize (poster 0.705)}" in text
+    assert r"95 \% interval" in text
+
+
+@given(st.text(st.characters(exclude_categories=("C", "Z")), max_size=20), st.text(max_size=20))
+def test_latex_stands_any_name(dataset, method):
+    check_latex(bench_table.latex([cell(dataset, method), cell("b_%", "raw", 0.5)]))
+
+
+def test_latex_writes_real_minus_signs():
+    text = bench_table.latex([cell(readout="continuous", metric="r2", mean=-0.25)])
+    assert r"MYOW & $-$0.250 \\" in text
+    assert r"[$-$0.270, $-$0.220]" in text
+
+
+# Figures.
+
+CLASSES = [f"{i}" for i in range(8)]
+COUNTS = np.random.default_rng(1).poisson(2, (8, 8)) + 20 * np.eye(8)
+RNG = np.random.default_rng(2)
+POINTS = {m: (RNG.normal(size=(90, 2)), np.arange(90) % 8) for m in METHOD_NAMES}
+LONG = "a recording with an uncommonly long name.nwb"
+
+DRAWN = {
+    "dots": lambda: bench_dots.draw(many(), CV, "class", "all"),
+    "dots of one": lambda: bench_dots.draw(many(("chewie-1",), ("myow", "raw")), CV, "class", "5"),
+    "dots of two": lambda: bench_dots.draw(many((LONG, "mihi-1")), CV, "class", "1"),
+    "dots of a newcomer": lambda: bench_dots.draw([cell(LONG, "a-method-with-a-long-name")], CV, "angle", "all"),
+    "dots of R2": lambda: bench_dots.draw(
+        [cell(readout="continuous", metric="r2", mean=m) for m in (-0.3, 0.5)], CV, "continuous", "all"
+    ),
+    "curves": lambda: label_curves.draw(many(labels=("1", "2", "5", "10", "all")), CV, "class"),
+    "curves of one": lambda: label_curves.draw(many(("mouse-ca1",), labels=("1", "all")), CV, "class"),
+    "curves, one number": lambda: label_curves.draw([cell(LONG, "raw", low=None, high=None)], CV, "angle"),
+    "confusions": lambda: confusions.draw(
+        dict.fromkeys(METHOD_NAMES, (CLASSES, COUNTS)), "chewie-1", target="direction", circumstances="single bins"
+    ),
+    "confusions of one": lambda: confusions.draw({"myow": (["Wake", "nREM"], [[3, 1], [0, 0]])}, LONG),
+    "confusions of many classes": lambda: confusions.draw({"a": (range(30), np.eye(30)), "b": (range(9), np.eye(9))}, "x"),
+    "confusions of long names": lambda: confusions.draw(
+        {m: ([f"state number {i}" for i in range(5)], np.eye(5)) for m in ("raw", "myow", "new")}, "x", target="t" * 40
+    ),
+    "side by side": lambda: side_by_side.draw(POINTS, period=8.0, dataset="chewie-1", label_name="direction"),
+    "side by side, one": lambda: side_by_side.draw({"myow": POINTS["myow"]}, period=None, dataset=LONG),
+    "side by side, speed": lambda: side_by_side.draw(
+        {m: (z, z[:, 0]) for m, (z, _) in list(POINTS.items())[:5]}, period=None, dataset="x", label_name="speed"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_becomes_a_whole_file_with_nothing_cut_off(name, tmp_path):
+    figure = DRAWN[name]()
+    style.save(figure, tmp_path / "a.png")
+    assert imread(tmp_path / "a.png")[..., :3].std() > 0.01
+    width, height = figure.get_size_inches()
+    with style.context():
+        inked = figure.get_tightbbox()
+    assert inked.x0 >= 0
+    assert inked.y0 >= 0
+    assert inked.x1 <= width
+    assert inked.y1 <= height
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_text_covers_another(name):
+    figure = DRAWN[name]()
+    with style.context():
+        figure.draw_without_rendering()
+        renderer = figure.canvas.get_renderer()
+        boxes = []
+        for axes in (a for a in figure.axes if a.axison):
+            kept = [axes.title, axes._left_title, *axes.texts, axes.xaxis.label, axes.yaxis.label]
+            for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+                kept += [t.label1 for t in axis.get_major_ticks() if min(limits) <= t.get_loc() <= max(limits)]
+            boxes += [(t.get_text(), t.get_window_extent(renderer)) for t in kept if t.get_visible() and t.get_text()]
+        for owner in [figure, *figure.legends]:
+            boxes += [(t.get_text(), t.get_window_extent(renderer)) for t in owner.texts if t.get_text()]
+        for legend in figure.legends:
+            boxes += [(t.get_text(), t.get_window_extent(renderer)) for t in legend.findobj(Text) if t.get_text()]
+    overlapping = []
+    for i, (one, a) in enumerate(boxes):
+        for other, b in boxes[i + 1 :]:
+            across = min(a.x1, b.x1) - max(a.x0, b.x0)
+            up = min(a.y1, b.y1) - max(a.y0, b.y0)
+            if across > 1 and up > 4 and (one, *a.bounds) != (other, *b.bounds):
+                overlapping.append((one, other))
+    assert not overlapping
+
+
+def marks(axes, marker):
+    return [float(found.get_xdata()[0]) for found in axes.lines if found.get_marker() == marker]
+
+
+def test_dots_are_means_with_intervals_beside_the_poster_raw_and_majority():
+    cells = [cell(method=m, mean=v) for m, v in {"myow": 0.7, "lda": 0.6, "raw": 0.5}.items()]
+    figure = bench_dots.draw([*cells, cell(method="byol", control="permuted"), cell(track=WINDOWS)], CV, "angle", "all")
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "chewie-1"
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["MYOW", "LDA", "raw counts"]
+    assert sorted(marks(axes, "o")) == [0.7, 0.7054]  # ours is filled, the poster's hollow
+    assert [f.get_xdata()[0] for f in axes.lines if f.get_markerfacecolor() == "none"] == [0.7054]
+    assert marks(axes, "D") == [0.6]
+    assert marks(axes, "s") == [0.5]
+    upright = {float(f.get_xdata()[0]): f.get_linestyle() for f in axes.lines if list(f.get_ydata()) == [0, 1]}
+    assert upright == {0.14: "--", 0.5: "-"}
+    intervals = [list(f.get_xdata()) for f in axes.lines if len(set(f.get_xdata())) == 2]
+    assert np.allclose(intervals, [[0.68, 0.73], [0.58, 0.63], [0.48, 0.53]])
+
+
+def test_all_panels_of_dots_share_their_axis():
+    axes = bench_dots.draw(many(), CV, "class", "all").axes
+    assert len(axes) == 6
+    assert len({a.get_xlim() for a in axes}) == 1
+    assert len({a.get_ylim() for a in axes}) == 1
+    assert [a.get_title(loc="left") for a in axes] == list(PUBLISHED)
+
+
+def test_curves_hold_the_means_in_the_order_of_the_labels_and_two_bands():
+    cells = [
+        cell(method=m, labels=n, mean=v, label_unit=None if n == "all" else "segment")
+        for m in ("myow", "raw", "rp")
+        for n, v in {"all": 0.8, "10": 0.7, "2": 0.5}.items()
+    ]
+    (axes,) = label_curves.draw([*cells, cell(track=WINDOWS)], CV, "angle").axes
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["2", "10", "all"]
+    assert all(list(f.get_ydata()) == [0.5, 0.7, 0.8] for f in axes.lines)
+    assert len(axes.lines) == 3
+    assert len(axes.collections) == 2
+    thick = max(axes.lines, key=lambda f: f.get_linewidth())
+    assert thick.get_color() == style.ACCENT
+    assert axes.get_xlabel() == "labelled trials per direction"
+
+
+def test_curves_name_the_unit_of_each_panel():
+    cells = [*many(("chewie-1", "mouse-ca1"), ("raw",)), cell("chewie-1", "raw")]
+    directions, states = label_curves.draw(cells, CV, "class").axes
+    assert directions.get_xlabel() == "labelled trials per direction"
+    assert states.get_xlabel() == "labelled minutes per state"
+    (axes,) = label_curves.draw(many(("mine",), ("raw",)), CV, "class").axes
+    assert axes.get_xlabel() == "labelled segments per class"
+
+
+def test_every_method_of_the_curves_looks_different():
+    figure = DRAWN["curves"]()
+    looks = {(f.get_color(), f.get_linestyle(), f.get_linewidth()) for f in figure.axes[0].lines}
+    assert len(looks) == len(METHOD_NAMES)
+    assert {t.get_text() for legend in figure.legends for t in legend.get_texts()} == set(METHOD_NAMES.values())
+
+
+@pytest.mark.parametrize(
+    ("draw", "arguments"), [(bench_dots.draw, (CV, "angle", "5")), (label_curves.draw, (WINDOWS, "angle"))]
+)
+def test_nothing_to_draw_is_an_error(draw, arguments):
+    with pytest.raises(DataError, match="draw one that was run"):
+        draw([cell()], *arguments)
+
+
+def test_confusions_show_shares_of_the_true_class():
+    figure = confusions.draw({"raw": (["a", "b"], [[3, 1], [0, 0]]), "myow": (["a", "b"], [[2, 2], [1, 3]])}, "toy")
+    first, second, _ = figure.axes
+    assert first.texts[0].get_text() == "MYOW"
+    assert first.texts[1].get_text() == "accuracy 0.62"
+    assert np.allclose(first.images[0].get_array(), [[0.5, 0.5], [0.25, 0.75]])
+    assert np.allclose(second.images[0].get_array(), [[0.75, 0.25], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("matrices", "words"),
+    [
+        ({}, "no confusion matrix"),
+        ({"raw": (["a"], [[1, 2]])}, "shape"),
+        ({"raw": ([], np.zeros((0, 0)))}, "shape"),
+        ({"raw": (["a"], [[0]])}, "not all zero"),
+        ({"raw": (["a", "b"], [[1, -1], [0, 1]])}, "0 or more"),
+    ],
+)
+def test_confusions_that_make_no_sense_are_refused(matrices, words):
+    with pytest.raises(DataError, match=words):
+        confusions.draw(matrices, "toy")
+
+
+def test_a_colour_means_the_same_in_every_panel():
+    points = {"myow": ([[0.0, 0], [1, 1]], ["b", "a"]), "raw": ([[0.0, 0]], ["b"])}
+    first, second = side_by_side.draw(points, period=None, dataset="toy").axes[:2]
+    colours = {
+        tuple(o): tuple(c)
+        for o, c in zip(first.collections[0].get_offsets(), first.collections[0].get_facecolors(), strict=True)
+    }
+    assert colours[0.0, 0.0] == tuple(second.collections[0].get_facecolors()[0])
+    assert colours[0.0, 0.0] != colours[1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ({}, "no embedding"),
+        ({"raw": (np.zeros((3, 3)), [0, 0, 0])}, "two coordinates"),
+        ({"raw": ([[0.0, np.nan]], [0])}, "NaN"),
+        ({"raw": ([[0.0, 0.0]], [0, 1])}, "one value a row"),
+    ],
+)
+def test_embeddings_that_make_no_sense_are_refused(points, words):
+    with pytest.raises(DataError, match=words):
+        side_by_side.draw(points, period=None, dataset="toy")
+
+
+# All pictures of a folder.
+
+
+def bench_row(method="myow", fold=0, dataset="toy", counts=((3, 1), (0, 4)), classes=(0, 1), labels="all", **more):
+    score = {
+        "readout": "class", "labels": labels, "label_unit": None if labels == "all" else "segment", "control": None,
+        "accuracy": 0.8, "delta_accuracy": None, "balanced_accuracy": 0.7, "weighted_f1": 0.75, "r2": None,
+        "interval": [0.7, 0.9], "n_train": 10, "n_test": 8, "per_draw": None, "majority": 0.5, "n_classes": 2,
+        "confusion": None if counts is None else {"classes": list(classes), "counts": [list(c) for c in counts]},
+    }  # fmt: skip
+    about = {
+        "key": f"{dataset} {method} {fold} {labels}", "dataset": dataset, "checksum": "c", "method": method, "settings": {},
+        "uses_labels": False, "protocol": "cv", "fold": fold, "folds": 2, "seed": 0, "context": [0, 0], "rows": "train",
+        "target": "state", "period": None, "n_train": 10, "n_valid": 2, "n_test": 8, "version": "0", "torch": "2",
+        "machine": "m", "seconds": 1.0, "readout_seconds": 1.0, "peak_memory_mb": 1.0, "error": None, "scores": [score],
+    }  # fmt: skip
+    return about | more
+
+
+def embedding(folder, name, label=(0, 1, 1), period=np.nan, z=((0.0, 0), (1, 1), (2, 0))):
+    (folder / "embeddings").mkdir(exist_ok=True)
+    np.savez(folder / "embeddings" / f"{name}.npz", z=np.array(z), label=np.array(label), period=period)
+
+
+ROWS = [
+    bench_row(m, f, labels=n, counts=((3, 1), (0, 4)) if n == "all" else None)
+    for m in ("myow", "raw")
+    for f in range(2)
+    for n in ("5", "all")
+]
+
+
+def test_a_folder_gets_every_picture_that_its_rows_allow(tmp_path):
+    embedding(tmp_path, "toy__myow__0-0__train")
+    embedding(tmp_path, "toy__raw__0-0__train")
+    embedding(tmp_path, "my__toy__raw__2-1__all", label=[0.1, 2.0, 6.0], period=2 * np.pi)
+    embedding(tmp_path, ".cut-off")
+    paths = draw_bench(tmp_path, ROWS, summarise(ROWS))
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in paths) == [
+        "figures/confusion_toy_0-0_train.png",
+        "figures/dots_0-0_train_class_5.png",
+        "figures/dots_0-0_train_class_all.png",
+        "figures/embeddings_my__toy_2-1_all.png",
+        "figures/embeddings_toy_0-0_train.png",
+        "figures/labels_0-0_train_class.png",
+    ]
+    assert sorted(paths) == sorted((tmp_path / "figures").iterdir())
+    assert all(imread(p)[..., :3].std() > 0.01 for p in paths)
+
+
+def test_several_protocols_get_files_of_their_own(tmp_path):
+    rows = [*ROWS, *(r | {"key": r["key"] + "r", "protocol": "released"} for r in ROWS[:2])]
+    names = {p.name for p in draw_bench(tmp_path, rows, summarise(rows))}
+    assert {"dots_cv_0-0_train_class_all.png", "dots_released_0-0_train_class_all.png"} <= names
+    assert {"confusion_toy_cv_0-0_train.png", "confusion_toy_released_0-0_train.png"} <= names
+
+
+def test_confusions_are_summed_over_fits_by_the_names_of_the_classes(tmp_path, monkeypatch):
+    seen = {}
+    draw = confusions.draw
+    monkeypatch.setattr(confusions, "draw", lambda m, d, **k: seen.update({d: m}) or draw(m, d, **k))
+    rows = [
+        bench_row(fold=0, counts=((9, 9), (9, 9))),
+        bench_row(fold=0, counts=((3, 1), (0, 4))),  # the same key: this one counts
+        bench_row(fold=1, classes=(0, 2), counts=((5, 2), (1, 6))),
+        bench_row(fold=2) | {"error": "it failed", "scores": []},
+    ]
+    draw_bench(tmp_path, rows, [])
+    classes, counts = seen["toy"]["myow"]
+    assert classes == [0, 1, 2]
+    assert counts.tolist() == [[8, 1, 2], [0, 4, 0], [1, 0, 6]]
+
+
+def test_names_from_files_stay_inside_the_folder(tmp_path):
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    rows = [bench_row(dataset=name) for name in ("../../up", "/root/x", "..", "a b:c", "..//..//up")]
+    paths = draw_bench(folder, rows, summarise(rows))
+    assert len(paths) == len(set(paths)) == 6
+    assert all(p.resolve().parent == (folder / "figures").resolve() for p in paths)
+    assert [p.name for p in tmp_path.iterdir()] == ["bench"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_bytes(b"not a zip"), "cannot read"),
+        (lambda path: np.savez(path, z=np.zeros((2, 2))), "must hold z, label and period"),
+        (lambda path: np.savez(path, z=np.zeros((2, 2)), label=np.array([{}, {}]), period=1.0), "cannot read"),
+    ],
+)
+def test_a_damaged_file_of_embeddings_is_an_error_and_runs_no_code(make, words, tmp_path):
+    (tmp_path / "embeddings").mkdir()
+    make(tmp_path / "embeddings" / "toy__myow__0-0__train.npz")
+    with pytest.raises(FileError, match=words):
+        draw_bench(tmp_path, [], [])
+
+
+def test_a_strange_name_among_the_embeddings_is_an_error(tmp_path):
+    embedding(tmp_path, "toy")
+    with pytest.raises(FileError, match="expected dataset__method__before-after__rows"):
+        draw_bench(tmp_path, [], [])
+
+
+def test_an_empty_bench_has_no_pictures(tmp_path: Path):
+    assert draw_bench(tmp_path, [], []) == []
