@@ -163,7 +163,7 @@ def test_a_column_is_the_family_and_nothing_else():
 
     one, two = recording("chewie-1", 0), recording("mihi-1", 5)
     assert p(one) == 1
-    third = cv("myow", drawn(9, 0.75), dataset="chewie-1")
+    third = cv("simclr", drawn(9, 0.75), dataset="chewie-1")
     column = [found.against["raw"] for found in summarise(one + third) if found.method != "raw"]
     assert len(column) == 2
     assert [c.p_adjusted for c in column] == pytest.approx(
