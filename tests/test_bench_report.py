@@ -24,7 +24,8 @@ from myow.bench.published import (
 from myow.bench.summary import Cell, Track, summarise
 from myow.errors import DataError, FileError
 from myow.probe.compare import Comparison
-from myow.report import bench_dots, bench_table, confusions, label_curves, side_by_side, style
+from myow.report import bench_dots, bench_tables, bench_words, confusions, label_curves, side_by_side, style
+from myow.report.bench_latex_grid import HEAD
 from myow.report.bench_pictures import draw_bench
 
 CV = Track("cv", (0, 0), "train")
@@ -141,7 +142,7 @@ CELLS = [
 
 
 def test_a_cell_holds_mean_interval_verdict_and_the_posters_figure():
-    table = tables(bench_table.markdown(CELLS))["Angle readout, all training labels"]
+    table = tables(bench_tables.markdown(CELLS))["Angle readout, all training labels"]
     # The windowed track has a table of the same title; its rows come after those of the first.
     first = table[: next(i for i, row in enumerate(table) if i and row[0] == "method")]
     assert first[0] == ["method", "chewie-1", "mihi-1"]
@@ -155,12 +156,12 @@ def test_a_cell_holds_mean_interval_verdict_and_the_posters_figure():
     assert row_of(first, "raw counts") == {
         "method": "raw counts", "chewie-1": "0.600 [0.580, 0.630]", "mihi-1": "0.500 [0.480, 0.530]"
     }  # fmt: skip
-    assert row_of(first, "MYOW")["mihi-1"] == bench_table.ABSENT
+    assert row_of(first, "MYOW")["mihi-1"] == bench_words.ABSENT
     assert row_of(first, "majority class")["mihi-1"] == "0.140"
 
 
 def test_tracks_stand_apart():
-    text = bench_table.markdown(CELLS)
+    text = bench_tables.markdown(CELLS)
     single, windows = (text.index(f"## {t.describe().capitalize()}\n") for t in (CV, WINDOWS))
     assert single < windows
     assert "0.800" not in text[:windows]
@@ -168,17 +169,68 @@ def test_tracks_stand_apart():
 
 
 def test_states_have_weighted_f1_beside_the_accuracy_and_directions_do_not():
-    table = tables(bench_table.markdown(CELLS))["Class readout, all training labels"]
+    table = tables(bench_tables.markdown(CELLS))["Class readout, all training labels"]
     assert table[0] == ["method", "mouse-ca1 accuracy", "mouse-ca1 weighted F1"]
     assert row_of(table, "MYOW")["mouse-ca1 accuracy"].endswith("(poster 0.937)")
     assert "poster" not in row_of(table, "MYOW")["mouse-ca1 weighted F1"]
     assert row_of(table, "majority class")["mouse-ca1 weighted F1"] == ""
-    told = tables(bench_table.markdown(CELLS, periods={"mouse-ca1": 4.0}))["Class readout, all training labels"]
+    told = tables(bench_tables.markdown(CELLS, periods={"mouse-ca1": 4.0}))["Class readout, all training labels"]
     assert told[0] == ["method", "mouse-ca1"]
 
 
+HOLM = "adjusted (Holm) for the comparisons of the column"
+
+
+def test_what_holds_for_all_tables_is_said_once_on_top():
+    text = bench_tables.markdown(CELLS)
+    top, below = text.split("## How to read\n")[1].split(f"## {CV.describe().capitalize()}\n", 1)
+    for said in (
+        HOLM,
+        "Intervals are of the mean over overlapping splits (corrected resampled t) and are not adjusted.",
+    ):
+        assert top.count(said) == 1
+        assert said not in below
+    assert f"- {DAGGER}: learns from labels.\n" in top
+    assert "- (poster): " in top
+    assert f"- {bench_words.ABSENT}: " in top
+    assert "- n of N fits: " in top
+    assert "- MYOW against BYOL is one of those comparisons.\n" in top
+    assert "released" not in top
+    assert "### Class readout, all training labels\n\nAccuracy, mean of 25 fits.\n\n|" in below
+
+
+def test_only_what_occurs_is_explained():
+    top = bench_tables.markdown([cell(method="raw", labels="5")]).split("## Single")[0]
+    assert not [sign for sign in (DAGGER, "poster", bench_words.ABSENT, "n of N", "BYOL", "Not tested") if sign in top]
+    released = bench_tables.markdown([cell(track=RELEASED)]).split("## Single")[0]
+    assert "bootstrap over test segments, and nothing is tested" in released
+    assert "Holm" not in released
+    both = bench_tables.markdown([cell(track=RELEASED), cell()]).split("## Single")[0]
+    assert "nothing is tested" in both
+    assert HOLM in both
+    assert "- Not tested: " in both
+    assert "How to read" not in bench_tables.markdown([])
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([cell(n=1)], "Accuracy (within 22.5° of the true direction), one fit."),
+        ([cell(n=5), cell(method="raw", n=3)], "Accuracy (within 22.5° of the true direction), mean of 5 fits."),
+        (
+            [cell(n=25, readout="knn"), cell("rat-v1", n=10, readout="knn"), cell("mihi-1", n=25, readout="knn")],
+            "Accuracy of nearest neighbours, mean of 25 (chewie-1, mihi-1) or 10 (rat-v1) fits.",
+        ),
+        ([cell(readout="continuous", metric="r2")], "R², mean of 25 fits."),
+        ([cell(metric="delta_accuracy")], "Accuracy (within 22.5° of the true direction)."),
+    ],
+)
+def test_each_table_says_what_it_measures_over_how_many_fits(cells, said):
+    assert f"\n\n{said}\n\n|" in bench_tables.markdown(cells)
+
+
 def test_columns_stand_without_data_and_say_why():
-    text = bench_table.markdown(
+    text = bench_tables.markdown(
         CELLS, datasets=["mihi-2", "rat-v1", "mihi-1"], missing={"mihi-2": "no file; set MYOW_DATA", "rat-v1": ""}
     )
     found = tables(text)
@@ -191,14 +243,14 @@ def test_columns_stand_without_data_and_say_why():
 
 
 def test_a_sentence_compares_myow_with_byol():
-    text = bench_table.markdown(CELLS)
+    text = bench_tables.markdown(CELLS)
     sentence = "MYOW against BYOL: chewie-1 +0.020 [+0.010, +0.040], adjusted p 0.200, no difference shown."
     assert text.count(sentence) == 1
-    assert text.count("MYOW against BYOL") == 1  # the states have no BYOL row
+    assert text.count("MYOW against BYOL:") == 1  # the states have no BYOL row
 
 
 def test_a_released_split_is_not_tested_and_says_so_once_a_table():
-    text = bench_table.markdown(
+    text = bench_tables.markdown(
         [cell(track=RELEASED), cell(method="byol", track=RELEASED), cell(method="raw", track=RELEASED)]
     )
     assert text.count("Against raw counts: not tested: one split.") == 1
@@ -209,9 +261,9 @@ def test_a_released_split_is_not_tested_and_says_so_once_a_table():
 
 
 def test_units_of_labels_are_named_where_they_differ():
-    text = bench_table.markdown(many(("chewie-1", "mouse-ca1"), ("raw",), labels=("5",)))
+    text = bench_tables.markdown(many(("chewie-1", "mouse-ca1"), ("raw",), labels=("5",)))
     assert "### Class readout, 5 labelled segments (chewie-1) or minutes (mouse-ca1) per class\n" in text
-    assert "1 labelled segment per class" in bench_table.markdown(many(("chewie-1",), ("raw",), labels=("1",)))
+    assert "1 labelled segment per class" in bench_tables.markdown(many(("chewie-1",), ("raw",), labels=("1",)))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +278,7 @@ def test_units_of_labels_are_named_where_they_differ():
 def test_controls_are_held_against_chance(low, verdict):
     control = {"control": "permuted", "readout": "class", "low": low}
     cells = [cell(metric=m, mean=0.14, **control) for m in ("accuracy", "balanced_accuracy", "weighted_f1")]
-    table = tables(bench_table.markdown(cells))[CV.describe().capitalize()]
+    table = tables(bench_tables.markdown(cells))[CV.describe().capitalize()]
     assert len(table) == 2
     row = dict(zip(*table, strict=True))
     assert row["verdict"] == verdict
@@ -235,7 +287,7 @@ def test_controls_are_held_against_chance(low, verdict):
 
 
 def test_a_control_without_classes_is_held_against_the_majority_or_zero():
-    text = bench_table.markdown([
+    text = bench_tables.markdown([
         cell(control="shifted", mean=0.3, low=0.2, majority=0.15),
         cell(control="shifted", readout="continuous", metric="r2", mean=-0.1, low=-0.2, majority=None),
     ])  # fmt: skip
@@ -245,7 +297,7 @@ def test_a_control_without_classes_is_held_against_the_majority_or_zero():
 
 
 def test_controls_never_stand_in_a_table_of_results():
-    text = bench_table.markdown([cell(control="permuted", mean=0.123456)])
+    text = bench_tables.markdown([cell(control="permuted", mean=0.123456)])
     assert "Angle readout" not in text
 
 
@@ -256,24 +308,24 @@ FAILED = {
 
 
 def test_failed_fits_are_listed_and_cannot_break_the_table():
-    table = tables(bench_table.markdown([], failures=[FAILED]))["Failed fits"]
+    table = tables(bench_tables.markdown([], failures=[FAILED]))["Failed fits"]
     assert table[1] == [
         r"my\_data", "myow", "2 to 1", "train", "3", "1", "loss is nan &#124; at step 3; expected &lt;number>"
     ]  # fmt: skip
-    assert "No fit failed." in bench_table.markdown([])
-    assert "No control was run." in bench_table.markdown([])
+    assert "No fit failed." in bench_tables.markdown([])
+    assert "No control was run." in bench_tables.markdown([])
 
 
 def test_the_head_says_what_was_run():
     about = {"minutes": 83.25, "command": "myow bench | tee a_b", "fits": 12, "note": "x"}
-    lines = bench_table.markdown([], about=about).splitlines()
+    lines = bench_tables.markdown([], about=about).splitlines()
     assert lines[2:6] == ["- command: `myow bench | tee a_b`", "- fits: 12", "- minutes: 83.2", "- note: x"]
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=60))
 def test_names_from_anywhere_keep_the_tables_whole(dataset, method, error):
     cells = [cell(dataset, method), cell("b", "raw"), cell(dataset, "raw", control="shifted")]
-    text = bench_table.markdown(cells, failures=[FAILED | {"error": error}], missing={"gone": error})
+    text = bench_tables.markdown(cells, failures=[FAILED | {"error": error}], missing={"gone": error})
     widths = []
     for line in text.splitlines():
         if line.startswith("|"):
@@ -281,7 +333,7 @@ def test_names_from_anywhere_keep_the_tables_whole(dataset, method, error):
         elif widths:
             assert len(set(widths)) == 1
             widths = []
-    assert text.count("\n## ") == 3
+    assert text.count("\n## ") == 4  # how to read, one track, controls, failed fits
 
 
 # CSV.
@@ -289,7 +341,7 @@ def test_names_from_anywhere_keep_the_tables_whole(dataset, method, error):
 
 def test_csv_holds_every_cell_with_all_its_figures():
     control = cell(control="permuted")
-    lines = list(csv.DictReader(io.StringIO(bench_table.csv_text([*CELLS, control]))))
+    lines = list(csv.DictReader(io.StringIO(bench_tables.csv_text([*CELLS, control]))))
     assert len(lines) == len(CELLS) + 1
     first, byol = lines[0], lines[1]
     assert (first["protocol"], first["before"], first["rows"], first["name"]) == ("cv", "0", "train", "MYOW")
@@ -307,7 +359,7 @@ def test_csv_holds_every_cell_with_all_its_figures():
 
 @given(st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=20))
 def test_csv_gives_any_name_back(name):
-    read = list(csv.DictReader(io.StringIO(bench_table.csv_text([cell(dataset=name)]), newline="")))
+    read = list(csv.DictReader(io.StringIO(bench_tables.csv_text([cell(dataset=name)]), newline="")))
     assert read[0]["dataset"] == name
 
 
@@ -323,33 +375,70 @@ def check_latex(text):
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == text.count(r"\toprule")
     for tabular in re.findall(r"\\begin\{tabular\}(.*?)\\end\{tabular\}", text, re.DOTALL):
         rows = [line for line in tabular.splitlines() if line.endswith(r" \\")]
-        width = len(re.search(r"l(c*)@", tabular)[1])
+        width = len(re.search(r"l(l*)@", tabular)[1])
+        assert not [row for row in rows if row.startswith(("[", "*"))]  # TeX would take it for the last row's option
         assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {width}
-    bare = re.sub(r"\\[%&_#${}]", "", text)
-    assert not re.search("[_#]", bare)
-    assert [line for line in bare.splitlines() if "%" in line] == [r"% needs \usepackage{booktabs} in the preamble"]
+    assert text.startswith(HEAD)
+    assert not re.search("[_#%]", re.sub(r"\\[%&_#${}]", "", text.removeprefix(HEAD)))
 
 
 def test_latex_is_well_formed_and_says_the_same():
-    text = bench_table.latex(CELLS, datasets=["mihi_3"], missing={"mihi_3": "gone"})
+    text = bench_tables.latex(CELLS, datasets=["mihi_3"], missing={"mihi_3": "gone"})
     check_latex(text)
     assert text.count(r"\begin{tabular}") == 4
     assert r"mihi\_3" in text
-    assert r"MYOW & data not at hand & 0.700$^{+}$ & -- \\" in text
-    assert r"BYOL & data not at hand & 0.680$^{-}$ & -- \\" in text
-    assert r"{\scriptsize (poster 0.705)}" in text
-    assert r"95 \% interval" in text
+    gone = r"{\scriptsize data not at hand}"
+    assert rf"MYOW & {gone} & 0.700$^{{+}}$ {{\scriptsize {{[}}0.680, 0.730]}} & -- \\" in text
+    assert rf"BYOL & {gone} & 0.680$^{{-}}$ {{\scriptsize {{[}}0.660, 0.710]}} & -- \\" in text
+    assert rf"LDA $\dagger$ & {gone} & 0.600 {{\scriptsize {{[}}0.580, 0.630]}} & -- \\" in text
+    assert r" &  & {\scriptsize 20 of 25 fits} &  \\" in text
+    assert r" &  & {\scriptsize (poster 0.705)} &  \\" in text
+    assert "MYOW against BYOL: chewie-1 +0.020" in text
+
+
+def test_latex_says_how_to_read_it_once_beneath_the_first_table():
+    text = bench_tables.latex([*CELLS, cell(method="rp")])
+    first = text[: text.index(r"\end{minipage}")]
+    for said in (HOLM, "are not adjusted", r"95 \% interval", "one of those comparisons", "Not tested: "):
+        assert text.count(said) == first.count(said) == 1
+    assert first.index("How to read:") > first.index(r"\end{tabular}")
+    assert r" & {\scriptsize not tested} &  \\" in first
+    assert text.count("mean of 25 fits") == text.count(r"\captionof{table}") == 4
+
+
+def test_latex_holds_the_controls_with_chance_and_marks_those_above():
+    control = {"readout": "class", "metric": "balanced_accuracy"}
+    cells = [
+        cell("rat-v1", "myow", 0.3, control="shifted", n_classes=4, n=10, **control),
+        cell("chewie-1", "myow", 0.2, control="shifted", **control),
+        cell("chewie-1", "raw", 0.1, control="shifted", n=20, **control),
+        cell("chewie-1", "raw", 0.1, control="permuted", low=None, high=None, **control),
+    ]
+    text = bench_tables.latex([*CELLS, *cells], datasets=["rat-v1", "chewie-1"])
+    check_latex(text)
+    permuted, shifted = text.split(r"\captionof{table}")[-2:]
+    assert "{Labels permuted: class readout, all training labels; single bins" in permuted
+    assert "Labels shifted: " in shifted
+    assert "Balanced accuracy, mean of 10 (rat-v1) or 25 (chewie-1) fits." in shifted
+    assert "method & rat-v1 & chewie-1 \\\\\n" in shifted
+    assert (
+        r"MYOW & 0.300$^{!}$ {\scriptsize {[}0.280, 0.330]} & 0.200$^{!}$ {\scriptsize {[}0.180, 0.230]} \\" in shifted
+    )
+    assert r"raw counts & -- & 0.100 {\scriptsize {[}0.080, 0.130]} \\" in shifted
+    assert r" &  & {\scriptsize 20 of 25 fits} \\" in shifted
+    assert r"chance & 0.250 & 0.125 \\" in shifted
+    assert r"{\scriptsize no interval}" in permuted
+    assert text.count("has seen what it should not") == permuted.count("has seen what it should not") == 1
 
 
 @given(st.text(st.characters(exclude_categories=("C", "Z")), max_size=20), st.text(max_size=20))
 def test_latex_stands_any_name(dataset, method):
-    check_latex(bench_table.latex([cell(dataset, method), cell("b_%", "raw", 0.5)]))
+    check_latex(bench_tables.latex([cell(dataset, method), cell("b_%", "raw", 0.5)]))
 
 
 def test_latex_writes_real_minus_signs():
-    text = bench_table.latex([cell(readout="continuous", metric="r2", mean=-0.25)])
-    assert r"MYOW & $-$0.250 \\" in text
-    assert r"[$-$0.270, $-$0.220]" in text
+    text = bench_tables.latex([cell(readout="continuous", metric="r2", mean=-0.25)])
+    assert r"MYOW & $-$0.250 {\scriptsize {[}$-$0.270, $-$0.220]} \\" in text
 
 
 # Figures.

@@ -3,9 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from scipy import special, stats
+from scipy import integrate, special, stats
 
-from myow.losses import cosine_loss, effective_rank, masked_mean, nt_xent, poisson_nll
+from myow.losses import (
+    cosine_loss,
+    effective_rank,
+    gaussian_divergence,
+    gaussian_nll,
+    gaussian_product,
+    masked_mean,
+    nt_xent,
+    poisson_nll,
+)
 
 
 def test_cosine_loss_is_half_the_squared_distance_of_unit_vectors():
@@ -87,6 +96,63 @@ def test_poisson_nll_is_least_at_the_count():
     counts = torch.tensor([[3.0]])
     best, *others = (float(poisson_nll(torch.tensor([[rate]]).log(), counts)) for rate in (3.0, 2.9, 3.1))
     assert best < min(others)
+
+
+def two_gaussians(shape=(6, 3)):
+    rng = np.random.default_rng(0)
+    return [torch.from_numpy(a) for a in (rng.normal(size=(4, *shape)) * np.array([2, 1, 2, 1])[:, None, None])]
+
+
+def test_gaussian_nll_against_scipy():
+    mean, log_variance, x, _ = two_gaussians()
+    log_p = stats.norm.logpdf(x.numpy(), mean.numpy(), np.exp(log_variance.numpy() / 2))
+    expected = -(log_p + np.log(2 * np.pi) / 2).mean(axis=1)
+    np.testing.assert_allclose(gaussian_nll(mean, log_variance, x), expected, rtol=1e-12)
+    one = gaussian_nll(mean, log_variance[0], x)
+    np.testing.assert_allclose(one, gaussian_nll(mean, log_variance[:1].expand(6, 3), x), rtol=1e-12)
+
+
+def test_gaussian_product_is_the_product_of_densities():
+    parts = two_gaussians()
+    mean, log_variance = gaussian_product(*parts)
+    at = np.linspace(-9, 9, 7)[:, None, None]
+
+    def log_density(mean, log_variance):
+        return stats.norm.logpdf(at, mean.numpy(), np.exp(log_variance.numpy() / 2))
+
+    apart = log_density(*parts[:2]) + log_density(*parts[2:]) - log_density(mean, log_variance)
+    np.testing.assert_allclose(apart, np.broadcast_to(apart[:1], apart.shape), rtol=1e-9, atol=1e-9)
+
+
+def test_gaussian_product_does_not_depend_on_order_and_heeds_the_sure():
+    parts = two_gaussians()
+    for found, swapped in zip(gaussian_product(*parts), gaussian_product(*parts[2:], *parts[:2]), strict=True):
+        np.testing.assert_allclose(found, swapped, rtol=1e-12)
+    mean, log_variance = gaussian_product(
+        torch.tensor([[3.0]]), torch.tensor([[-60.0]]), torch.tensor([[9.0]]), torch.tensor([[60.0]])
+    )
+    assert (float(mean), float(log_variance)) == (3.0, -60.0)
+
+
+def test_gaussian_divergence_against_an_integral():
+    parts = two_gaussians((4, 2))
+    found = gaussian_divergence(*parts)
+    mean, log_variance, other_mean, other_log_variance = (a.numpy() for a in parts)
+    deviation, other_deviation = np.exp(log_variance / 2), np.exp(other_log_variance / 2)
+    for row in range(4):
+        total = 0.0
+        for column in range(2):
+            p = stats.norm(mean[row, column], deviation[row, column])
+            q = stats.norm(other_mean[row, column], other_deviation[row, column])
+            ends = p.mean() - 12 * p.std(), p.mean() + 12 * p.std()
+            total += integrate.quad(lambda z, p=p, q=q: p.pdf(z) * (p.logpdf(z) - q.logpdf(z)), *ends)[0]
+        assert float(found[row]) == pytest.approx(total, rel=1e-6)
+
+
+def test_gaussian_divergence_is_zero_of_the_same_and_never_below():
+    mean, log_variance, *_ = parts = two_gaussians((50, 4))
+    np.testing.assert_allclose(gaussian_divergence(mean, log_variance, mean, log_variance), 0, atol=1e-12)
+    assert (gaussian_divergence(*parts) > 0).all()
 
 
 def test_effective_rank_against_numpy():

@@ -272,7 +272,7 @@ def bench_run(
     """
     from .bench.run import Bench, run_bench
     from .bench.summary import failures, summarise
-    from .report import bench_table
+    from .report import bench_tables
     from .report.bench_pictures import draw_bench
 
     names = list(datasets) or [card.name for card in cards()]
@@ -287,13 +287,13 @@ def bench_run(
         "machine": ", ".join(sorted({f"{row['machine']}, torch {row['torch']}" for row in outcome.rows})),
         "minutes": outcome.minutes,
     }
-    table = bench_table.markdown(
+    table = bench_tables.markdown(
         cells, datasets=columns, missing=outcome.missing, failures=failed, about=about, periods=periods
     )
     written = {
         "table.md": table,
-        "table.csv": bench_table.csv_text(cells),
-        "table.tex": bench_table.latex(cells, datasets=columns, missing=outcome.missing, periods=periods),
+        "table.csv": bench_tables.csv_text(cells),
+        "table.tex": bench_tables.latex(cells, datasets=columns, missing=outcome.missing, periods=periods),
     }
     for file, text in written.items():
         with writing(out / file) as part:

@@ -152,7 +152,7 @@ class _Fits:
         self.model = model
         self.began = time.perf_counter()
         self.first, self.fitting, self.count = 0.0, 0.0, 0
-        self.with_all_labels: Estimator | None = None
+        self.with_labels: dict[bytes, Estimator] = {}
 
     def score(self, readout: str, labels: str, control: str | None = None) -> dict[str, Any]:
         """Score one way of reading out; controls keep the readout's fixed strength, since there is nothing to find."""
@@ -186,11 +186,11 @@ class _Fits:
             if self.model is None:
                 self.model = self._fit(self._seen(), None, None)
             return self.model
-        if labelled is None:
-            if self.with_all_labels is None:
-                self.with_all_labels = self._fit_labelled(np.arange(len(self.rows[0])), all_labels=True)
-            return self.with_all_labels
-        return self._fit_labelled(labelled.rows, all_labels=False)
+        key = b"all" if labelled is None else labelled.rows.tobytes()
+        if key not in self.with_labels:  # readouts share their draws
+            chosen = np.arange(len(self.rows[0])) if labelled is None else labelled.rows
+            self.with_labels[key] = self._fit_labelled(chosen, all_labels=labelled is None)
+        return self.with_labels[key]
 
     def _seen(self) -> Recording:
         return self.recording if self.job.rows == "all" else self.parts[0]

@@ -95,7 +95,7 @@ class Bench:
             method, dot, name = key.rpartition(".")
             if dot and method not in method_names():
                 raise unknown_name("method", method, method_names())
-            owners = [method] if dot else self.names()
+            owners = [method] if dot else method_names()
             if name in ("context", "random_state", "device"):
                 raise SettingError(f"{name} is not set with --set; use the bench's own options")
             if not any(name in (f.name for f in fields(method_class(m))) for m in owners):

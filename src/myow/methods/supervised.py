@@ -1,4 +1,4 @@
-"""Supervised learning: the same encoder, augmentations and loop as the others, and all the labels one has."""
+"""Supervised learning: the same encoder and augmentations as the methods without labels, trained with them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Supervised"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Supervised(AugmentedEstimator):
-    r"""Learn from labels: a ceiling for what methods without labels can reach with this encoder.
+    r"""Learn from labels, with the encoder and the augmentations of the methods that learn without.
 
     An encoder f sees one augmented view x of a row, a linear head h its representation. With C classes the loss is the
     cross-entropy :math:`-\sum_c q_c \log \mathrm{softmax}(h(f(x)))_c`, where q is :math:`1 - s + s / C` for the row's own

@@ -52,6 +52,8 @@ class Readout(ABC):
     """Strength where too little is labelled to choose one; of several that are equally good, the nearest to it is taken."""
     headline: ClassVar[Literal["accuracy", "r2"]]
     """The figure that the interval is of."""
+    tolerance = 1e-4
+    """When an iterative fit is done; while strengths are tried out it may be coarser."""
 
     def __init__(
         self, strength: float | None = None, *, period: float | None = None, scaling: Scaling = "each"
@@ -150,7 +152,7 @@ class Class(_OfClasses):
     default = 10.0**-1
 
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
-        model = LogisticRegression(C=1 / (self.strength * x.shape[1]), tol=1e-4, max_iter=1000)
+        model = LogisticRegression(C=1 / (self.strength * x.shape[1]), tol=self.tolerance, max_iter=1000)
         # The penalised solution lies in the span of the rows: where they are few, solve there, with far fewer columns.
         self._span = np.linalg.qr(x.T)[0] if x.shape[0] < x.shape[1] else None
         x = x if self._span is None else x @ self._span

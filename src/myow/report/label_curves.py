@@ -14,7 +14,7 @@ from ..bench.published import GROUPS, PUBLISHED, grouped_methods, method_name
 from ..bench.summary import Cell, Track
 from ..errors import DataError
 from . import style
-from .bench_table import label_order
+from .bench_sections import label_order
 
 __all__ = ["draw"]
 
