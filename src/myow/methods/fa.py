@@ -37,13 +37,16 @@ class FA(Estimator):
         Iterations stop when the log-likelihood rises by less than this, in nats a row.
     max_iter : int, optional
         And after so many; scikit-learn then warns.
+    least_noise : float, optional
+        Least noise variance that the embedding takes any feature to have, as a share of the mean variance of features.
     **others
         See `myow.estimator.Estimator`.
 
     Notes
     -----
     With fewer rows than features, as with a wide context window, the likelihood can grow without bound while the noise of
-    a feature shrinks to nothing (a Heywood case). scikit-learn keeps the noise above 1e-12, and the fit ends there.
+    a feature shrinks to nothing (a Heywood case). scikit-learn keeps the noise above 1e-12, and the fit ends there. Units
+    that hardly fire end there too; but for `least_noise`, a single spike of theirs would outshout all else in a row.
 
     Examples
     --------
@@ -56,6 +59,7 @@ class FA(Estimator):
     dim: int = 16
     tol: float = 1e-2
     max_iter: int = 200
+    least_noise: float = 0.01
 
     readout_scaling: ClassVar[Literal["each", "common"]] = "common"
 
@@ -65,7 +69,10 @@ class FA(Estimator):
             raise SettingError(
                 f"dim is {self.dim}, max_iter {self.max_iter} and tol {self.tol}; they must be 1, 1 and 0 or more"
             )
-        return FAGraph(n_features, sum(self._context()) + 1, self.dim, self.tol, self.max_iter)
+        if not 0 <= self.least_noise < 1:
+            raise SettingError(f"least_noise is {self.least_noise}; it must be a share from 0 to below 1")
+        window = sum(self._context()) + 1
+        return FAGraph(n_features, window, self.dim, self.tol, self.max_iter, self.least_noise)
 
     @property
     def n_iter_(self) -> int:
@@ -84,7 +91,7 @@ class FAGraph(ClosedForm):
         Bins W of the context window.
     dim : int
         Factors D.
-    tol, max_iter
+    tol, max_iter, least_noise
         As of `FA`.
     """
 
@@ -92,10 +99,11 @@ class FAGraph(ClosedForm):
     inference: Tensor
     n_iter: Tensor
 
-    def __init__(self, n_units: int, window: int, dim: int, tol: float, max_iter: int) -> None:
+    def __init__(self, n_units: int, window: int, dim: int, tol: float, max_iter: int, least_noise: float) -> None:
         super().__init__(n_units)
         self.tol = tol
         self.max_iter = max_iter
+        self.least_noise = least_noise
         self.register_buffer("mean", torch.zeros(window * n_units))
         self.register_buffer("inference", torch.zeros(window * n_units, dim))
         self.register_buffer("n_iter", torch.zeros((), dtype=torch.int64))
@@ -113,7 +121,8 @@ class FAGraph(ClosedForm):
         )
         with threadpool_limits(1):  # the same bits on a busy machine
             model.fit(features[:, active])
-            weighted = model.components_ / model.noise_variance_
+            noise = np.maximum(model.noise_variance_, self.least_noise * variance[active].mean())
+            weighted = model.components_ / noise
             inference = np.linalg.solve(np.eye(n) + weighted @ model.components_.T, weighted)
         self.mean.copy_(torch.from_numpy(mean))
         self.inference.zero_()
