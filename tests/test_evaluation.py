@@ -318,7 +318,7 @@ def test_every_row_is_given_the_same_context_window(monkeypatch):
     monkeypatch.setattr(decoding, "fit_readout", note)
     wide = MYOW(**SMALL | {"context": (2, 1)}).fit(PARTS[0])
     result = evaluate(wide, *PARTS)
-    assert widths == [5, 4 * 7, 4 * 7, 16, 16, 5]
+    assert widths == [5, 4 * 7, 4 * 7, 6, 6, 5]
     assert all(row["context"] == [2, 1] for row in rows_of(result).values())
 
 

@@ -35,7 +35,8 @@ class Autoencoder(TrainedEstimator):
     dim : int, optional
         Dimension D of the representation; few, since a wide one can pass on each unit's noise.
     likelihood : {"auto", "poisson", "gaussian"}, optional
-        What the decoder's output is: log rates of counts, or the scaled input. "auto": Poisson for counts, Gaussian for
+        What the decoder's output is: log rates of counts, or the scaled input; with few units to go by, the latter gave
+        more to read out. "auto": Poisson for counts, Gaussian for
         continuous signals.
     **others
         See `myow.trained_estimator.TrainedEstimator`.
@@ -48,8 +49,12 @@ class Autoencoder(TrainedEstimator):
     (60, 4)
     """
 
-    dim: int = 16
-    likelihood: Literal["auto", "poisson", "gaussian"] = "auto"
+    hidden: tuple[int, ...] = (64,)
+    dim: int = 8
+    steps: int = 300
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.1
+    likelihood: Literal["auto", "poisson", "gaussian"] = "gaussian"
 
     def build(self, n_features: int) -> AutoencoderGraph:
         """Build encoder and decoder for `n_features` units."""

@@ -56,7 +56,7 @@ class FA(Estimator):
     (60, 2)
     """
 
-    dim: int = 16
+    dim: int = 10
     tol: float = 1e-2
     max_iter: int = 200
     least_noise: float = 0.01

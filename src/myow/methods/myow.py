@@ -40,7 +40,7 @@ class MYOW(BootstrapEstimator):
     Parameters
     ----------
     k : int, optional
-        Neighbours to choose from. Default: 5, or fewer if the pool is smaller than 20.
+        Neighbours to choose from. Default: 10, or fewer if the pool is smaller than 40.
     pool : {"batch", "sample", "recording"}, optional
         Candidates: the target's view of the batch and its positives; `pool_size` rows drawn anew each step; or the whole
         recording, encoded anew every `pool_refresh` steps. Rows of the last two are not augmented.
@@ -75,9 +75,13 @@ class MYOW(BootstrapEstimator):
     (60, 4)
     """
 
+    dim: int = 64
+    dropout: float = 0.6
+    positives: tuple[int, int] = (-2, 2)
+    target_momentum: float = 0.95
     k: int | None = None
     pool: Literal["batch", "sample", "recording"] = "sample"
-    pool_size: int = 512
+    pool_size: int = 256
     pool_refresh: int = 10
     exclude: Literal["auto", "segment", "time", "self"] = "auto"
     exclude_gap: float | None = None
@@ -85,7 +89,7 @@ class MYOW(BootstrapEstimator):
     layout: Literal["cascaded", "parallel", "single"] = "cascaded"
     mined_projector: tuple[int, ...] = (128, 32)
     mined_predictor: int = 128
-    mined_weight: float = 0.3
+    mined_weight: float = 0.2
     mined_start: float = 0.0
     mined_ramp: float = 0.1
 
@@ -243,7 +247,7 @@ def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
     batch = min(settings.batch_size, n_rows)
     size = {"batch": batch * (2 if settings.symmetric else 1), "sample": min(settings.pool_size, n_rows)}
     pool = size.get(settings.pool, n_rows)
-    k = settings.k if settings.k is not None else max(1, min(5, pool // 4))
+    k = settings.k if settings.k is not None else max(1, min(10, pool // 4))
     if k > pool:
         raise SettingError(f"k is {k}, but the candidate pool holds {pool} rows; choose a smaller k or a larger pool")
     segments = torch.unique(data.groups)

@@ -41,7 +41,7 @@ class PCA(Estimator):
     (60, 4)
     """
 
-    dim: int = 16
+    dim: int = 6
 
     readout_scaling: ClassVar[Literal["each", "common"]] = "common"
 

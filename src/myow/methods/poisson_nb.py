@@ -50,7 +50,7 @@ class PoissonNB(DecoderEstimator):
     """
 
     # Of 0.3 to 10, with all labels, five and one trial a direction, on Chewie-1 without its test rows; flat from 2 to 10.
-    prior_count: float = 5.0
+    prior_count: float = 10.0
     input: Literal["auto", "sqrt", "anscombe", "rate", "none"] = "none"
     scale: Literal["common", "unit", "none"] = "none"
 

@@ -46,6 +46,12 @@ class SimCLR(ViewEstimator):
     (60, 4)
     """
 
+    hidden: tuple[int, ...] = (256, 256)
+    dim: int = 32
+    steps: int = 300
+    learning_rate: float = 4e-3
+    dropout: float = 0.8
+    positives: tuple[int, int] = (-8, 8)
     temperature: float = 0.5
     projector: tuple[int, ...] = (128, 64)
 

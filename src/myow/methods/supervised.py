@@ -46,8 +46,13 @@ class Supervised(AugmentedEstimator):
     ((60, 4), (60,))
     """
 
+    hidden: tuple[int, ...] = (128,)
     steps: int = 200
-    label_smoothing: float = 0.0
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.1
+    noise: float = 1.5
+    dropout: float = 0.6
+    label_smoothing: float = 0.3
 
     uses_labels: ClassVar[bool] = True
 

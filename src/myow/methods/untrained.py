@@ -32,6 +32,8 @@ class Untrained(EncoderEstimator):
     (60, 4)
     """
 
+    dim: int = 64  # as MYOW's
+
     def build(self, n_features: int) -> UntrainedGraph:
         """Build the encoder for `n_features` units."""
         return UntrainedGraph(self.make_encoder(n_features), n_features)
