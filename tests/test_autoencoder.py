@@ -10,8 +10,9 @@ import myow
 from myow import Autoencoder
 from myow.errors import SettingError, UnknownNameError
 from myow.probe import cross_validated_score
+from myow.views import windows
 
-SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"}
+SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"} | {"likelihood": "auto"}
 
 
 def bound(estimator, rec):
@@ -21,13 +22,13 @@ def bound(estimator, rec):
     return graph
 
 
-def test_the_decoder_mirrors_the_encoder_and_gives_one_bin():
+def test_the_decoder_mirrors_the_encoder_and_gives_the_whole_window():
     def widths(module):
         return [(m.in_features, m.out_features) for m in module.modules() if isinstance(m, nn.Linear)]
 
     model = Autoencoder(**SETTINGS | {"hidden": (9, 7), "encoder": "mlp", "context": (1, 2)}).initialise(reach())
     assert widths(model.method_.encoder) == [(40, 9), (9, 7), (7, 6)]
-    assert widths(model.method_.decoder) == [(6, 7), (7, 9), (9, 10)]
+    assert widths(model.method_.decoder) == [(6, 7), (7, 9), (9, 40)]
 
 
 @pytest.mark.parametrize("how", ["auto", "anscombe", "rate", "none"])
@@ -37,30 +38,32 @@ def test_the_poisson_loss_is_of_the_recorded_counts_whatever_the_input(how, cont
     graph = bound(Autoencoder(**SETTINGS, input=how, context=context), rec)
     rows = torch.tensor([3, 40, 7, 7])
     log_rate = graph.decoder(graph.encoder(graph.scaling(graph.data.gather(rows)))).detach().numpy().astype(float)
-    counts = rec.counts[rows.numpy()]
+    counts = rec.counts[windows(rec, *context)][rows.numpy()].reshape(4, -1)
     expected = np.mean(np.exp(log_rate) - counts * log_rate)
     assert float(graph.loss(rows, 0.5)["loss"].detach()) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("context", [(0, 0), (1, 2)])
 @pytest.mark.parametrize("kind", ["counts", "continuous"])
-def test_the_gaussian_loss_is_of_the_scaled_bin_itself(kind, context):
+def test_the_gaussian_loss_is_of_the_scaled_window(kind, context):
     rec = reach()
     rec = myow.Recording(rec.counts - (kind == "continuous") * 1.5, bin_size=0.1, segments=rec.segments, kind=kind)
     likelihood = "gaussian" if kind == "counts" else "auto"
-    graph = bound(Autoencoder(**SETTINGS, likelihood=likelihood, context=context), rec)
+    graph = bound(Autoencoder(**SETTINGS | {"likelihood": likelihood}, context=context), rec)
     rows = torch.tensor([3, 40, 7, 7])
     given = graph.decoder(graph.encoder(graph.scaling(graph.data.gather(rows)))).detach()
-    expected = (given - graph.scaling(graph.data.values[rows])).square().mean()
+    values = torch.from_numpy(rec.counts[windows(rec, *context)][rows.numpy()]).float()
+    x = graph.scaling(values.sqrt() if kind == "counts" else values).flatten(1)
+    expected = (given - x).square().mean()
     torch.testing.assert_close(graph.loss(rows, 0.5)["loss"].detach(), expected)
 
 
 def test_training_begins_from_the_mean_rates_also_of_silent_units():
     counts = reach().counts.copy()
     counts[:, 3] = 0
-    graph = bound(Autoencoder(**SETTINGS), myow.Recording(counts, bin_size=0.1))
+    graph = bound(Autoencoder(**SETTINGS, context=(1, 0)), myow.Recording(counts, bin_size=0.1))
     bias = graph.decoder[-1].bias.detach().exp().numpy()
-    np.testing.assert_allclose(bias, counts.mean(axis=0) + 1 / len(counts), rtol=1e-5)
+    np.testing.assert_allclose(bias, np.tile(counts.mean(axis=0) + 1 / len(counts), 2), rtol=1e-5)
 
 
 def test_gradients_reach_encoder_and_decoder():
@@ -108,6 +111,6 @@ def test_what_is_given_back_follows_the_tuning():
 def test_poisson_is_refused_for_signals_and_unknown_names_are_told():
     signal = myow.Recording(reach().counts - 0.5, bin_size=0.1, kind="continuous")
     with pytest.raises(SettingError, match="likelihood='poisson' is of counts, but the recording is continuous"):
-        Autoencoder(**SETTINGS, likelihood="poisson").fit(signal)
+        Autoencoder(**SETTINGS | {"likelihood": "poisson"}).fit(signal)
     with pytest.raises(UnknownNameError, match="did you mean 'poisson'"):
-        Autoencoder(**SETTINGS, likelihood="poison").fit(reach())
+        Autoencoder(**SETTINGS | {"likelihood": "poison"}).fit(reach())

@@ -199,7 +199,7 @@ def test_an_explicit_k_must_fit_the_pool_and_a_default_one_adapts():
         MYOW(**SMALL | {"batch_size": 8}, k=17, pool="batch").fit(rec)
     for pool in ("batch", "sample", "recording"):
         method = MYOW(**SMALL, **SMALL_MINING, pool=pool, pool_size=5).fit(rec).method_
-        assert method.k == {"batch": 5, "sample": 1, "recording": 3}[pool]
+        assert method.k == {"batch": 6, "sample": 1, "recording": 3}[pool]
 
 
 def test_no_candidate_left_is_an_error():

@@ -165,7 +165,7 @@ def test_watchers_see_every_step_and_the_terms_of_the_loss():
     assert [m["step"] for m in notes.metrics] == list(range(1, 13))
     last = notes.metrics[-1]
     assert set(last) == {"step", "loss", "augmented", "mined", "effective_rank", "learning_rate"}
-    assert last["loss"] == pytest.approx(0.7 * last["augmented"] + 0.3 * last["mined"], rel=1e-5)
+    assert last["loss"] == pytest.approx(0.8 * last["augmented"] + 0.2 * last["mined"], rel=1e-5)
     assert 1 <= last["effective_rank"] <= 6
     assert notes.traces[-1]["mined_pairs"].shape == (32, 2)
 

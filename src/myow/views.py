@@ -149,8 +149,12 @@ class TrainingRows:
     def __len__(self) -> int:
         return len(self.values)
 
+    def inside(self, rows: Tensor) -> Tensor:
+        """Return the rows that the windows of some rows hold: indices of shape (...,) become (..., W)."""
+        return rows.unsqueeze(-1) if self._windows is None else self._windows[rows]
+
     def gather(self, rows: Tensor) -> Tensor:
         """Return the windows of some rows: indices of shape (...,) become values of shape (..., W, N)."""
-        inside = rows.unsqueeze(-1) if self._windows is None else self._windows[rows]
+        inside = self.inside(rows)
         # Whole rows are copied at once, which indexing with a tensor does not do.
         return self.values.index_select(0, inside.flatten()).view(*inside.shape, -1)

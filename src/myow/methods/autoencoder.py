@@ -1,4 +1,4 @@
-"""Autoencoder: an encoder and its mirror image, which gives each bin back (Hinton and Salakhutdinov 2006)."""
+"""Autoencoder: an encoder and its mirror image, which gives back what was put in (Hinton and Salakhutdinov 2006)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LIKELIHOODS = ("auto", "poisson", "gaussian")
 class Autoencoder(TrainedEstimator):
     r"""Learn by giving back what was put in, through a representation of few dimensions.
 
-    An encoder f sees a row's window x, a decoder g, of the encoder's hidden widths in reverse, gives back the row itself,
-    the window's own bin. With counts c, the log rates :math:`l = g(f(x))` minimise the mean over units of
+    An encoder f sees a row's window x, a decoder g, of the encoder's hidden widths in reverse, gives all its bins back.
+    With counts c, the log rates :math:`l = g(f(x))` minimise the mean over units and bins of
     :math:`e^l - c\,l`, the negative log-likelihood of Poisson counts up to a constant, as in LFADS (Pandarinath et al. 2018) without its dynamics; otherwise
     :math:`(g(f(x)) - x)^2`, x being scaled, as for Gaussian noise (Hinton and Salakhutdinov 2006).
 
@@ -65,9 +65,10 @@ class Autoencoder(TrainedEstimator):
                 "likelihood='poisson' is of counts, but the recording is continuous; use 'auto' or 'gaussian'"
             )
         encoder = self.make_encoder(n_features)
-        decoder = perceptron((self.dim, *reversed(self.hidden), n_features), self.activation)
+        window = sum(self._context()) + 1
+        decoder = perceptron((self.dim, *reversed(self.hidden), window * n_features), self.activation)
         poisson = self.likelihood != "gaussian" and self.kind_ == "counts"
-        return AutoencoderGraph(encoder, decoder, n_features, self.context[0], poisson=poisson)
+        return AutoencoderGraph(encoder, decoder, n_features, poisson=poisson)
 
 
 class AutoencoderGraph(Method):
@@ -76,20 +77,17 @@ class AutoencoderGraph(Method):
     Parameters
     ----------
     encoder, decoder : nn.Module
-        From windows (B, W, N) to representations, and from there to rows (B, N).
+        From windows (B, W, N) to representations, and from there to windows with their bins side by side (B, W * N).
     n_units : int
         Units N of the recordings.
-    centre : int
-        Bin of the window that is to be given back.
     poisson : bool
-        Whether the output is log rates of counts, rather than the scaled row.
+        Whether the output is log rates of counts, rather than the scaled window.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Sequential, n_units: int, centre: int, *, poisson: bool) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Sequential, n_units: int, *, poisson: bool) -> None:
         super().__init__(n_units)
         self.encoder = encoder
         self.decoder = decoder
-        self.centre = centre
         self.poisson = poisson
 
     def bind(self, data: TrainingRows) -> None:
@@ -100,7 +98,9 @@ class AutoencoderGraph(Method):
         self.counts = recorded_counts(data)
         # Training begins from the mean rate of each unit; a silent one would take a log rate of minus infinity.
         with torch.no_grad():
-            self.decoder[-1].get_parameter("bias").copy_((self.counts.mean(dim=0) + 1 / len(data)).log())
+            bias = self.decoder[-1].get_parameter("bias")
+            rates = self.counts.mean(dim=0) + 1 / len(data)
+            bias.copy_(rates.log().repeat(len(bias) // len(rates)))
 
     def unbind(self) -> None:
         """Let go of the counts too."""
@@ -113,13 +113,13 @@ class AutoencoderGraph(Method):
         return rows
 
     def loss(self, views: Tensor, progress: float) -> dict[str, Tensor]:
-        """Return how badly rows, shape (B,), are given back."""
+        """Return how badly the windows of rows, shape (B,), are given back."""
         x = self.scaling(self.data.gather(views))
         given = self.decoder(self.encoder(x))
         if self.poisson:
-            return {"loss": poisson_nll(given, self.counts[views]).mean()}
-        # Unit by unit first: a sum over all values at once would depend on the number of threads.
-        return {"loss": (given - x[:, self.centre]).square().mean(dim=1).mean()}
+            return {"loss": poisson_nll(given, self.counts[self.data.inside(views)].flatten(1)).mean()}
+        # Row by row first: a sum over all values at once would depend on the number of threads.
+        return {"loss": (given - x.flatten(1)).square().mean(dim=1).mean()}
 
     def embed(self, x: Tensor) -> Tensor:
         """Encode transformed windows of shape (B, W, N), shape (B, dim)."""

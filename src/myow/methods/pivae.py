@@ -31,8 +31,8 @@ class PiVAE(TrainedEstimator):
 
     The label u gives the prior :math:`p(z|u) = N(\mu(u), v(u))`: a table with a row a class, or a small perceptron of
     standardised real-valued labels. An injective flow f turns latents z into rates :math:`\mathrm{softplus}(f(z))` of
-    Poisson counts c, one bin of N units; of a continuous signal, f(z) is the mean of Gaussian values, with a variance for
-    each unit. An encoder of two networks gives :math:`q(z|x) = N(m(x), s(x))` of a row's window x, and the posterior is
+    Poisson counts c, those of a row's window; of a continuous signal, f(z) is the mean of Gaussian values, with a variance for
+    each unit and bin. An encoder of two networks gives :math:`q(z|x) = N(m(x), s(x))` of a row's window x, and the posterior is
     :math:`q(z|x,u) \propto q(z|x)\,p(z|u)`, whose precision is the sum of both. The loss is the negative evidence lower
     bound, for one z drawn from the posterior:
     :math:`-\log p(c|z) + \mathrm{KL}(q(z|x,u) \,\|\, p(z|u))`.
@@ -76,11 +76,10 @@ class PiVAE(TrainedEstimator):
         return PiVAEGraph(
             means,
             log_variances,
-            InjectiveFlow(self.dim, n_features, self.blocks),
+            InjectiveFlow(self.dim, (sum(self._context()) + 1) * n_features, self.blocks),
             n_features,
             self.n_targets_,
             self.dim,
-            self.context[0],
             classes=self.classes_ is not None,
             poisson=self.kind_ == "counts",
         )
@@ -102,11 +101,9 @@ class PiVAEGraph(LabelledRows):
     means, log_variances : nn.Module
         From windows (B, W, N) to mean and, before it is bounded, log variance of q(z|x), shape (B, D) each.
     decoder : InjectiveFlow
-        From latents to rows (B, N).
+        From latents to windows with their bins side by side (B, W * N).
     n_units, n_targets, dim : int
         Units N of the recordings, classes or columns of labels, and latents D.
-    centre : int
-        Bin of the window that is to be given back.
     classes : bool
         Whether labels are classes.
     poisson : bool
@@ -121,7 +118,6 @@ class PiVAEGraph(LabelledRows):
         n_units: int,
         n_targets: int,
         dim: int,
-        centre: int,
         *,
         classes: bool,
         poisson: bool,
@@ -131,11 +127,10 @@ class PiVAEGraph(LabelledRows):
         self.log_variances = log_variances
         self.decoder = decoder
         self.dim = dim
-        self.centre = centre
         self.poisson = poisson
         self.prior: nn.Module = _Table(n_targets, 2 * dim) if classes else _prior_network(n_targets, 2 * dim)
         if not poisson:
-            self.bias = nn.Parameter(torch.zeros(n_units))
+            self.bias = nn.Parameter(torch.zeros_like(decoder.bias))
 
     def bind(self, data: TrainingRows) -> None:
         """Take the counts as they were recorded too, and begin from the mean rates."""
@@ -145,7 +140,8 @@ class PiVAEGraph(LabelledRows):
         self.counts = recorded_counts(data)
         rates = self.counts.mean(dim=0) + 1 / len(data)
         with torch.no_grad():  # the inverse of softplus
-            self.decoder.bias.copy_(rates + (-(-rates).expm1()).log())
+            bias = rates + (-(-rates).expm1()).log()
+            self.decoder.bias.copy_(bias.repeat(len(self.decoder.bias) // len(bias)))
 
     def unbind(self) -> None:
         """Let go of the counts too."""
@@ -165,10 +161,11 @@ class PiVAEGraph(LabelledRows):
         mean, log_variance = gaussian_product(*self.posterior(x), *prior)
         given = self.decoder(mean + (log_variance / 2).exp() * views.noise)
         if self.poisson:
-            wrong = poisson_nll((nn.functional.softplus(given) + LEAST_RATE).log(), self.counts[views.rows])
+            counts = self.counts[self.data.inside(views.rows)].flatten(1)
+            wrong = poisson_nll((nn.functional.softplus(given) + LEAST_RATE).log(), counts)
         else:
-            wrong = gaussian_nll(given, _bounded(self.bias), x[:, self.centre])
-        # A sum over units, that is, which the divergence stands against.
+            wrong = gaussian_nll(given, _bounded(self.bias), x.flatten(1))
+        # A sum over units and bins, that is, which the divergence stands against.
         reconstruction = wrong.mean() * given.shape[1]
         divergence = gaussian_divergence(mean, log_variance, *prior).mean()
         return {"reconstruction": reconstruction, "divergence": divergence, "loss": reconstruction + divergence}
