@@ -125,6 +125,8 @@ def _ray(n_jobs: int) -> Iterator[Do]:
     local = not os.environ.get("RAY_ADDRESS")
     if local:  # despite its name this decides, on Linux too, whether other machines can reach what ray starts
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        # Ray's workers stand back for every other process; on a busy machine they would hardly get a turn.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         import ray
     except ImportError as error:
