@@ -603,3 +603,50 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(shared, tmp
         assert myow("train", shared / "session.npz", "--out", tmp_path / name, *SMALL, "--seed", seed).code == 0
     assert state(tmp_path / "a") == state(shared / "run")
     assert state(tmp_path / "b") != state(shared / "run")
+
+
+# Methods that learn from labels, or learn nothing.
+
+LABELLED = [word for i in range(0, len(SMALL) - 2, 2) if "predictor" not in SMALL[i + 1] for word in SMALL[i : i + 2]]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("data") / "session.npz")
+
+
+def test_a_method_that_learns_from_labels_is_trained_evaluated_and_embeds(file, tmp_path):
+    run = tmp_path / "run"
+    assert myow("train", file, "--out", run, "--method", "supervised", *LABELLED, "--quiet").code == 0
+    assert json.loads((run / "run.json").read_text())["target"] == "direction"
+    result = myow("evaluate", run, "--labels", "2", "--json").json()
+    assert result["method"] == "supervised"
+    assert result["n_train"] == 2 * 4 * 6
+    assert myow("embed", run, file, "--out", tmp_path / "z.npz").code == 0
+    assert np.load(tmp_path / "z.npz")["z"].shape == (120, 4)
+
+
+@pytest.mark.parametrize("method", ["raw", "pca", "lda", "poisson-nb", "untrained"])
+def test_methods_without_steps_are_runs_like_all_others(method, file, tmp_path):
+    assert myow("train", file, "--out", tmp_path / "run", "--method", method, "--quiet").code == 0
+    result = myow("evaluate", tmp_path / "run", "--json").json()
+    assert result["method"] == method
+    assert 0 <= result["accuracy"] <= 1
+    again = myow("train", file, "--out", tmp_path / "run", "--method", method, "--resume", "--quiet")
+    assert again.code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--method", "supervised", "--rows", "all"],
+            "supervised learns from labels, so it must not see those of test",
+        ),
+        (["--method", "supervised", "--target", "direktion"], "unknown label 'direktion'; did you mean 'direction'"),
+        (["--method", "byol", "--target", "direction"], "byol learns without labels; leave --target out"),
+        (["--method", "lda", "--target", "place"], "LDA decodes classes"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_from_are_refused(words, message, file, tmp_path):
+    assert message in myow("train", file, "--out", tmp_path / "run", *words).error()
