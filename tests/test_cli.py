@@ -626,9 +626,22 @@ def test_a_method_that_learns_from_labels_is_trained_evaluated_and_embeds(file, 
     assert np.load(tmp_path / "z.npz")["z"].shape == (120, 4)
 
 
+@pytest.mark.usefixtures("drawn")
+def test_a_method_without_steps_has_pictures_but_no_learning_curve(file, tmp_path):
+    assert myow("train", file, "--out", tmp_path / "run", "--method", "pca", "--quiet").code == 0
+    drawn = {path.name for path in (tmp_path / "run").glob("*.png")}
+    assert "embedding_2d.png" in drawn
+    assert "learning_curves.png" not in drawn
+
+
 @pytest.mark.parametrize("method", ["raw", "pca", "lda", "poisson-nb", "untrained"])
 def test_methods_without_steps_are_runs_like_all_others(method, file, tmp_path):
-    assert myow("train", file, "--out", tmp_path / "run", "--method", method, "--quiet").code == 0
+    called = myow("train", file, "--out", tmp_path / "run", "--method", method, "--quiet")
+    assert f"{method}, learnt without steps on 96 bins of session" in called.out
+    stale = tmp_path / "run" / "evaluation_direction_angle_7.json"
+    stale.write_text("{}")
+    assert "an earlier run was replaced" in myow("train", file, "--out", tmp_path / "run", "--method", method).out
+    assert not stale.exists()
     result = myow("evaluate", tmp_path / "run", "--json").json()
     assert result["method"] == method
     assert 0 <= result["accuracy"] <= 1

@@ -229,7 +229,7 @@ class _Beginning:
 
     def begin(self, step: int, total: int) -> None:
         self.step_ = step
-        if step < total:  # a run that goes on keeps its model until there is a better one
+        if step < total or total == 0:  # a run that goes on keeps its model until there is a better one
             self._folder.clear(results_only=step > 0)
 
     def step(self, step: int) -> None:

@@ -130,9 +130,10 @@ def train_run(
     folder = RunFolder(out)
     replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
     finished, before = folder.train(run, model, taken, resume=resume, watchers=watchers)
-    if before == finished.n_steps_:
+    if before and before == finished.n_steps_:
         return f"{folder.model_path}: nothing to do, all {before} steps were done"
-    return f"{folder.model_path}: {method}, {finished.n_steps_} steps on {len(taken)} bins of {run.recording['name']}{replaced}"
+    done = f"{finished.n_steps_} steps" if finished.n_steps_ else "learnt without steps"
+    return f"{folder.model_path}: {method}, {done} on {len(taken)} bins of {run.recording['name']}{replaced}"
 
 
 def evaluate_run(

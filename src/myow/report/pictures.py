@@ -65,7 +65,7 @@ def draw_training(
                 name=name,
                 label_name=target or "label",
             )
-    if folder.metrics.exists():
+    if folder.metrics.exists() and read_metrics(folder.metrics):  # a method without steps has none
         pictures["learning_curves"] = learning_curves.draw(read_metrics(folder.metrics), name=name)
     if folder.mined.exists():
         with np.load(folder.mined) as pairs:
