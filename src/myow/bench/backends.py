@@ -127,6 +127,7 @@ def _ray(n_jobs: int) -> Iterator[Do]:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         # Ray's workers stand back for every other process; on a busy machine they would hardly get a turn.
         os.environ.setdefault("RAY_worker_niceness", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nor does it report to its makers
     try:
         import ray
     except ImportError as error:
