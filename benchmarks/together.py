@@ -17,6 +17,7 @@ import numpy as np
 
 from myow.bench.published import METHOD_NAMES, method_name
 from myow.bench.rows_file import RowsFile
+from myow.bench.summary import YARDSTICKS
 from myow.probe.compare import Comparison, adjust, compare, corrected_interval
 
 Split = tuple[int, int]
@@ -67,7 +68,7 @@ def main() -> None:
                 continue
             low, high = corrected_interval(list(ours.values()), share)
             entries[method, n] = f"{np.mean(list(ours.values())):.3f} [{low:.3f}, {high:.3f}]"
-            for other in ("raw", "byol") if method == "myow" else ("raw",) if method != "raw" else ():
+            for other in YARDSTICKS.get(method, ("raw",)):
                 theirs = means.get((other, n), {})
                 pairs = [ours[s] - theirs[s] for s in ours if s in theirs]
                 if len(pairs) > 1:

@@ -205,6 +205,26 @@ def test_altered_test_rows_and_labels_move_no_training_quantity(method, job, mon
             assert np.array_equal(one[key], other[key]), key
 
 
+@pytest.mark.parametrize("method", [m for m in method_names() if bench_fit.method_class(m).uses_labels])
+def test_labels_outside_the_budget_are_never_read(method, job):
+    small = {"steps": 3, "dim": 4, "hidden": (8,), "batch_size": 32}
+    known = bench_fit.method_class(method)().get_params()
+    job = replace(job, method=method, settings={k: v for k, v in small.items() if k in known})
+    recording = load_recording(job.dataset)
+    rows = part_rows(recording, None, protocol="cv", target="direction", fold=1, folds=3, seed=0)
+    budget = bench_fit.Labelled(np.arange(24), np.zeros(24, int), 1)
+    drawn = np.isin(np.arange(len(recording)), rows[0][budget.rows])
+
+    def weights(poisoned):
+        labels = np.where(poisoned, 3 - recording.labels["direction"], recording.labels["direction"])
+        fits = bench_fit._Fits(job, replace(recording, labels={"direction": labels}), rows)
+        return {k: v.numpy().copy() for k, v in fits.fitted(budget).method_.state_dict().items()}
+
+    plain, outside, inside = weights(np.zeros_like(drawn)), weights(~drawn), weights(drawn)
+    assert all(np.array_equal(plain[key], outside[key]) for key in plain)
+    assert any(not np.array_equal(plain[key], inside[key]) for key in plain)
+
+
 def test_a_readout_is_the_same_whatever_the_test_rows_are(job, monkeypatch):
     recording = load_recording(job.dataset)
     rows = part_rows(recording, None, protocol="cv", target="direction", fold=1, folds=3, seed=0)

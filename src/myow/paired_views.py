@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from .augment.neural import NeuralAugment
+from .inputs import Scaling
 from .train import Method
 from .views import TrainingRows, positive_ranges, sample_positives
 
-__all__ = ["Augment", "Pair", "PairedViews"]
+__all__ = ["Augment", "Pair", "PairedViews", "augmented"]
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -68,7 +69,12 @@ class PairedViews(Method):
 
     def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment and scale windows of shape (V, B, W, N)."""
-        if isinstance(self.augment, NeuralAugment):
-            return self.augment(x, self.scaling, generator)
-        scaled: Tensor = self.scaling(self.augment(x, generator))
-        return scaled
+        return augmented(x, self.augment, self.scaling, generator)
+
+
+def augmented(x: Tensor, augment: NeuralAugment | Augment, scaling: Scaling, generator: torch.Generator) -> Tensor:
+    """Augment and scale windows of shape (V, B, W, N); an augmentation of one's own sees them before they are scaled."""
+    if isinstance(augment, NeuralAugment):
+        return augment(x, scaling, generator)
+    scaled: Tensor = scaling(augment(x, generator))
+    return scaled

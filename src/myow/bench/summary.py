@@ -11,13 +11,13 @@ import numpy as np
 from ..errors import DataError
 from ..probe import READOUTS
 from ..probe.compare import Comparison, adjust, compare, corrected_interval
+from .controls import CONTROLS
 from .published import METHOD_NAMES
 
-__all__ = ["METRICS", "Cell", "Track", "failures", "summarise"]
+__all__ = ["METRICS", "YARDSTICKS", "Cell", "Track", "failures", "summarise"]
 
 METRICS = ("accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2")
 """What a score may hold, in the order of cells."""
-CONTROLS = (None, "permuted", "shifted")
 YARDSTICKS: Mapping[str, tuple[str, ...]] = {"raw": (), "myow": ("raw", "byol")}
 """What a method is compared with; all others with raw counts."""
 
@@ -289,7 +289,7 @@ def _order_of_family(family: _Family) -> tuple[Any, ...]:
         family.track,
         _rank(family.readout, READOUTS),
         (few, number if few else 0.0, family.labels),
-        _rank(family.control, CONTROLS),
+        _rank(family.control, (None, *CONTROLS)),
         METRICS.index(family.metric),
     )
 

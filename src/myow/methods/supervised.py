@@ -15,7 +15,7 @@ from ..augment.neural import NeuralAugment
 from ..augmented_estimator import AugmentedEstimator
 from ..errors import DataError, SettingError
 from ..labelled_rows import LabelledRows
-from ..paired_views import Augment
+from ..paired_views import Augment, augmented
 from ..views import TrainingRows
 
 __all__ = ["Supervised"]
@@ -157,9 +157,7 @@ class SupervisedGraph(LabelledRows):
         """Make a view of a labelled row for each of the rows, shape (B,)."""
         labelled, targets = self.pick(rows, generator)
         x = self.data.gather(labelled)[None]  # augmentations take several views
-        if isinstance(self.augment, NeuralAugment):
-            return LabelledView(self.augment(x, self.scaling, generator)[0], targets)
-        return LabelledView(self.scaling(self.augment(x, generator))[0], targets)
+        return LabelledView(augmented(x, self.augment, self.scaling, generator)[0], targets)
 
     def loss(self, views: LabelledView, progress: float) -> dict[str, Tensor]:
         """Return how far the head is from the labels."""
