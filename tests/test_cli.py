@@ -211,7 +211,13 @@ def small_demo(monkeypatch):
 def test_demo_trains_evaluates_and_draws(tmp_path):
     found = myow("demo", "--out", tmp_path / "demo", "--json").json()
     pictures = {p.name for p in (tmp_path / "demo").glob("*.png")}
-    assert pictures >= {"embedding_2d.png", "embedding_3d.png", "learning_curves.png", "mined_views.png"}
+    assert pictures >= {
+        "embedding_2d.png",
+        "embedding_3d.png",
+        "geometry.png",
+        "learning_curves.png",
+        "mined_views.png",
+    }
     assert len([name for name in pictures if name.startswith("confusion_direction_angle")]) == 2
     assert [r["labels"] for r in found["evaluations"]] == [None, 5]
     assert {Path(p).name for p in found["pictures"]} == pictures
@@ -399,7 +405,7 @@ def test_a_damaged_run_is_one_line(shared, tmp_path, name, content):
         assert str(run) in myow(*words).error()
 
 
-@pytest.mark.parametrize("name", ["checkpoint.safetensors", "mined.npz"])
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "mined.npz", "neighbour_pairs.npz"])
 def test_damaged_training_state_is_one_line(shared, tmp_path, name):
     run = Path(shutil.copytree(shared / "run", tmp_path / "run"))
     (run / name).write_bytes(b"junk")
@@ -449,9 +455,10 @@ def whole_files_only(folder):
 
         with safe_open(folder / "checkpoint.safetensors", framework="numpy") as file:
             assert file.metadata()
-    if "mined.npz" in found:
-        with np.load(folder / "mined.npz") as file:
-            assert len(file["mined"]) == len(file["step"])
+    for name, second in (("mined.npz", "mined"), ("neighbour_pairs.npz", "neighbour")):
+        if name in found:
+            with np.load(folder / name) as file:
+                assert len(file[second]) == len(file["step"])
     return found
 
 
@@ -461,7 +468,7 @@ def test_a_checkpoint_that_has_no_room_is_one_line_and_leaves_nothing_half_writt
         called = myow("train", shared / "session.npz", "--out", tmp_path / "run", *SMALL)
     assert "cannot write" in called.error()
     assert "checkpoint.safetensors" in called.error()
-    assert whole_files_only(tmp_path / "run") == ["metrics.jsonl"]
+    assert whole_files_only(tmp_path / "run") == ["metrics.jsonl", "neighbour_pairs.npz"]
 
 
 @POSIX
@@ -561,7 +568,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(shared, tmp_path, undisturbed)
     words = ["train", shared / "session.npz", "--out", tmp_path / "run", *SMALL, *STEPS]
     done = python("-c", STOP.format(name="SIGKILL"), *words)
     assert done.returncode == -signal.SIGKILL
-    assert whole_files_only(tmp_path / "run") == ["checkpoint.safetensors", "metrics.jsonl", "mined.npz"]
+    assert whole_files_only(tmp_path / "run") == [
+        "checkpoint.safetensors", "metrics.jsonl", "mined.npz", "neighbour_pairs.npz"
+    ]  # fmt: skip
     assert "is not a run folder" in myow("evaluate", tmp_path / "run").error()
     called = myow(*words, "--resume")
     assert called.code == 0, called.err

@@ -7,7 +7,6 @@ from scipy import integrate, special, stats
 
 from myow.losses import (
     cosine_loss,
-    effective_rank,
     gaussian_divergence,
     gaussian_nll,
     gaussian_product,
@@ -153,20 +152,3 @@ def test_gaussian_divergence_is_zero_of_the_same_and_never_below():
     mean, log_variance, *_ = parts = two_gaussians((50, 4))
     np.testing.assert_allclose(gaussian_divergence(mean, log_variance, mean, log_variance), 0, atol=1e-12)
     assert (gaussian_divergence(*parts) > 0).all()
-
-
-def test_effective_rank_against_numpy():
-    x = np.random.default_rng(0).normal(size=(50, 6)) * [5, 3, 1, 0.5, 0.1, 0.01]
-    s = np.linalg.svd(x - x.mean(axis=0), compute_uv=False)
-    p = s / s.sum()
-    assert effective_rank(torch.from_numpy(x)) == pytest.approx(np.exp(-(p * np.log(p)).sum()))
-
-
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_effective_rank_of_equal_directions_is_their_number(n):
-    axes = torch.eye(5)[:n]
-    assert effective_rank(torch.cat([axes, -axes]) * 3 + 100) == pytest.approx(n, abs=1e-3)
-
-
-def test_effective_rank_of_one_point_is_zero():
-    assert effective_rank(torch.full((10, 4), 0.3)) == 0.0

@@ -9,14 +9,14 @@ import torch
 from rich.console import Console
 
 from myow.errors import FileError, SettingError
-from myow.monitor import MetricsFile, MinedPairsFile, ProgressBar, TensorBoard, read_metrics
+from myow.monitor import MetricsFile, PairsFile, ProgressBar, TensorBoard, read_metrics
 
 
-def run(watcher, start, stop, total=10, pairs=None):
+def run(watcher, start, stop, total=10, pairs=None, trace="mined_pairs"):
     """Tell a watcher of steps start + 1 to stop, with a record at each."""
     watcher.begin(start, total)
     for step in range(start + 1, stop + 1):
-        traces = {} if pairs is None else {"mined_pairs": torch.tensor(pairs(step))}
+        traces = {} if pairs is None else {trace: torch.tensor(pairs(step))}
         watcher.record(step, {"loss": 1.0 / step}, traces)
         watcher.step(step)
     watcher.end()
@@ -77,17 +77,29 @@ def pairs_of(step):
 
 def test_mined_pairs_are_kept_by_step(tmp_path):
     path = tmp_path / "mined.npz"
-    run(MinedPairsFile(path), 0, 3, pairs=pairs_of)
+    run(PairsFile(path, "mined"), 0, 3, pairs=pairs_of)
     with np.load(path) as found:
         assert found["step"].tolist() == [1, 2, 3]
         assert found["anchor"].tolist() == [[1, 3], [2, 4], [3, 5]]
         assert found["mined"].tolist() == [[2, -1], [3, -1], [4, -1]]
 
 
+def test_each_file_keeps_its_own_trace_under_its_own_name(tmp_path):
+    path = tmp_path / "near.npz"
+    run(PairsFile(path, "neighbour"), 0, 2, pairs=pairs_of)
+    assert not path.exists()
+    run(PairsFile(path, "neighbour"), 0, 2, pairs=pairs_of, trace="neighbour_pairs")
+    run(PairsFile(path, "neighbour"), 1, 2, pairs=lambda step: [[7, 8], [9, -1]], trace="neighbour_pairs")
+    with np.load(path) as found:
+        assert {k: v.tolist() for k, v in found.items()} == {
+            "step": [1, 2], "anchor": [[1, 3], [7, 9]], "neighbour": [[2, -1], [8, -1]]
+        }  # fmt: skip
+
+
 def test_a_resumed_run_keeps_the_pairs_before_it(tmp_path):
     path = tmp_path / "mined.npz"
-    run(MinedPairsFile(path), 0, 3, pairs=pairs_of)
-    run(MinedPairsFile(path), 2, 4, pairs=lambda step: [[10 * step, 0], [1, 1]])
+    run(PairsFile(path, "mined"), 0, 3, pairs=pairs_of)
+    run(PairsFile(path, "mined"), 2, 4, pairs=lambda step: [[10 * step, 0], [1, 1]])
     with np.load(path) as found:
         assert found["step"].tolist() == [1, 2, 3, 4]
         assert found["anchor"][:, 0].tolist() == [1, 2, 30, 40]
@@ -95,8 +107,8 @@ def test_a_resumed_run_keeps_the_pairs_before_it(tmp_path):
 
 def test_a_fresh_run_has_no_pairs_of_an_earlier_one_even_if_it_mines_nothing(tmp_path):
     path = tmp_path / "mined.npz"
-    run(MinedPairsFile(path), 0, 3, pairs=pairs_of)
-    run(MinedPairsFile(path), 0, 2)
+    run(PairsFile(path, "mined"), 0, 3, pairs=pairs_of)
+    run(PairsFile(path, "mined"), 0, 2)
     assert not path.exists()
 
 
@@ -104,7 +116,10 @@ def test_damaged_pairs_are_a_file_error(tmp_path):
     path = tmp_path / "mined.npz"
     path.write_bytes(b"junk")
     with pytest.raises(FileError, match=r"mined\.npz is damaged"):
-        MinedPairsFile(path).begin(1, 2)
+        PairsFile(path, "mined").begin(1, 2)
+    run(PairsFile(path, "mined"), 0, 1, pairs=pairs_of)
+    with pytest.raises(FileError, match=r"mined\.npz is damaged"):
+        PairsFile(path, "neighbour").begin(1, 2)  # an archive, but of something else
 
 
 def shown_by_bar(monkeypatch, terminal):
@@ -122,6 +137,18 @@ def test_the_bar_shows_terms_rate_and_count_on_a_terminal(monkeypatch):
     shown = shown_by_bar(monkeypatch, True)
     for part in ("myow on tiny", "10/10", "steps/s", "loss 0.1"):
         assert part in shown
+
+
+def test_the_bar_leaves_to_figures_what_has_no_room(monkeypatch):
+    drawn = io.StringIO()
+    monkeypatch.setattr("rich.console.Console", lambda **_: Console(file=drawn, force_terminal=True, width=200))
+    bar = ProgressBar("a")
+    bar.begin(0, 2)
+    bar.record(1, {"loss": 1.0, "uniformity": -1.0, "effective_rank": 3.0, "learning_rate": 0.1}, {})
+    bar.step(1)
+    bar.end()
+    assert "effective rank 3" in drawn.getvalue()
+    assert not [word for word in ("uniformity", "learning") if word in drawn.getvalue()]
 
 
 def test_the_bar_is_silent_where_there_is_no_terminal(monkeypatch):

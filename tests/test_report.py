@@ -18,9 +18,9 @@ from matplotlib.text import Text
 from sklearn.decomposition import PCA
 
 from myow.errors import DataError, FileError
-from myow.report import confusion, embedding, learning_curves, mined_views, style, worth
+from myow.report import confusion, diagnosis, embedding, geometry, learning_curves, mined_views, style, worth
 from myow.report.colouring import colour_by
-from myow.report.mined_statistics import mined_statistics
+from myow.report.mined_statistics import mined_statistics, neighbour_statistics
 
 RNG = np.random.default_rng(0)
 N = 120
@@ -33,7 +33,8 @@ STATE = np.array(["Wake", "nREM", "REM"])[DIRECTION % 3]
 ANCHORS = [RNG.integers(0, N, 40) for _ in range(4)]
 MINED = [(a + 6 * RNG.integers(1, 20, 40)) % N for a in ANCHORS]
 METRICS = [
-    {"step": s, "seconds": s / 10, "loss": 2 / s, "augmented": 1 / s, "effective_rank": 3.0 + s, "learning_rate": 1e-3}
+    {"step": s, "seconds": s / 10, "loss": 2 / s, "augmented": 1 / s, "learning_rate": 1e-3}
+    | {"alignment": 1 / s, "uniformity": -2.0 / s, "effective_rank": 3.0 + s, "hubness": s - 2.5}
     | ({"mined": 1.5 / s} if s > 2 else {})
     for s in range(1, 6)
 ]
@@ -50,6 +51,19 @@ RESULT = evaluation(
 )
 MINED_INPUT = {"segments": SEGMENTS, "times": TIMES, "label": DIRECTION, "period": 8.0}
 
+NEAR = neighbour_statistics(
+    range(4), np.arange(0, N, 3), [RNG.permutation(np.arange(0, N, 3)) for _ in range(4)],
+    segments=SEGMENTS, times=TIMES, label=DIRECTION,
+)  # fmt: skip
+VARIANTS = {
+    "default": {
+        "mined_same_label": ([1, 5, 9], RNG.random((3, 3))),
+        "mined_same_label_chance": ([1, 5, 9], np.full((3, 3), 0.12)),
+        "hubness": ([1, 5, 9], RNG.normal(size=(3, 3))),
+    },
+    "a variant with a name far too long for a key": {"hubness": ([1, 9], RNG.normal(size=(3, 2)))},
+}
+
 DRAWN = {
     "2d": lambda: embedding.draw(Z, DIRECTION, period=8, part=SEGMENTS > 15, name="toy", label_name="direction"),
     "3d": lambda: embedding.draw(Z, DIRECTION, dimensions=3, period=8, part=SEGMENTS > 15),
@@ -61,6 +75,9 @@ DRAWN = {
     "curves": lambda: learning_curves.draw(METRICS, name="toy"),
     "one record": lambda: learning_curves.draw(METRICS[:1]),
     "loss alone": lambda: learning_curves.draw([{"step": r["step"], "loss": r["loss"]} for r in METRICS]),
+    "geometry": lambda: geometry.draw(METRICS, neighbours=NEAR, name="toy", label_name="a label with a long name"),
+    "geometry once": lambda: geometry.draw(METRICS[:1]),
+    "diagnosis": lambda: diagnosis.draw(VARIANTS, name="toy", label_name="direction"),
     "confusion": lambda: confusion.draw([[5, 1], [2, 3]], ["a", "b"], dataset="toy", target="state", readout="class"),
     "confusion of many": lambda: confusion.draw(np.eye(24), [f"a class with a long name {i}" for i in range(24)]),
     "worth": lambda: worth.draw(RESULT),
@@ -101,7 +118,9 @@ def test_a_figure_becomes_a_whole_file_with_nothing_cut_off(name, tmp_path):
     assert inked.y1 <= height
 
 
-@pytest.mark.parametrize("name", ["2d", "3d", "curves", "confusion", "worth", "mined, one segment"])
+@pytest.mark.parametrize(
+    "name", ["2d", "3d", "curves", "geometry", "diagnosis", "confusion", "worth", "mined, one segment"]
+)
 def test_the_same_input_gives_the_same_pixels(name, tmp_path):
     for file in ("a.png", "b.png"):
         style.save(DRAWN[name](), tmp_path / file)
@@ -126,6 +145,7 @@ def test_pyplot_is_not_even_imported_and_figures_are_freed(tmp_path):
     assert gone() is None
     code = (
         "import sys, numpy as np; from myow.report import embedding, style, confusion, worth, mined_views, learning_curves\n"
+        "from myow.report import geometry, diagnosis\n"
         f"style.save(embedding.draw(np.eye(5), dimensions=3), {str(tmp_path / 'b.png')!r})\n"
         "assert 'matplotlib.pyplot' not in sys.modules; assert 'torch' not in sys.modules"
     )
@@ -344,12 +364,10 @@ def test_terms_are_found_whatever_the_method():
 
 
 def test_curves_show_the_numbers_of_the_rows():
-    upper, rate, rank = DRAWN["curves"]().axes
+    upper, rate = DRAWN["curves"]().axes
     assert np.allclose(line(upper, style.INK).get_xydata(), [(r["step"], r["loss"]) for r in METRICS])
     assert sorted(len(found.get_xdata()) for found in upper.lines) == [3, 5, 5]  # the mined term begins later
     assert {t.get_text() for t in upper.texts} == {"loss", "augmented", "mined"}
-    assert np.allclose(line(rank, style.ACCENT).get_ydata(), [r["effective_rank"] for r in METRICS])
-    assert rank.get_ylim()[0] == 0
     assert rate.get_ylim()[0] == 0
 
 
@@ -364,6 +382,71 @@ def test_curves_show_the_numbers_of_the_rows():
 def test_metrics_that_cannot_be_drawn_are_refused(rows, words):
     with pytest.raises(DataError, match=words):
         learning_curves.draw(rows)
+    with pytest.raises(DataError, match=words):
+        geometry.draw(rows)
+
+
+# Geometry.
+
+
+def panels_of(figure):
+    return {a.get_title(loc="left"): a for a in figure.axes if a.get_title(loc="left")}
+
+
+def test_geometry_shows_what_was_measured_and_neighbours_beside_chance():
+    panels = panels_of(DRAWN["geometry"]())
+    assert list(panels) == ["alignment", "uniformity", "effective rank", "hubness", "same a label wi…long name"]
+    for key in ("alignment", "uniformity", "effective_rank", "hubness"):
+        axes = panels[key.replace("_", " ")]
+        assert np.allclose(line(axes, style.ACCENT).get_xydata(), [(r["step"], r[key]) for r in METRICS])
+        low, high = axes.get_ylim()
+        assert low <= 0 <= high  # zero means something for each
+    near = panels["same a label wi…long name"]
+    assert np.allclose(line(near, style.ACCENT).get_ydata(), NEAR["same_label"])
+    assert np.allclose(line(near, style.MUTED).get_ydata(), NEAR["same_label_chance"].mean())
+
+
+def test_geometry_leaves_out_what_was_not_measured_and_refuses_if_that_is_all():
+    rows = [{"step": r["step"], "effective_rank": r["effective_rank"]} for r in METRICS]
+    assert list(panels_of(geometry.draw(rows))) == ["effective rank"]
+    with pytest.raises(DataError, match="nothing of the embedding to draw"):
+        geometry.draw([{"step": 1, "loss": 1.0}])
+
+
+# Variants beside each other.
+
+
+def test_diagnosis_draws_means_over_seeds_and_names_the_variants():
+    figure = DRAWN["diagnosis"]()
+    panels = panels_of(figure)
+    assert list(panels) == ["mined views: same direction", "hubness"]
+    curves = VARIANTS["default"]
+    first, second = style.CLASSES[:2]
+    for title, key in (("mined views: same direction", "mined_same_label"), ("hubness", "hubness")):
+        drawn = next(a for a in panels[title].lines if a.get_color() == first and a.get_linestyle() == "-")
+        assert np.allclose(drawn.get_xydata(), np.stack([curves[key][0], curves[key][1].mean(axis=0)], axis=1))
+        band = panels[title].collections[0].get_paths()[0].vertices
+        spread = curves[key][1].std(axis=0, ddof=1)
+        assert np.isclose(band[:, 1].max(), (curves[key][1].mean(axis=0) + spread).max())
+    dashed = next(a for a in panels["mined views: same direction"].lines if a.get_linestyle() == "--")
+    assert np.allclose(dashed.get_ydata(), 0.12)
+    assert {a.get_color() for a in panels["hubness"].lines} == {first, second}
+    assert "default" in texts(figure)
+
+
+@pytest.mark.parametrize(
+    ("variants", "words"),
+    [
+        ({}, "nothing to draw"),
+        ({"a": {}}, "nothing to draw"),
+        ({"a": {"hubness": ([1, 2], [1.0, 2.0])}}, r"give \(R,\) and \(n, R\)"),
+        ({"a": {"hubness": ([1], [[1.0, 2.0]])}}, r"give \(R,\) and \(n, R\)"),
+        ({"a": {"hubness": ([1], [[np.nan]])}}, "not finite"),
+    ],
+)
+def test_variants_that_cannot_be_drawn_are_refused(variants, words):
+    with pytest.raises(DataError, match=words):
+        diagnosis.draw(variants)
 
 
 # Confusion.
@@ -446,6 +529,7 @@ def test_statistics_counted_by_hand():
     )
     assert found["step"].tolist() == [10, 30]  # nothing was mined at step 20
     assert found["found"].tolist() == [0.75, 1.0]
+    assert found["distinct"].tolist() == [1.0, 1.0]
     assert np.allclose(found["same_label"], [1 / 3, 1 / 2])  # 0-0, 0-7, 7-1; then 1-1, 1-0
     # Outside segment 7 one of 4 rows has label 0; outside 3, two of 3 have label 0 and none label 1; outside 9 none has 7.
     assert np.allclose(found["same_label_chance"], [(1 / 4 + 2 / 3 + 0) / 3, 0])
@@ -520,6 +604,11 @@ def test_statistics_agree_with_brute_force(lengths, gap, seed):
         assert np.isclose(found["same_label_chance"][0], np.mean(chance))
         assert np.isclose(found["same_segment_chance"][0], np.mean(own))
     assert np.isclose(found["same_label"][0], np.mean(label[anchors] == label[mined]))
+    assert found["distinct"][0] == len(set(mined)) / 6
+    drawing = [allowed(a) for a in anchors if allowed(a)]
+    if drawing:
+        hit = [1 - np.prod([1 - 1 / len(rows) for rows in drawing if r in rows]) for r in range(n)]
+        assert np.isclose(found["distinct_chance"][0], sum(hit) / len(drawing))
     apart = [abs(times[r] - times[a]) for a in range(n) for r in allowed(a)]
     if apart:
         assert np.allclose(found["time_distance_chance"], np.quantile(apart, [0.25, 0.5, 0.75]))
@@ -533,6 +622,62 @@ def test_long_distances_are_sampled_and_stay_close(monkeypatch):
     monkeypatch.setattr("myow.report.mined_statistics.MOST_PAIRS", n * 60)
     sampled = mined_statistics([1], [[0]], [[9]], **given_)["time_distance_chance"]
     assert np.allclose(sampled, exact, rtol=0.05)
+
+
+@pytest.mark.parametrize("pool", [3, 20, 60, 500])
+def test_distinct_rows_expected_of_a_pool_agree_with_drawing(pool):
+    rng = np.random.default_rng(pool)
+    segments, anchors = np.repeat(np.arange(20), 3), rng.integers(0, 60, 40)
+    found = mined_statistics([1], [anchors], [(anchors + 30) % 60], segments=segments, times=np.arange(60.0), pool=pool)
+
+    def distinct():
+        """Share of different rows over anchors that find one, if each draws from the same random candidates."""
+        candidates = rng.permutation(60)[:pool]
+        choices = [candidates[segments[candidates] != segments[a]] for a in anchors]
+        return len({rng.choice(c) for c in choices if len(c)}) / sum(len(c) > 0 for c in choices)
+
+    drawn = np.mean([distinct() for _ in range(400)])
+    assert np.isclose(found["distinct_chance"][0], drawn, atol=0.02)
+
+
+def test_one_row_mined_by_all_is_the_least_distinct():
+    found = mined_statistics([1], [range(59)], [[59] * 59], segments=np.arange(60), times=np.arange(60.0))
+    assert np.isclose(found["distinct"][0], 1 / 59)
+    assert found["distinct_chance"][0] > 0.6
+
+
+def test_neighbours_are_compared_among_the_rows_they_were_chosen_from():
+    rows, near = [0, 3, 5], [[3, 5, -1], [5, 0, 3]]
+    found = neighbour_statistics([1, 2], rows, near, **HAND, label=HAND_LABEL)
+    assert found["step"].tolist() == [1, 2]
+    assert found["same_label"].tolist() == [0, 0]  # labels 0, 1, 7
+    times = np.asarray(HAND["times"])[rows]
+    assert np.allclose(
+        found["time_distance"][0], np.quantile([times[1] - times[0], times[2] - times[1]], [0.25, 0.5, 0.75])
+    )
+    same = neighbour_statistics([1], rows, [[3, 0, 0]], **HAND, label=["a", "b", "b", "a", "b", "b"])
+    assert np.isclose(same["same_label"][0], 2 / 3)
+    assert np.isclose(same["same_label_chance"][0], (1 / 2 + 1 / 2 + 0) / 3)  # each may choose the other two
+
+
+@pytest.mark.parametrize(
+    ("rows", "near", "words"),
+    [
+        ([0, 3], [[3, 1]], "is not one of the rows"),
+        ([3, 0], [[3, 0]], "rows must rise"),
+        ([0, 6], [[0, 0]], "inside the 6 rows"),
+        ([], [[]], "rows must rise"),
+        ([0, 3], [[-1, -1]], "nothing was mined"),
+    ],
+)
+def test_neighbours_that_make_no_sense_are_refused(rows, near, words):
+    with pytest.raises(DataError, match=words):
+        neighbour_statistics([1], rows, near, **HAND)
+
+
+def test_a_pool_without_rows_is_refused():
+    with pytest.raises(DataError, match="pool is 0"):
+        mined_statistics([1], [[0]], [[2]], **HAND, pool=0)
 
 
 @pytest.mark.parametrize(
@@ -556,18 +701,22 @@ def test_the_figure_draws_the_statistics_and_names_chance():
     expected = mined_statistics(range(4), ANCHORS, MINED, **MINED_INPUT)
     panels = {a.get_title(loc="left"): a for a in figure.axes if a.get_title(loc="left")}
     assert set(panels) == {
-        "same direction", "difference at step 3", "same segment", "time since segment start", "segments apart"
+        "same direction", "difference at step 3", "same segment", "distinct views", "time since segment start",
+        "segments apart",
     }  # fmt: skip
     share = panels["same direction"]
     assert np.allclose(line(share, style.ACCENT).get_ydata(), expected["same_label"])
     assert np.allclose(line(share, style.MUTED).get_ydata(), expected["same_label_chance"].mean())
     assert share.get_ylim() == (0, 1)
     assert f"dashed: chance {expected['same_label_chance'].mean():.2f}" in {t.get_text() for t in share.texts}
+    distinct = panels["distinct views"]
+    assert np.allclose(line(distinct, style.ACCENT).get_ydata(), expected["distinct"])
+    assert np.allclose(line(distinct, style.MUTED).get_ydata(), expected["distinct_chance"].mean())
     bars = [p.get_height() for p in panels["difference at step 3"].patches if hasattr(p, "get_height")]
     assert np.allclose(bars, expected["label_difference_share"])
 
 
-def test_one_segment_without_a_label_is_drawn_as_time_alone():
+def test_one_segment_without_a_label_is_drawn_as_time_and_distinct_views():
     figure = mined_views.draw([1, 2], ANCHORS[:2], MINED[:2], segments=np.zeros(N), times=np.arange(N) * 60.0)
-    assert [a.get_title(loc="left") for a in figure.axes] == ["time apart"]
-    assert figure.axes[0].get_ylabel() == "minutes"
+    assert [a.get_title(loc="left") for a in figure.axes] == ["distinct views", "time apart"]
+    assert figure.axes[1].get_ylabel() == "minutes"

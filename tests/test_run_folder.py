@@ -101,7 +101,7 @@ def test_a_folder_that_is_a_file_is_refused_and_left_alone(tmp_path):
 def fill(folder):
     """Put files of ours and of others beside a trained run."""
     ours = ["evaluation_direction_class.json", "worth_direction_class.png", "confusion_direction_class.png"]
-    ours += ["embedding_2d.png", "learning_curves.png"]
+    ours += ["embedding_2d.png", "geometry.png", "learning_curves.png"]
     others = ["figure.png", "worth_of_mine.png", "notes.json", "evaluation.json", "data.npz"]
     for name in ours + others:
         (folder.path / name).write_text("{}")
@@ -274,3 +274,19 @@ def test_few_segments_are_split_by_time_in_order(rec):
     parts = split_rows(rec, rule)
     assert rule.by == "time"
     assert np.array_equal(np.concatenate(parts), np.arange(len(rec)))
+
+
+# What was recorded.
+
+
+def test_neighbours_are_kept_at_every_record_also_across_an_interrupt(tmp_path):
+    whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    whole.train(run_of(), model(), REC, resume=False)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train(run_of(), model(), REC, resume=False, watchers=[Notes(7, KeyboardInterrupt)])
+    stopped.train(run_of(), model(), REC, resume=True)
+    with np.load(whole.neighbours) as first, np.load(stopped.neighbours) as second:
+        assert first["step"].tolist() == list(range(1, 13))
+        assert first["neighbour"].shape == first["anchor"].shape == (12, len(REC))
+        assert {k: v.tolist() for k, v in first.items()} == {k: v.tolist() for k, v in second.items()}
+    assert not whole.mined.exists()  # BYOL mines nothing

@@ -164,10 +164,13 @@ def test_watchers_see_every_step_and_the_terms_of_the_loss():
     assert model.n_steps_ == 12
     assert [m["step"] for m in notes.metrics] == list(range(1, 13))
     last = notes.metrics[-1]
-    assert set(last) == {"step", "loss", "augmented", "mined", "effective_rank", "learning_rate"}
+    measured = {"effective_rank", "alignment", "uniformity", "hubness"}
+    assert set(last) == {"step", "loss", "augmented", "mined", "learning_rate"} | measured
     assert last["loss"] == pytest.approx(0.8 * last["augmented"] + 0.2 * last["mined"], rel=1e-5)
     assert 1 <= last["effective_rank"] <= 6
-    assert notes.traces[-1]["mined_pairs"].shape == (32, 2)
+    assert {name: t.shape for name, t in notes.traces[-1].items()} == {
+        "mined_pairs": (32, 2), "neighbour_pairs": (96, 2)
+    }  # fmt: skip
 
 
 def test_the_learning_rate_reaches_the_optimizer():

@@ -349,7 +349,7 @@ def test_every_picture_of_a_run_is_drawn(tmp_path, file):
     assert {p.name for p in out.glob("*.png")} == {"worth_direction_class_1.png", "confusion_direction_class_1.png"}
     evaluate_run(out, target="place")
     drawn = draw_run(out)
-    training = {"embedding_2d.png", "embedding_3d.png", "learning_curves.png", "mined_views.png"}
+    training = {"embedding_2d.png", "embedding_3d.png", "geometry.png", "learning_curves.png", "mined_views.png"}
     evaluations = {"worth_direction_class_1.png", "confusion_direction_class_1.png", "worth_place_continuous.png"}
     assert {p.name for p in drawn} == training | evaluations
     for path in drawn:
@@ -364,5 +364,6 @@ def test_a_run_without_labels_or_mining_has_fewer_pictures(tmp_path):
     assert {p.name for p in draw_run(tmp_path / "run")} == {
         "embedding_2d.png",
         "embedding_3d.png",
+        "geometry.png",
         "learning_curves.png",
     }

@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .checkpoint import Checkpoint
 from .device import choose_device, cpu_threads
 from .errors import DataError, SettingError
+from .geometry import effective_rank
 from .inputs import transform_values
-from .losses import effective_rank
 from .model_file import write_model
 from .recording import Recording
 from .targets import Targets, read_targets

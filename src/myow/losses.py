@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 __all__ = [
     "cosine_loss",
-    "effective_rank",
     "gaussian_divergence",
     "gaussian_nll",
     "gaussian_product",
@@ -137,25 +136,3 @@ def gaussian_divergence(mean: Tensor, log_variance: Tensor, other_mean: Tensor, 
     ratio = log_variance - other_log_variance
     squared = (mean - other_mean).square() * (-other_log_variance).exp()
     return (ratio.exp() + squared - 1 - ratio).sum(dim=1) / 2
-
-
-def effective_rank(embedding: Tensor) -> float:
-    r"""Number of dimensions an embedding really uses: :math:`\exp(-\sum p_i \log p_i)` (Roy and Vetterli 2007).
-
-    Parameters
-    ----------
-    embedding : Tensor, shape (T, D)
-        Rows; they are centred first. :math:`p_i` are the singular values over their sum.
-
-    Returns
-    -------
-    float
-        From 1 to min(T, D); 0 if all rows are the same.
-    """
-    embedding = embedding.double()  # before centring, whose rounding would look like a dimension
-    values = torch.linalg.svdvals(embedding - embedding.mean(dim=0))
-    total = float(values.sum())
-    if total <= 1e-12 * max(1.0, float(embedding.abs().max())):
-        return 0.0
-    share = values[values > 0] / total
-    return float(torch.exp(-(share * share.log()).sum()))

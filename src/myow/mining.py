@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .errors import SettingError
 from .rows import group_runs
 
-__all__ = ["excluded_pairs", "excluded_ranges", "mine", "nearest"]
+__all__ = ["default_gap", "excluded_pairs", "excluded_ranges", "mine", "nearest"]
 
 
 def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -72,6 +72,26 @@ def mine(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, d
     admissible = torch.isfinite(similarity).sum(dim=1)
     rank = (draws * admissible).long()
     return index.gather(1, rank[:, None]).squeeze(1), admissible > 0
+
+
+def default_gap(times: NDArray[np.float64], gap: float | None = None) -> float:
+    """Seconds around an anchor that it may not mine where there is one segment.
+
+    Parameters
+    ----------
+    times : ndarray, shape (T,)
+        Start of every row in seconds.
+    gap : float, optional
+        What was asked for. Default: a hundredth of the recording's duration, at least ten bins and at most a quarter of it.
+
+    Returns
+    -------
+    float
+    """
+    if gap is not None:
+        return gap
+    span = float(np.ptp(times))  # not last minus first: a clock may start again in each segment
+    return min(max(span / 100, 10 * span / max(len(times) - 1, 1)), span / 4)
 
 
 def excluded_ranges(

@@ -15,7 +15,10 @@ from torch import Tensor
 from .errors import FileError, SettingError
 from .storage import writing
 
-__all__ = ["MetricsFile", "MinedPairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
+__all__ = ["MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
+
+# There is no room for what is better seen in a figure.
+NOT_IN_THE_BAR = ("learning_rate", "alignment", "uniformity", "hubness")
 
 
 class ProgressBar:
@@ -58,7 +61,7 @@ class ProgressBar:
 
     def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
         """Show the latest numbers."""
-        shown = {k: v for k, v in metrics.items() if k != "learning_rate"}
+        shown = {k: v for k, v in metrics.items() if k not in NOT_IN_THE_BAR}
         self._bar.update(self._task, terms="  ".join(f"{k.replace('_', ' ')} {v:.3g}" for k, v in shown.items()))
 
     def end(self) -> None:
@@ -112,27 +115,31 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-class MinedPairsFile:
-    """Which row each anchor mined, at every record, as arrays ``step`` (S,), ``anchor`` and ``mined`` (S, M).
+class PairsFile:
+    """Pairs of rows that a method reports at its records, as arrays ``step`` (S,), ``anchor`` and, say, ``mined`` (S, M).
 
-    Rows count from the first training row; -1 stands for an anchor that had no candidate.
+    Rows count from the first training row; -1 stands for an anchor that found none.
 
     Parameters
     ----------
     path : Path
         The .npz file.
+    name : str
+        What the second rows are, "mined" or "neighbour": the name of their array, and of the trace ``{name}_pairs`` (M, 2)
+        that is kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         self.path = path
+        self.name = name
         self._kept: list[tuple[int, np.ndarray[Any, Any]]] = []
 
     def begin(self, step: int, total: int) -> None:
-        """Keep what was mined up to `step`."""
+        """Keep the pairs up to `step`."""
         if step and self.path.exists():
             try:
                 with np.load(self.path) as old:
-                    pairs = np.stack([old["anchor"], old["mined"]], axis=2)
+                    pairs = np.stack([old["anchor"], old[self.name]], axis=2)
                     self._kept = [(int(s), p) for s, p in zip(old["step"], pairs, strict=True) if s <= step]
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 raise FileError(
@@ -146,12 +153,14 @@ class MinedPairsFile:
 
     def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
         """Write all pairs so far."""
-        if "mined_pairs" not in traces:
+        trace = traces.get(f"{self.name}_pairs")
+        if trace is None:
             return
-        self._kept.append((step, traces["mined_pairs"].numpy().astype(np.int32)))
+        self._kept.append((step, trace.numpy().astype(np.int32)))
         pairs = np.stack([p for _, p in self._kept])
+        arrays: dict[str, Any] = {"step": [s for s, _ in self._kept], "anchor": pairs[..., 0], self.name: pairs[..., 1]}
         with writing(self.path) as part:
-            np.savez_compressed(part, step=[s for s, _ in self._kept], anchor=pairs[..., 0], mined=pairs[..., 1])
+            np.savez(part, **arrays)  # at every record: packing would take longer than the steps in between
 
     def end(self) -> None:
         """Nothing is left to write."""

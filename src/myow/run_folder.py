@@ -15,7 +15,7 @@ from torch import Tensor
 from .errors import FileError, SettingError
 from .estimator import Estimator
 from .loading import load_model
-from .monitor import MetricsFile, MinedPairsFile
+from .monitor import MetricsFile, PairsFile
 from .recording import Recording
 from .split import Split, constant_label
 from .storage import make_folder, write_json
@@ -25,6 +25,9 @@ from .version import __version__
 __all__ = ["Parts", "Run", "RunFolder", "generic_split"]
 
 Parts = tuple[NDArray[np.int64], ...]
+
+# Of a training run; those of an evaluation carry its name.
+PICTURES = ("embedding_2d", "embedding_3d", "learning_curves", "geometry", "mined_views")
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class RunFolder:
         self.path = Path(path)
         self.metrics = self.path / "metrics.jsonl"
         self.mined = self.path / "mined.npz"
+        self.neighbours = self.path / "neighbour_pairs.npz"
         self.model_path = self.path / "model.myow"
         self._about = self.path / "run.json"
 
@@ -149,7 +153,8 @@ class RunFolder:
         if resume and self.holds_run():
             self._refuse_other(run)
         beginning = _Beginning(self)
-        watching: list[Watcher] = [beginning, MetricsFile(self.metrics), MinedPairsFile(self.mined), *watchers]
+        pairs = PairsFile(self.mined, "mined"), PairsFile(self.neighbours, "neighbour")
+        watching: list[Watcher] = [beginning, MetricsFile(self.metrics), *pairs, *watchers]
         try:
             labels = None if run.target is None else rows.labels[run.target]
             model.fit(rows, labels, folder=self.path, resume=resume, watchers=watching)
@@ -173,14 +178,12 @@ class RunFolder:
 
     def clear(self, *, results_only: bool) -> None:
         """Remove the files of a run, or only what was measured of its model; no file of anyone else."""
-        gone = [
-            self.path / f"{name}.png" for name in ("embedding_2d", "embedding_3d", "mined_views", "learning_curves")
-        ]
+        gone = [self.path / f"{name}.png" for name in PICTURES]
         for path in self.path.glob("evaluation_*.json"):
             which = path.stem.removeprefix("evaluation_")
             gone += [path, self.path / f"worth_{which}.png", self.path / f"confusion_{which}.png"]
         if not results_only:
-            gone += [self._about, self.model_path, self.mined, self.metrics]
+            gone += [self._about, self.model_path, self.mined, self.neighbours, self.metrics]
         for path in gone:
             path.unlink(missing_ok=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from torch import Tensor, nn
 
 from .batches import BatchStream
 from .checkpoint import Checkpoint
-from .errors import TrainingError
 from .inputs import Scaling
-from .losses import effective_rank
+from .measure import Measure, finite_terms
 from .optim import build_optimizer, learning_rate
 from .views import TrainingRows
 
@@ -157,6 +155,7 @@ def train(
         momentum=plan.momentum,
     )
     stream = BatchStream(len(data), plan.batch_size, generator)
+    measure = Measure(data)
     done = checkpoint.restore(method, optimizer, stream) if checkpoint else 0
     for watcher in watchers:
         watcher.begin(done, plan.steps)
@@ -174,13 +173,13 @@ def train(
             method.after_step(progress)
             done = step + 1
             if done % plan.record_every == 0 or done in (1, plan.steps):
-                metrics, traces = _measure(method, data, terms, done)
+                metrics, traces = measure(method, terms, done)
                 for watcher in watchers:
                     watcher.record(done, metrics | {"learning_rate": rate}, traces)
             for watcher in watchers:
                 watcher.step(done)
             if checkpoint and (done % plan.checkpoint_every == 0 or done == plan.steps):
-                _check_finite(terms, done)
+                finite_terms(terms, done)  # no broken state is kept
                 checkpoint.save(method, optimizer, stream, done)
     finally:
         # An interrupted step may be half done, so a stop of any kind leaves the last whole checkpoint as it is.
@@ -198,34 +197,3 @@ def _untrained(method: Method, watchers: Sequence[Watcher]) -> int:
     method.eval()
     method.unbind()
     return 0
-
-
-def _check_finite(terms: Mapping[str, Tensor], step: int) -> dict[str, float]:
-    """Return the terms of the loss as numbers; raise if one is none, so that no broken state is kept."""
-    numbers = {k: float(v.detach()) for k, v in terms.items() if v.is_floating_point()}
-    for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise TrainingError(f"{name} became {value} at step {step}; lower learning_rate or check the input's scale")
-    return numbers
-
-
-def _measure(
-    method: Method, data: TrainingRows, terms: Mapping[str, Tensor], step: int
-) -> tuple[dict[str, float], dict[str, Tensor]]:
-    metrics = _check_finite(terms, step)
-    traces = {k: v.detach().cpu() for k, v in terms.items() if not v.is_floating_point()}
-    sample = torch.linspace(0, len(data) - 1, min(len(data), 1024), device=data.device).long()
-    method.eval()
-    with torch.no_grad():
-        embedding = method.embed(data.gather(sample))
-    method.train()
-    if not bool(torch.isfinite(embedding).all()):
-        raise TrainingError(f"the embedding is no longer finite at step {step}; lower learning_rate")
-    # Unit vectors that all point one way are the collapse that methods without negatives can fall into.
-    spread = 1 - float(torch.nn.functional.normalize(embedding, dim=1).mean(dim=0).norm())
-    if spread < 1e-5 and len(data) > 1:
-        raise TrainingError(
-            f"the embedding collapsed to one point by step {step}; lower learning_rate, raise target_momentum or weaken augmentation"
-        )
-    metrics["effective_rank"] = effective_rank(embedding)
-    return metrics, traces

@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..bootstrap import Bootstrap, frozen_copy
 from ..bootstrap_estimator import BootstrapEstimator
 from ..errors import DataError, SettingError, unknown_name
 from ..losses import cosine_loss, masked_mean
-from ..mining import excluded_pairs, excluded_ranges, mine
+from ..mining import default_gap, excluded_pairs, excluded_ranges, mine
 from ..networks import perceptron
 from ..optim import ramp
 from ..paired_views import Pair
 from ..views import TrainingRows
 
-__all__ = ["MYOW", "default_gap"]
+__all__ = ["MYOW"]
 
 POOLS = ("batch", "sample", "recording")
 LAYOUTS = ("cascaded", "parallel", "single")
@@ -267,11 +265,3 @@ def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
     if n_rows < 2:
         raise DataError("no candidate is left: mining needs two or more rows")
     return k, how, gap
-
-
-def default_gap(times: NDArray[np.float64], gap: float | None = None) -> float:
-    """Seconds around an anchor that it may not mine: `gap` if given, else as `MYOW` describes."""
-    if gap is not None:
-        return gap
-    span = float(np.ptp(times))  # not last minus first: a clock may start again in each segment
-    return min(max(span / 100, 10 * span / max(len(times) - 1, 1)), span / 4)

@@ -1,4 +1,4 @@
-"""What mined views have in common with their anchors, over training, beside views drawn at random."""
+"""What mined views, or nearest neighbours, have in common with their anchors over training, beside rows drawn at random."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError
 from .colouring import check_label
 
-__all__ = ["mined_statistics"]
+__all__ = ["mined_statistics", "neighbour_statistics"]
 
 QUARTILES = (0.25, 0.5, 0.75)
 MOST_PAIRS = 4_000_000  # of the pairs that the distances expected by chance are taken from
@@ -28,6 +28,7 @@ def mined_statistics(
     label: ArrayLike | None = None,
     period: float | None = None,
     gap: float | None = None,
+    pool: int | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Compare mined views with their anchors.
 
@@ -50,6 +51,8 @@ def mined_statistics(
     gap : float, optional
         An anchor may not mine rows of its own segment that start at most so many seconds away, itself included. By default its
         whole segment where there are two or more, else itself alone.
+    pool : int, optional
+        Rows that the candidates of a step are, drawn at random from the recording. Default: all of them.
 
     Returns
     -------
@@ -57,6 +60,8 @@ def mined_statistics(
         Of R steps at which anything was mined:
 
         - ``step`` (R,), and ``found`` (R,): share of anchors that found a view;
+        - ``distinct``, ``distinct_chance`` (R,): how many different rows were mined, over the anchors that found a view, and
+          how many are expected;
         - ``same_segment``, ``same_segment_chance`` (R,): share that lies in the anchor's segment;
         - ``same_label``, ``same_label_chance`` (R,): share that has the anchor's label, where a label is given;
         - ``time_distance`` (R, 3) and ``time_distance_chance`` (3,): quartiles in seconds, if times rise over the whole
@@ -73,7 +78,7 @@ def mined_statistics(
     Raises
     ------
     DataError
-        If shapes disagree, a row is outside the recording, or nothing was mined at any step.
+        If shapes disagree, a row is outside the recording, the pool is empty, or nothing was mined at any step.
     """
     segment = np.asarray(segments)
     time = np.asarray(times, dtype=np.float64)
@@ -84,6 +89,8 @@ def mined_statistics(
     value = None if label is None else check_label(label, len(segment))
     if period is not None and value is not None and value.dtype.kind not in "iuf":
         raise DataError(f"a cyclic label must be numbers, but this one is of type {value.dtype}")
+    if pool is not None and pool < 1:
+        raise DataError(f"pool is {pool}; there must be at least one candidate")
     pairs = _pairs(np.asarray(steps), anchors, mined, len(segment))
     runs = np.cumsum(np.append(0, np.diff(segment) != 0))
     allowed = _Allowed.of(runs, time, gap)
@@ -91,8 +98,12 @@ def mined_statistics(
     result: dict[str, NDArray[Any]] = {
         "step": np.array([p.step for p in pairs]),
         "found": np.array([p.found for p in pairs]),
+        "distinct": np.array([len(np.unique(p.mined)) / len(p.mined) for p in pairs]),
         "same_segment": np.array([(runs[p.anchor] == runs[p.mined]).mean() for p in pairs]),
     }
+    drawing = [p.anchor[allowed.count[p.anchor] > 0] for p in pairs]
+    if all(len(anchor) for anchor in drawing):
+        result["distinct_chance"] = np.array([_distinct_by_chance(anchor, allowed, pool) for anchor in drawing])
     _put_chance(result, "same_segment", pairs, allowed, _equal_by_chance(runs, allowed))
     if value is not None:
         codes = np.unique(value, return_inverse=True)[1]
@@ -111,6 +122,60 @@ def mined_statistics(
     if value is not None and period is not None:
         result |= _differences(value.astype(np.float64), float(period), pairs[-1], allowed)
     return result
+
+
+def neighbour_statistics(
+    steps: ArrayLike,
+    rows: ArrayLike,
+    neighbours: Sequence[ArrayLike],
+    *,
+    segments: ArrayLike,
+    times: ArrayLike,
+    label: ArrayLike | None = None,
+    gap: float | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Compare rows with the nearest of each other.
+
+    Parameters
+    ----------
+    steps : array_like of int, shape (S,)
+        When neighbours were recorded.
+    rows : array_like of int, shape (M,)
+        Rows of the training recording, rising: the same at each record, and all that a neighbour was chosen from.
+    neighbours : sequence of S array_like of int, each of shape (M,)
+        The neighbour of each row, one of `rows`, or -1.
+    segments, times, label, gap
+        As in `mined_statistics`, of all training rows.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As of `mined_statistics`; chance is a neighbour drawn uniformly from those of `rows` that may be one.
+
+    Raises
+    ------
+    DataError
+        As `mined_statistics` does; or if a neighbour is not one of the rows.
+    """
+    row, n_rows = np.asarray(rows, dtype=np.int64), len(np.asarray(segments))
+    if not len(row) or (np.diff(row) <= 0).any() or row[0] < 0 or row[-1] >= n_rows:
+        raise DataError(f"rows must rise and lie inside the {n_rows} rows of the recording; give the training rows")
+    places = []
+    for found in neighbours:
+        wanted = np.asarray(found, dtype=np.int64)
+        place = np.minimum(np.searchsorted(row, wanted), len(row) - 1)
+        if not (row[place] == wanted)[wanted >= 0].all():
+            raise DataError("a neighbour is not one of the rows; neighbours are chosen among them")
+        places.append(np.where(wanted < 0, -1, place))
+    return mined_statistics(
+        steps,
+        [np.arange(len(row))] * len(places),
+        places,
+        segments=np.asarray(segments)[row],
+        times=np.asarray(times)[row],
+        label=None if label is None else np.asarray(label)[row],
+        gap=gap,
+    )
 
 
 @dataclass(frozen=True)
@@ -186,6 +251,23 @@ def _put_chance(
     usable = allowed.count > 0
     if all(usable[p.anchor].any() for p in pairs):
         result[f"{name}_chance"] = np.array([chance[p.anchor][usable[p.anchor]].mean() for p in pairs])
+
+
+def _distinct_by_chance(anchor: NDArray[np.int64], allowed: _Allowed, pool: int | None) -> float:
+    """Expected number of different rows, over the anchors, if each drew uniformly from the candidates that it may mine.
+
+    Row r is mined by none of the anchors a that may mine it with probability prod(1 - 1 / n_a), where a chooses among n_a
+    rows. Of a pool of P out of T rows, r is a member with probability P / T, and n_a is taken to be its expectation.
+    """
+    n = len(allowed.first)
+    share = 1.0 if pool is None else min(pool, n) / n
+    choices = np.maximum(share * allowed.count[anchor], 1.0)
+    missed = np.log(np.maximum(1 - 1 / choices, 1e-22))  # of 0 it would be infinite, and not cancel below
+    barred = np.zeros(n + 1)
+    np.add.at(barred, allowed.first[anchor], missed)
+    np.add.at(barred, allowed.last[anchor], -missed)
+    mined = 1 - np.exp(missed.sum() - np.cumsum(barred)[:n])
+    return float(share * mined.sum() / len(anchor))
 
 
 def _some_rows(allowed: _Allowed) -> NDArray[np.int64]:

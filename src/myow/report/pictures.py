@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..estimator import Estimator
-from ..methods.myow import default_gap
+from ..mining import default_gap
 from ..monitor import read_metrics
 from ..recording import Recording
 from ..run_folder import RunFolder
-from . import confusion, embedding, learning_curves, mined_views, worth
+from . import confusion, embedding, geometry, learning_curves, mined_views, worth
+from .mined_statistics import neighbour_statistics
 from .style import save
 
-__all__ = ["draw_evaluations", "draw_training", "picture_label"]
+__all__ = ["candidates_per_step", "draw_evaluations", "draw_training", "picture_label"]
 
 
 def draw_training(
@@ -29,12 +31,12 @@ def draw_training(
     test: NDArray[np.int64],
     target: str | None,
 ) -> list[Path]:
-    """Draw what training left: the embedding in two and three dimensions, learning curves, mined views.
+    """Draw what training left: the embedding in two and three dimensions, its geometry, learning curves, mined views.
 
     Parameters
     ----------
     folder : RunFolder
-        Where metrics and mined pairs lie, and where pictures go.
+        Where metrics, mined and neighbouring pairs lie, and where pictures go.
     model : Estimator
         The trained model.
     recording, trained_on : Recording
@@ -65,25 +67,53 @@ def draw_training(
                 name=name,
                 label_name=target or "label",
             )
-    if folder.metrics.exists() and read_metrics(folder.metrics):  # a method without steps has none
-        pictures["learning_curves"] = learning_curves.draw(read_metrics(folder.metrics), name=name)
+    place: dict[str, Any] = {
+        "segments": trained_on.segments,
+        "times": trained_on.times,
+        "label": None if target is None else trained_on.labels[target],
+    }
+    one_segment = trained_on.n_segments == 1
+    metrics = read_metrics(folder.metrics) if folder.metrics.exists() else []
+    if metrics:  # a method without steps has none
+        pictures["learning_curves"] = learning_curves.draw(metrics, name=name)
+        gap = default_gap(trained_on.times) if one_segment else None
+        near = _neighbours(folder, gap=gap, **place)
+        pictures["geometry"] = geometry.draw(metrics, neighbours=near, name=name, label_name=target or "label")
     if folder.mined.exists():
+        gap = default_gap(trained_on.times, getattr(model, "exclude_gap", None)) if one_segment else None
         with np.load(folder.mined) as pairs:
             pictures["mined_views"] = mined_views.draw(
                 pairs["step"],
                 pairs["anchor"],
                 pairs["mined"],
-                segments=trained_on.segments,
-                times=trained_on.times,
-                label=None if target is None else trained_on.labels[target],
+                **place,
                 period=period,
-                gap=default_gap(trained_on.times, getattr(model, "exclude_gap", None))
-                if trained_on.n_segments == 1
-                else None,
+                gap=gap,
+                pool=candidates_per_step(model),
                 name=name,
                 label_name=target or "label",
             )
     return _save_all(folder.path, pictures)
+
+
+def _neighbours(folder: RunFolder, **place: Any) -> dict[str, NDArray[Any]] | None:
+    """What nearest neighbours have in common, if any were recorded."""
+    if not folder.neighbours.exists():
+        return None
+    with np.load(folder.neighbours) as pairs:
+        step, anchor, neighbour = pairs["step"], pairs["anchor"], pairs["neighbour"]
+    return neighbour_statistics(step, anchor[0], neighbour, **place) if (neighbour >= 0).any() else None
+
+
+def candidates_per_step(model: Estimator) -> int | None:
+    """How many rows a mining method has to choose from at a step; None if all, or if it mines none."""
+    settings = model.get_params()
+    match settings.get("pool"):
+        case "sample":
+            return int(settings["pool_size"])
+        case "batch":
+            return int(settings["batch_size"]) * (2 if settings["symmetric"] else 1)
+    return None
 
 
 def draw_evaluations(folder: RunFolder) -> list[Path]:

@@ -1,0 +1,231 @@
+r"""What variants of a method mine, what their embeddings look like while they train, and what they are worth in the end.
+
+Each variant is trained without labels on the training rows of a random 70/20/10 split (by time where there are few segments),
+with the same splits and seeds for all. Labels are used afterwards: to say how often mined views and nearest neighbours share
+their anchor's label, and for the class readout on validation rows, as in ``search.py``. Test rows are never looked at.
+
+    MYOW_DATA=folder python benchmarks/diagnose.py chewie-1 --variant default --variant "off: mined_weight=0" \
+        --variant "batch: pool=batch" [--method myow] [--context 2,2] [--seeds 3] [--jobs 1] [--out FILE.png] [--json FILE]
+
+In the table, what is recorded over training is the mean of its last tenth. A variant is a name, a colon, and settings key=value with blanks between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+import myow
+from myow import datasets
+from myow.decoding import decode
+from myow.errors import DataError, MyowError, SettingError
+from myow.methods import method_class
+from myow.mining import default_gap
+from myow.report import diagnosis, style
+from myow.report.curves import MEASURES
+from myow.report.mined_statistics import mined_statistics, neighbour_statistics
+from myow.report.pictures import candidates_per_step
+from myow.run_folder import generic_split
+from myow.settings import parse_settings
+from myow.split import split_rows
+
+LABELS = (1, 5, None)
+DRAWS = 3
+QUARTILES = ("lower quartile", "median", "upper quartile")
+
+
+class Records:
+    """A watcher that keeps what is recorded."""
+
+    def __init__(self) -> None:
+        self.metrics: list[dict[str, float]] = []
+        self.pairs: dict[str, list[tuple[int, Any]]] = {"mined_pairs": [], "neighbour_pairs": []}
+
+    def begin(self, step: int, total: int) -> None: ...
+
+    def step(self, step: int) -> None: ...
+
+    def end(self) -> None: ...
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Any]) -> None:
+        self.metrics.append({"step": step, **metrics})
+        for name, kept in self.pairs.items():
+            if name in traces:
+                kept.append((step, traces[name].numpy()))
+
+
+def one_fit(options: argparse.Namespace, given: Sequence[str], seed: int) -> dict[str, Any]:
+    """Train one variant with one seed: {"curves": {quantity: (steps, values)}, "end": {quantity: value}}."""
+    recording, card = myow.load(options.dataset), datasets.card(options.dataset)
+    rule = replace(generic_split(recording, seed), fractions=(0.7, 0.2, 0.1))
+    train, valid, _ = (recording.select(rows) for rows in split_rows(recording, rule))
+    estimator = method_class(options.method)
+    context = [f"context={options.context}"] if options.context else []
+    model = estimator(**parse_settings(estimator, [*context, *given]) | {"random_state": seed})
+    records = Records()
+    with threadpool_limits(1):
+        start = time.perf_counter()
+        model.fit(train, watchers=[records])
+        seconds = time.perf_counter() - start
+        if not records.metrics:
+            raise SettingError(f"{options.method} has no steps, so that nothing can be followed over training")
+        curves = {
+            key: ([m["step"] for m in records.metrics if key in m], [m[key] for m in records.metrics if key in m])
+            for key in MEASURES
+            if any(key in m for m in records.metrics)
+        }
+        end = {key: last_tenth(values) for key, (_, values) in curves.items()}
+        for found in (_neighbours(records, train, card.target), _mined(records, train, card.target, model)):
+            curves |= found[0]
+            end |= found[1]
+        for labels in LABELS:
+            end[f"accuracy, {labels or 'all'} labels"] = decode(
+                lambda _: model,
+                (train, valid, valid),
+                target=card.target,
+                readout="class",
+                labels=labels,
+                draws=DRAWS,
+                seed=seed,
+                choose=labels is not None,  # with all labels a strength would be chosen on the rows that are scored
+            )["accuracy"]
+    return {"curves": curves, "end": end | {"seconds of training": seconds}}
+
+
+def _mined(records: Records, train: myow.Recording, target: str, model: Any) -> tuple[dict[str, Any], dict[str, float]]:
+    pairs = records.pairs["mined_pairs"]
+    if not any((p[:, 1] >= 0).any() for _, p in pairs):
+        return {}, {}
+    found = mined_statistics(
+        [step for step, _ in pairs],
+        [p[:, 0] for _, p in pairs],
+        [p[:, 1] for _, p in pairs],
+        segments=train.segments,
+        times=train.times,
+        label=train.labels[target],
+        gap=default_gap(train.times, getattr(model, "exclude_gap", None)) if train.n_segments == 1 else None,
+        pool=candidates_per_step(model),
+    )
+    steps = found["step"].tolist()
+    time_key = "time_distance" if "time_distance" in found else "time_in_segment_distance"
+    curves = {"time_distance": (steps, found[time_key][:, 1].tolist())}
+    if f"{time_key}_chance" in found:
+        curves["time_distance_chance"] = (steps, [float(found[f"{time_key}_chance"][1])] * len(steps))
+    for name, key in (("mined_same_label", "same_label"), ("distinct", "distinct")):
+        curves |= {f"{name}{c}": (steps, found[f"{key}{c}"].tolist()) for c in ("", "_chance") if f"{key}{c}" in found}
+    end = {k: last_tenth(values) for k, (_, values) in curves.items() if not k.startswith("time")}
+    quartiles = zip(QUARTILES, found[time_key].T.tolist(), strict=True)
+    return curves, end | {f"time distance, {name} (s)": last_tenth(values) for name, values in quartiles}
+
+
+def _neighbours(records: Records, train: myow.Recording, target: str) -> tuple[dict[str, Any], dict[str, float]]:
+    pairs = records.pairs["neighbour_pairs"]
+    if not any((p[:, 1] >= 0).any() for _, p in pairs):
+        return {}, {}
+    found = neighbour_statistics(
+        [step for step, _ in pairs],
+        pairs[0][1][:, 0],
+        [p[:, 1] for _, p in pairs],
+        segments=train.segments,
+        times=train.times,
+        label=train.labels[target],
+        gap=default_gap(train.times) if train.n_segments == 1 else None,
+    )
+    steps = found["step"].tolist()
+    curves = {
+        f"neighbour_same_label{c}": (steps, found[f"same_label{c}"].tolist())
+        for c in ("", "_chance")
+        if f"same_label{c}" in found
+    }
+    return curves, {key: last_tenth(values) for key, (_, values) in curves.items()}
+
+
+def last_tenth(values: Sequence[float]) -> float:
+    """Mean of the last tenth of the records, at least of one: a record holds few anchors."""
+    return float(np.mean(values[-max(1, len(values) // 10) :]))
+
+
+def over_seeds(fits: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[int], list[list[float]]]]:
+    """Curves of one variant: steps that all seeds have, and the values (n, R) there."""
+    curves = {}
+    for key in fits[0]["curves"]:
+        by_step = [dict(zip(*fit["curves"].get(key, ([], [])), strict=True)) for fit in fits]
+        steps = sorted(set.intersection(*(set(found) for found in by_step)))
+        if steps:
+            curves[key] = (steps, [[found[step] for step in steps] for found in by_step])
+    return curves
+
+
+def table(fits: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Quantities at the end by variant, mean ± deviation over seeds."""
+    rows = list(dict.fromkeys(key for found in fits.values() for fit in found for key in fit["end"]))
+    order = [r for r in rows if not r.startswith(("accuracy", "seconds"))]
+    order += [r for r in rows if r.startswith("accuracy")] + [r for r in rows if r.startswith("seconds")]
+    width, cell = max(map(len, rows)) + 2, max(16, *(len(name) + 2 for name in fits))
+    lines = [" " * width + "".join(f"{name:>{cell}}" for name in fits)]
+    for row in order:
+        shown = ""
+        for found in fits.values():
+            values = [fit["end"][row] for fit in found if row in fit["end"]]
+            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+            shown += f"{f'{np.mean(values):.3f}{spread}' if values else '-':>{cell}}"
+        lines.append(f"{row.replace('_', ' '):{width}}{shown}")
+    return "\n".join(lines)
+
+
+def variant(text: str) -> tuple[str, list[str]]:
+    """Read ``name: key=value key=value``."""
+    name, _, settings = text.partition(":")
+    if not name.strip() or "=" in name:
+        raise SettingError(f"variant '{text}' has no name; write it as 'name: key=value key=value'")
+    return name.strip(), settings.split()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("--variant", action="append", default=[], help="name: key=value key=value")
+    parser.add_argument("--method", default="myow")
+    parser.add_argument("--context", default="", help="bins before and after, such as 2,2, for all variants")
+    parser.add_argument("--seeds", type=int, default=3, help="of split and training, 0, 1, ...")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="picture, .png")
+    parser.add_argument("--json", type=Path, help="all numbers")
+    options = parser.parse_args()
+    try:
+        if method_class(options.method).uses_labels:
+            raise SettingError(f"{options.method} learns from labels; what it mines would not be without them")
+        variants = [variant(text) for text in options.variant or ["default"]]
+        names = [name for name, _ in variants]
+        if len(set(names)) < len(names):
+            raise DataError(f"variants are called {', '.join(names)}; give each a name of its own")
+        jobs = [(settings, seed) for _, settings in variants for seed in range(options.seeds)]
+        done = Parallel(n_jobs=options.jobs)(delayed(one_fit)(options, *job) for job in jobs)
+        fits = {name: done[i * options.seeds : (i + 1) * options.seeds] for i, name in enumerate(names)}
+        about = f"{options.method} on {options.dataset}" + (f", context {options.context}" if options.context else "")
+        print(f"{about}, {options.seeds} seeds, myow {myow.__version__}; mean ± standard deviation at the end\n")
+        print(table(fits))
+        if options.out:
+            curves = {name: over_seeds(found) for name, found in fits.items()}
+            target = datasets.card(options.dataset).target
+            style.save(diagnosis.draw(curves, name=about, label_name=target), options.out)
+        if options.json:
+            settings = dict(variants)
+            numbers = {name: {"settings": settings[name], "fits": found} for name, found in fits.items()}
+            options.json.write_text(json.dumps({"about": about, "variants": numbers}, indent=1) + "\n")
+    except MyowError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
