@@ -125,8 +125,9 @@ def test_views_are_of_the_row_and_of_its_positive():
 def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
     """q_m(h(g(y))) predicts h'(g'(y')), y' being the nearest admissible candidate; with "parallel" h stands on y."""
     estimator = MYOW(
-        **WIDTHS, **MINED, layout=layout, pool=pool, k=1, mined_anchor=anchor, symmetric=symmetric, exclude="segment"
-    )
+        **WIDTHS, **MINED, layout=layout, pool=pool, k=1, mined_anchor=anchor, symmetric=symmetric, exclude="segment",
+        **({"key_bins": 0} if pool == "recording" else {}),
+    )  # fmt: skip
     graph = bound(estimator)
     (pair, _, pool_rows), terms = one_loss(graph)
     online, target, rows = graph.online, graph.target, graph.data
@@ -144,7 +145,7 @@ def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
     elif pool == "sample":
         candidates, candidate_rows = target.encoder(graph.scaling(rows.gather(pool_rows))), pool_rows
     else:
-        candidates, candidate_rows = graph.bank, torch.arange(len(rows))
+        candidates, candidate_rows = graph.bank[pool_rows], pool_rows
     similarity = F.normalize(y, dim=1) @ F.normalize(candidates, dim=1).T
     similarity[rows.groups[anchors][:, None] == rows.groups[candidate_rows][None]] = -np.inf
     found = similarity.isfinite().any(dim=1)
@@ -154,16 +155,48 @@ def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
     mined_pairs = torch.stack([anchors, torch.where(found, candidate_rows[best], -1)], dim=1)
     assert torch.equal(terms["mined_pairs"], mined_pairs)
 
-    mined = target.encoder(graph.scaling(rows.gather(candidate_rows[best]))) if pool == "recording" else candidates
-    below = {"parallel": (y, mined)}.get(layout, (online.projector(y), target.projector(mined)))
-    goal = graph.mined_target(below[1])
-    goal = goal if pool == "recording" else goal[best]
-    if pool == "sample":  # its batch norms see the mined candidates alone
-        y_mined = candidates[best]
-        goal = graph.mined_target(y_mined if layout == "parallel" else target.projector(y_mined))
-    losses = cosine(graph.mined_predictor(graph.mined_projector(below[0])), goal)
+    if pool == "batch":
+        goal = graph.mined_target(candidates if layout == "parallel" else target.projector(candidates))[best]
+    else:  # its batch norms see the mined candidates alone
+        goal = graph.mined_target(candidates[best] if layout == "parallel" else target.projector(candidates[best]))
+    below = y if layout == "parallel" else online.projector(y)
+    losses = cosine(graph.mined_predictor(graph.mined_projector(below)), goal)
     torch.testing.assert_close(terms["mined"], losses[found].mean(), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(terms["loss"], 0.6 * terms["augmented"] + 0.4 * terms["mined"])
+
+
+def test_with_key_bins_both_sides_are_means_of_unit_target_representations_around_them_in_the_segment():
+    graph = bound(MYOW(**WIDTHS, **MINED, k=1, pool="recording", key_bins=2, exclude="segment"))
+    (_, _, pool_rows), terms = one_loss(graph)
+    bank, rows = graph.bank.numpy(), graph.data.data
+    unit = bank / np.linalg.norm(bank, axis=1, keepdims=True)
+    near = (rows.groups[:, None] == rows.groups) & (np.abs(rows.bins[:, None] - rows.bins) <= 2)
+    keys = near @ unit / near.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(graph.keys.numpy(), keys, atol=1e-5)
+
+    keys /= np.linalg.norm(keys, axis=1, keepdims=True)
+    anchors, mined = terms["mined_pairs"].T.numpy()
+    similarity = keys @ keys.T
+    similarity[rows.groups[:, None] == rows.groups] = -np.inf
+    assert sorted(pool_rows.tolist()) == list(range(len(rows.groups)))
+    np.testing.assert_array_equal(mined, similarity[anchors].argmax(axis=1))
+
+
+def test_several_mined_views_are_averaged_as_unit_projections():
+    graph = bound(MYOW(**WIDTHS, **MINED, k=4, views=3, pool="recording"))
+    (pair, choice, _), terms = one_loss(graph)
+    assert choice.shape == (len(graph.anchors(pair)), 3)
+    anchors, mined = terms["mined_pairs"].view(-1, 3, 2).unbind(2)
+    assert torch.equal(anchors, graph.anchors(pair)[:, None].expand(-1, 3))
+    assert len({len(set(row)) for row in mined.tolist()}) > 1  # drawn with replacement
+    goal = F.normalize(graph.mined_target(graph.target.projector(graph.bank[mined.flatten()])), dim=1)
+    goal = goal.view(*mined.shape, -1).mean(dim=1)
+    _, z = graph.online(
+        torch.cat([*pair.x])
+        if graph.settings.mined_anchor == "view"
+        else graph.scaling(graph.data.gather(pair.rows[0]))
+    )
+    torch.testing.assert_close(terms["mined"], cosine(graph.mined_predictor(graph.mined_projector(z)), goal).mean())
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -212,7 +245,7 @@ def test_the_projector_feeds_the_mined_term_unless_the_layout_is_parallel(layout
 
 def test_the_key_is_the_online_and_the_candidate_the_target_representation():
     def pairs(change):
-        graph = bound(MYOW(**WIDTHS, **MINED, k=1))
+        graph = bound(MYOW(**WIDTHS, **MINED, k=1, key_bins=0))
         if change:
             with torch.no_grad():
                 for p in getattr(graph, change).encoder.parameters():
@@ -314,6 +347,10 @@ def test_momentum_rises_to_one_along_a_half_cosine():
         ({"layout": "cascade"}, UnknownNameError, "did you mean 'cascaded'"),
         ({"pool": "batches"}, UnknownNameError, "did you mean 'batch'"),
         ({"exclude": "segments"}, UnknownNameError, "did you mean 'segment'"),
+        ({"key_bins": -1}, SettingError, "key_bins is -1"),
+        ({"key_bins": 2, "pool": "sample"}, SettingError, "use pool='recording'"),
+        ({"views": 0}, SettingError, "views is 0"),
+        ({"noise_to": "bins"}, UnknownNameError, "did you mean 'bin'"),
         ({"mined_anchor": "rows"}, UnknownNameError, "did you mean 'row'"),
     ],
 )

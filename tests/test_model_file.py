@@ -153,7 +153,7 @@ FAULTS = {
     "other safetensors": (lambda p: save_file({"a": torch.ones(1)}, p), "is not a model file of ours"),
     "newer": (
         lambda p: rewrite(p, header=lambda h: h | {"format": 99}),
-        "has format 99; this version reads up to 1: upgrade myow",
+        "has format 99; this version reads up to 2: upgrade myow",
     ),
     "header of another shape": (lambda p: rewrite(p, header=lambda h: [h]), "is not a model file of ours"),
     "unknown setting": (

@@ -18,7 +18,18 @@ from matplotlib.text import Text
 from sklearn.decomposition import PCA
 
 from myow.errors import DataError, FileError
-from myow.report import confusion, diagnosis, embedding, geometry, learning_curves, mined_views, style, worth
+from myow.report import (
+    augmentation_curves,
+    confusion,
+    diagnosis,
+    embedding,
+    geometry,
+    learning_curves,
+    mined_views,
+    style,
+    worth,
+)
+from myow.report.augmentation_curves import Point
 from myow.report.colouring import colour_by
 from myow.report.mined_statistics import mined_statistics, neighbour_statistics
 
@@ -63,6 +74,12 @@ VARIANTS = {
     },
     "a variant with a name far too long for a key": {"hubness": ([1, 9], RNG.normal(size=(3, 2)))},
 }
+POINTS = [
+    Point(augmentation, strength, mining, labels, RNG.uniform(0.4, 0.8, 5).tolist())
+    for labels in ("all", "1")
+    for mining in (True, False)
+    for augmentation, strength in (("dropout", 0.6), ("dropout", 0.0), ("some_new_one", 3.0), (None, 0.0))
+]
 
 DRAWN = {
     "2d": lambda: embedding.draw(Z, DIRECTION, period=8, part=SEGMENTS > 15, name="toy", label_name="direction"),
@@ -78,6 +95,8 @@ DRAWN = {
     "geometry": lambda: geometry.draw(METRICS, neighbours=NEAR, name="toy", label_name="a label with a long name"),
     "geometry once": lambda: geometry.draw(METRICS[:1]),
     "diagnosis": lambda: diagnosis.draw(VARIANTS, name="toy", label_name="direction"),
+    "augmentation": lambda: augmentation_curves.draw(POINTS, defaults={"dropout": 0.6}, name="toy"),
+    "one augmentation": lambda: augmentation_curves.draw(POINTS[:2]),
     "confusion": lambda: confusion.draw([[5, 1], [2, 3]], ["a", "b"], dataset="toy", target="state", readout="class"),
     "confusion of many": lambda: confusion.draw(np.eye(24), [f"a class with a long name {i}" for i in range(24)]),
     "worth": lambda: worth.draw(RESULT),
@@ -119,7 +138,7 @@ def test_a_figure_becomes_a_whole_file_with_nothing_cut_off(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["2d", "3d", "curves", "geometry", "diagnosis", "confusion", "worth", "mined, one segment"]
+    "name", ["2d", "3d", "curves", "geometry", "diagnosis", "augmentation", "confusion", "worth", "mined, one segment"]
 )
 def test_the_same_input_gives_the_same_pixels(name, tmp_path):
     for file in ("a.png", "b.png"):
@@ -145,7 +164,7 @@ def test_pyplot_is_not_even_imported_and_figures_are_freed(tmp_path):
     assert gone() is None
     code = (
         "import sys, numpy as np; from myow.report import embedding, style, confusion, worth, mined_views, learning_curves\n"
-        "from myow.report import geometry, diagnosis\n"
+        "from myow.report import geometry, diagnosis, augmentation_curves\n"
         f"style.save(embedding.draw(np.eye(5), dimensions=3), {str(tmp_path / 'b.png')!r})\n"
         "assert 'matplotlib.pyplot' not in sys.modules; assert 'torch' not in sys.modules"
     )
@@ -447,6 +466,42 @@ def test_diagnosis_draws_means_over_seeds_and_names_the_variants():
 def test_variants_that_cannot_be_drawn_are_refused(variants, words):
     with pytest.raises(DataError, match=words):
         diagnosis.draw(variants)
+
+
+# Strength of augmentation.
+
+
+def test_augmentation_curves_are_means_over_folds_in_order_of_strength():
+    figure = DRAWN["augmentation"]()
+    top, below = figure.axes[0], figure.axes[2]
+    assert [a.get_title(loc="left") for a in figure.axes[:2]] == ["neuron dropout", "some new one"]
+    assert [a.get_ylabel() for a in (top, below)] == ["accuracy, all labels", "accuracy, 1 label"]
+    for axes, labels in ((top, "all"), (below, "1")):
+        for mining, look in augmentation_curves.LOOKS.items():
+            scores = {
+                (p.augmentation, p.strength): p.scores for p in POINTS if (p.labels, p.mining) == (labels, mining)
+            }
+            values = np.array([scores["dropout", 0.0], scores["dropout", 0.6]])
+            curve, flat = (a for a in axes.lines if a.get_color() == look["color"])
+            assert np.allclose(curve.get_xydata(), np.stack([[0, 0.6], values.mean(axis=1)], axis=1))
+            assert np.allclose(flat.get_ydata(), np.mean(scores[None, 0.0]))
+            tops = [c.get_paths()[0].vertices[:, 1].max() for c in axes.collections]
+            assert np.isclose(tops, (values.mean(axis=1) + values.std(axis=1, ddof=1)).max()).any()
+    assert {"default", "no augmentation, without mining"} <= set(texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ([], "nothing to draw"),
+        ([Point(None, 0, True, "all", [0.5])], "nothing to draw"),
+        ([Point("noise", 0, True, "all", [0.5, np.nan])], "all must be finite"),
+        ([Point("noise", 0, True, "all", [])], "all must be finite"),
+    ],
+)
+def test_augmentations_that_cannot_be_drawn_are_refused(points, words):
+    with pytest.raises(DataError, match=words):
+        augmentation_curves.draw(points)
 
 
 # Confusion.

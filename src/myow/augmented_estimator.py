@@ -28,6 +28,9 @@ class AugmentedEstimator(TrainedEstimator):
         What a lost unit shows: its mean over the training rows, or no spike.
     noise : float, optional
         Deviation of Gaussian noise in units of the scaled input.
+    noise_to : {"bin", "window"}, optional
+        Whether that is the deviation in each bin; or in the mean over the window's W bins, for which each bin gets
+        sqrt(W) times as much. An encoder that averages the window sees as much noise either way only if W is 1.
     noise_hz, noise_apply : float, optional
         Deviation of further noise in Hz, on ``input="rate"``, and the share of samples that get it.
     pepper, pepper_hz, pepper_apply : float, optional
@@ -43,6 +46,7 @@ class AugmentedEstimator(TrainedEstimator):
     dropout_apply: float = 1.0
     dropout_to: Literal["mean", "silence"] = "mean"
     noise: float = 1.0
+    noise_to: Literal["bin", "window"] = "bin"
     noise_hz: float = 0.0
     noise_apply: float = 1.0
     pepper: float = 0.0
@@ -68,6 +72,8 @@ class AugmentedEstimator(TrainedEstimator):
                 raise SettingError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
         if self.dropout_to not in ("mean", "silence"):
             raise unknown_name("dropout_to", self.dropout_to, ("mean", "silence"))
+        if self.noise_to not in ("bin", "window"):
+            raise unknown_name("noise_to", self.noise_to, ("bin", "window"))
         for name in ("noise", "noise_hz", "pepper_hz"):
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be 0 or more")
@@ -78,6 +84,7 @@ class AugmentedEstimator(TrainedEstimator):
             dropout_apply=self.dropout_apply,
             dropout_to=self.dropout_to,
             noise=self.noise,
+            noise_to=self.noise_to,
             noise_hz=self.noise_hz,
             noise_apply=self.noise_apply,
             pepper=self.pepper,

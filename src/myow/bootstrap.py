@@ -75,7 +75,7 @@ class Bootstrap(PairedViews):
         Hidden width of the predictor.
     activation : str
         Activation of projector and predictor.
-    positives, augment
+    positives, augment, unit_norm
         See `myow.paired_views.PairedViews`.
     momentum, momentum_schedule
         See `target_momentum`.
@@ -94,11 +94,12 @@ class Bootstrap(PairedViews):
         activation: str,
         positives: tuple[int, int],
         augment: NeuralAugment | Augment,
+        unit_norm: bool,
         momentum: float,
         momentum_schedule: str,
         symmetric: bool,
     ) -> None:
-        super().__init__(n_units, positives=positives, augment=augment)
+        super().__init__(n_units, positives=positives, augment=augment, unit_norm=unit_norm)
         if not 0 <= momentum <= 1:
             raise SettingError(f"target_momentum is {momentum}; it must lie between 0 and 1")
         target_momentum(0.0, momentum, momentum_schedule)  # an unknown schedule is refused now, not after a step
@@ -152,7 +153,7 @@ class Bootstrap(PairedViews):
         target, online = self._averaged
         moving_average(target, online, target_momentum(progress, self.momentum, self.momentum_schedule))
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Encode transformed windows of shape (B, W, N) with the online encoder, shape (B, dim)."""
-        y: Tensor = self.online.encoder(self.scaling(x))
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode scaled windows of shape (B, W, N) with the online encoder, shape (B, dim)."""
+        y: Tensor = self.online.encoder(x)
         return y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from .device import choose_device
 from .errors import FileError, MyowError, SettingError
 from .estimator import Estimator
 from .methods import method_class
-from .model_file import read_header, read_tensors
+from .model_file import LATER, read_header, read_tensors
 
 __all__ = ["load_model"]
 
@@ -49,7 +50,10 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
         )
     try:
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
-        model = method_class(header["method"])(**settings | code | {"device": device})
+        estimator = method_class(header["method"])
+        known = {f.name for f in fields(estimator)}
+        earlier = {k: v for k, v in LATER.get(int(header["format"]), {}).items() if k in known}
+        model = estimator(**earlier | settings | code | {"device": device})
         for key in model.learnt:
             value = header["learnt"][key]
             setattr(model, key, np.array(value) if isinstance(value, list) else value)

@@ -52,26 +52,26 @@ def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None
 
 
 def mine(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Choose, for each anchor, one of its k nearest admissible candidates at random (Azabou et al. 2021).
+    """Choose, for each anchor, from its k nearest admissible candidates at random (Azabou et al. 2021).
 
     Parameters
     ----------
     queries, candidates, k, excluded
         As in `nearest`.
-    draws : Tensor, shape (B,)
-        Uniform random numbers in [0, 1) that decide the choice.
+    draws : Tensor, shape (B, V)
+        Uniform random numbers in [0, 1) that decide the choice of V views, with replacement.
 
     Returns
     -------
-    index : Tensor of int64, shape (B,)
-        The mined candidate of each anchor.
+    index : Tensor of int64, shape (B, V)
+        The mined candidates of each anchor.
     found : Tensor of bool, shape (B,)
         False for anchors that had no admissible candidate; their index means nothing.
     """
     index, similarity = nearest(queries, candidates, k, excluded)
     admissible = torch.isfinite(similarity).sum(dim=1)
-    rank = (draws * admissible).long()
-    return index.gather(1, rank[:, None]).squeeze(1), admissible > 0
+    rank = (draws * admissible[:, None]).long()
+    return index.gather(1, rank), admissible > 0
 
 
 def default_gap(times: NDArray[np.float64], gap: float | None = None) -> float:

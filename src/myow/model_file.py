@@ -14,9 +14,12 @@ from torch import Tensor
 from .errors import FileError
 from .storage import writing
 
-__all__ = ["FORMAT", "read_about", "read_header", "read_tensors", "write_model"]
+__all__ = ["FORMAT", "LATER", "read_about", "read_header", "read_tensors", "write_model"]
 
-FORMAT = 1
+FORMAT = 2
+
+LATER: dict[int, dict[str, Any]] = {1: {"unit_norm": False, "noise_to": "bin"}}
+"""Settings that a format did not have yet, with what its models did."""
 
 
 def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: dict[str, Tensor]) -> None:

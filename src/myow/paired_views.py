@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .augment.neural import NeuralAugment
 from .inputs import Scaling
@@ -45,10 +47,15 @@ class PairedViews(Method):
         Offsets (earliest, latest) in bins of the temporal positive.
     augment : NeuralAugment or callable
         How views are made; a callable gets transformed windows (V, B, W, N) and a generator, and its result is scaled.
+    unit_norm : bool
+        Whether embeddings have unit length.
     """
 
-    def __init__(self, n_units: int, *, positives: tuple[int, int], augment: NeuralAugment | Augment) -> None:
+    def __init__(
+        self, n_units: int, *, positives: tuple[int, int], augment: NeuralAugment | Augment, unit_norm: bool
+    ) -> None:
         super().__init__(n_units)
+        self.unit_norm = unit_norm
         self.positives = positives
         self.augment = augment
 
@@ -66,6 +73,15 @@ class PairedViews(Method):
         """Pair every row with a positive and augment both."""
         pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])
         return Pair(pair, self.view(self.data.gather(pair), generator))
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Map scaled windows of shape (B, W, N) to representations, shape (B, dim)."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Encode transformed windows of shape (B, W, N), shape (B, dim)."""
+        y = self.encode(self.scaling(x))
+        return F.normalize(y, dim=1) if self.unit_norm else y
 
     def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment and scale windows of shape (V, B, W, N)."""

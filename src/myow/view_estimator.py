@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .augmented_estimator import AugmentedEstimator
 
@@ -20,12 +20,17 @@ class ViewEstimator(AugmentedEstimator):
         Offsets (earliest, latest) in bins of a row's temporal positive, never outside its segment.
     shared_mask : bool, optional
         Whether both views of a sample lose the same units.
+    unit_norm : bool, optional
+        Whether the embedding is scaled to unit length. The losses compare directions; what length is left in a
+        representation was taught by nothing, and costs a readout with few labels accuracy.
     **others
         See `myow.augmented_estimator.AugmentedEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
 
+    noise_to: Literal["bin", "window"] = "window"
     positives: tuple[int, int] = (-4, 4)
     shared_mask: bool = False
+    unit_norm: bool = True
 
     def view_settings(self) -> dict[str, Any]:
         """Keyword arguments of `myow.paired_views.PairedViews`.
@@ -35,4 +40,5 @@ class ViewEstimator(AugmentedEstimator):
         SettingError
             If an augmentation's setting is out of its range or does not fit the input.
         """
-        return {"positives": tuple(self.positives), "augment": self.make_augment(shared_mask=self.shared_mask)}
+        augment = self.make_augment(shared_mask=self.shared_mask)
+        return {"positives": tuple(self.positives), "augment": augment, "unit_norm": self.unit_norm}

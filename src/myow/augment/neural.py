@@ -54,8 +54,9 @@ class NeuralAugment:
     dropout_to : {"mean", "silence"}
         What a lost unit shows: its mean over the training rows, which tells nothing, or no spike, which the network may
         mistake for a low rate. Kept units are not rescaled.
-    noise : float
-        Deviation of Gaussian noise in units of the scaled input.
+    noise, noise_to : float, {"bin", "window"}
+        Deviation of Gaussian noise in units of the scaled input, in each bin; or in the mean of the window's W bins, for
+        which each bin gets sqrt(W) times as much.
     noise_hz, noise_apply : float
         Deviation of further noise in Hz, on inputs that are rates, and the share of samples that get it.
     pepper, pepper_hz, pepper_apply : float
@@ -68,6 +69,7 @@ class NeuralAugment:
     dropout_apply: float = 1.0
     dropout_to: str = "mean"
     noise: float = 0.0
+    noise_to: str = "bin"
     noise_hz: float = 0.0
     noise_apply: float = 1.0
     pepper: float = 0.0
@@ -92,7 +94,8 @@ class NeuralAugment:
         if kept is not None and self.dropout_to == "mean":
             x = x * kept
         if self.noise > 0:
-            x = x + self.noise * torch.randn(x.shape, generator=generator, device=x.device)
+            bins = x.shape[2] if self.noise_to == "window" else 1
+            x = x + self.noise * bins**0.5 * torch.randn(x.shape, generator=generator, device=x.device)
         return x
 
 

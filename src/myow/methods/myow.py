@@ -7,16 +7,18 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..bootstrap import Bootstrap, frozen_copy
 from ..bootstrap_estimator import BootstrapEstimator
+from ..contexts import choose_contexts
 from ..errors import DataError, SettingError, unknown_name
 from ..losses import cosine_loss, masked_mean
 from ..mining import default_gap, excluded_pairs, excluded_ranges, mine
 from ..networks import perceptron
 from ..optim import ramp
 from ..paired_views import Pair
-from ..views import TrainingRows
+from ..views import TrainingRows, positive_ranges
 
 __all__ = ["MYOW"]
 
@@ -40,10 +42,20 @@ class MYOW(BootstrapEstimator):
     k : int, optional
         Neighbours to choose from. Default: 10, or fewer if the pool is smaller than 40.
     pool : {"batch", "sample", "recording"}, optional
-        Candidates: the target's view of the batch and its positives; `pool_size` rows drawn anew each step; or the whole
-        recording, encoded anew every `pool_refresh` steps. Rows of the last two are not augmented.
+        Candidates: the target's view of the batch and its positives; `pool_size` rows drawn and encoded anew each step; or
+        so many rows drawn each step from the whole recording, which is encoded anew every `pool_refresh` steps. Rows of
+        the last two are not augmented. A pool of the recording needs room for T representations.
     pool_size, pool_refresh : int, optional
         See `pool`.
+    key_bins : int, optional
+        With ``pool="recording"``, anchors and candidates are compared not by the representation of their own bin but by
+        the mean over so many bins on either side, inside the segment, of unit representations by the target. A bin of 0.1 s holds few
+        spikes; what surrounds it says better which other moments are like it, and the network learns to tell from the bin
+        alone. With 0, or another pool, the anchor's online representation is looked up (Azabou et al. 2021).
+        Default: as many as RP calls near, see `myow.contexts.choose_contexts`: in trials two thirds of
+        the median one, never more than 10.
+    views : int, optional
+        Neighbours that are drawn, with replacement, and whose unit projections are averaged to what is predicted.
     exclude : {"auto", "segment", "time", "self"}, optional
         What an anchor may not mine: its own segment; rows of its segment within `exclude_gap` seconds; or only itself.
         "auto" takes segments if there are two or more, else time.
@@ -78,9 +90,11 @@ class MYOW(BootstrapEstimator):
     positives: tuple[int, int] = (-2, 2)
     target_momentum: float = 0.95
     k: int | None = None
-    pool: Literal["batch", "sample", "recording"] = "sample"
-    pool_size: int = 256
+    pool: Literal["batch", "sample", "recording"] = "recording"
+    pool_size: int = 1024
     pool_refresh: int = 10
+    key_bins: int | None = None
+    views: int = 1
     exclude: Literal["auto", "segment", "time", "self"] = "auto"
     exclude_gap: float | None = None
     mined_anchor: Literal["view", "row"] = "row"
@@ -100,6 +114,7 @@ class MYOWGraph(Bootstrap):
     """The graph of MYOW."""
 
     bank: Tensor
+    keys: Tensor
     age: Tensor
 
     def __init__(self, settings: MYOW, encoder: nn.Module, n_units: int) -> None:
@@ -127,11 +142,16 @@ class MYOWGraph(Bootstrap):
         """Fix the rule of exclusion, and refuse a recording in which some row could mine nothing."""
         super().bind(data)
         self.k, how, gap = _mining_rule(self.settings, data)
+        near, _ = choose_contexts(data.data, self.settings.key_bins, None, 0)
+        self.key_bins = near if self.settings.pool == "recording" else 0
         barred = excluded_ranges(data.data.groups, data.data.times, how=how, gap=gap)
         self.barred = torch.from_numpy(barred).to(data.device)
         if self.settings.pool == "recording":
+            around = positive_ranges(data.data, -self.key_bins, self.key_bins)
+            self.around = torch.from_numpy(around).to(data.device)
             # Buffers while training lasts, so that a resumed run mines from the same bank.
-            self.register_buffer("bank", torch.zeros(len(data), self.settings.dim, device=data.device))
+            for name in ("bank", "keys"):
+                self.register_buffer(name, torch.zeros(len(data), self.settings.dim, device=data.device))
             self.register_buffer("age", torch.zeros((), dtype=torch.int64, device=data.device))
 
     def unbind(self) -> None:
@@ -139,20 +159,18 @@ class MYOWGraph(Bootstrap):
         super().unbind()
         del self.barred
         if self.settings.pool == "recording":
-            del self.bank, self.age
+            del self.around, self.bank, self.keys, self.age
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Pair, Tensor, Tensor]:
         """Add, to the two views, the random numbers that choose among neighbours and the rows of the candidates."""
         pair = self.pair(rows, generator)
-        choice = torch.rand(len(self.anchors(pair)), generator=generator, device=rows.device)
-        match self.settings.pool:
-            case "batch":
-                pool = pair.rows.flip(0).flatten() if self.symmetric else pair.rows[1]
-            case "sample":
-                size = min(self.settings.pool_size, len(self.data))
-                pool = torch.randperm(len(self.data), generator=generator, device=rows.device)[:size]
-            case _:
-                pool = torch.arange(len(self.data), device=rows.device)
+        shape = (len(self.anchors(pair)), self.settings.views)
+        choice = torch.rand(shape, generator=generator, device=rows.device)
+        if self.settings.pool == "batch":
+            pool = pair.rows.flip(0).flatten() if self.symmetric else pair.rows[1]
+        else:
+            size = min(self.settings.pool_size, len(self.data))
+            pool = torch.randperm(len(self.data), generator=generator, device=rows.device)[:size]
         return pair, choice, pool
 
     def anchors(self, pair: Pair) -> Tensor:
@@ -170,14 +188,14 @@ class MYOWGraph(Bootstrap):
         if self.settings.mined_anchor == "row":
             y, z = self.online(self.scaling(self.data.gather(anchors)))
         with torch.no_grad():
-            excluded = excluded_pairs(anchors, pool, self.barred)
-            candidates = self._candidates(y_target, pool)
-            index, found = mine(y, candidates, self.k, excluded, choice)
-            goal = self._mined_target(index, y_target, z_target, candidates, pool)
+            queries, keys, y_pool = self._candidates(y, y_target, anchors, pool)
+            index, found = mine(queries, keys, self.k, excluded_pairs(anchors, pool, self.barred), choice)
+            goal = self._mined_target(index, y_pool, z_target)
         prediction = self.mined_predictor(self._above(self.mined_projector, y, z))
         mined = masked_mean(cosine_loss(prediction, goal), found)
         total = (1 - weight) * augmented + weight * mined
-        pairs = torch.stack([anchors, torch.where(found, pool[index], -1)], dim=1)
+        rows = torch.where(found[:, None], pool[index], -1)
+        pairs = torch.stack([anchors[:, None].expand_as(rows), rows], dim=2).flatten(0, 1)
         return {"loss": total, "augmented": augmented, "mined": mined, "mined_pairs": pairs}
 
     def _above(self, projector: nn.Module, y: Tensor, z: Tensor) -> Tensor:
@@ -185,35 +203,43 @@ class MYOWGraph(Bootstrap):
         above: Tensor = projector(y if self.settings.layout == "parallel" else z)
         return above
 
-    def _candidates(self, y_target: Tensor, pool: Tensor) -> Tensor:
-        """Target representations to mine from, shape (P, dim)."""
+    def _candidates(self, y: Tensor, y_target: Tensor, anchors: Tensor, pool: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is looked up (A, dim), what it is compared with (P, dim), and representations of the candidates (P, dim)."""
         if self.settings.pool == "batch":
-            return y_target
+            return y, y_target, y_target
         if self.settings.pool == "sample":
-            y: Tensor = self.target.encoder(self.scaling(self.data.gather(pool)))
-            return y
+            y_pool: Tensor = self.target.encoder(self.scaling(self.data.gather(pool)))
+            return y, y_pool, y_pool
         if self.age % self.settings.pool_refresh == 0:
-            # Running statistics, since the whole recording may be far larger than a batch.
-            self.target.eval()
-            for rows in torch.split(pool, 4096):
-                self.bank[rows] = self.target.encoder(self.scaling(self.data.gather(rows)))
-            self.target.train()
+            self._refresh()
         self.age += 1
-        return self.bank
+        return (self.keys[anchors] if self.key_bins else y), self.keys[pool], self.bank[pool]
 
-    def _mined_target(
-        self, index: Tensor, y_target: Tensor, z_target: Tensor, candidates: Tensor, pool: Tensor
-    ) -> Tensor:
-        """Projections of the mined views by the target networks, shape (S * B, ...)."""
-        match self.settings.pool:
-            case "batch":
-                return self._above(self.mined_target, y_target, z_target)[index]
-            case "sample":
-                y = candidates[index]
-            case _:
-                y = self.target.encoder(self.scaling(self.data.gather(pool[index])))
-        # In parallel layout the mined projector stands on y, and nothing would read the projection.
-        return self._above(self.mined_target, y, y if self.settings.layout == "parallel" else self.target.projector(y))
+    def _refresh(self) -> None:
+        """Encode the whole recording by the target."""
+        self.target.eval()  # running statistics, since the whole recording may be far larger than a batch
+        for rows in torch.split(torch.arange(len(self.data), device=self.bank.device), 4096):
+            self.bank[rows] = self.target.encoder(self.scaling(self.data.gather(rows)))
+        self.target.train()
+        if not self.key_bins:
+            self.keys.copy_(self.bank)
+            return
+        # Means over runs of rows are differences of running sums, in double precision since the sums are long.
+        sums = F.pad(F.normalize(self.bank.double(), dim=1).cumsum(dim=0), (0, 0, 1, 0))
+        first, last = self.around.unbind(1)
+        self.keys.copy_((sums[last + 1] - sums[first]) / (last - first + 1)[:, None])
+
+    def _mined_target(self, index: Tensor, y_pool: Tensor, z_target: Tensor) -> Tensor:
+        """What each anchor is to predict, from mined candidates (A, views): their projections by the target, averaged."""
+        if self.settings.pool == "batch":
+            z_pool = self._above(self.mined_target, y_pool, z_target)
+            mined = z_pool[index]
+        else:
+            chosen = y_pool[index.flatten()]
+            # In parallel layout the mined projector stands on y, and nothing would read the projection.
+            z = chosen if self.settings.layout == "parallel" else self.target.projector(chosen)
+            mined = self._above(self.mined_target, chosen, z).view(*index.shape, -1)
+        return mined[:, 0] if self.settings.views == 1 else F.normalize(mined, dim=2).mean(dim=1)
 
 
 def _check(settings: MYOW) -> None:
@@ -226,6 +252,7 @@ def _check(settings: MYOW) -> None:
         raise SettingError(f"k is {settings.k}; it must be 1 or more")
     for name, least in (
         ("pool_size", 2),
+        ("views", 1),
         ("pool_refresh", 1),
         ("mined_predictor", 1),
         ("mined_start", 0),
@@ -235,6 +262,12 @@ def _check(settings: MYOW) -> None:
             raise SettingError(f"{name} is {getattr(settings, name)}; it must be {least} or more")
     if any(width < 1 for width in settings.mined_projector):
         raise SettingError(f"mined_projector is {settings.mined_projector}; it must be widths of 1 or more")
+    if settings.key_bins is not None and settings.key_bins < 0:
+        raise SettingError(f"key_bins is {settings.key_bins}; it must be 0 or more")
+    if settings.key_bins and settings.pool != "recording":
+        raise SettingError(
+            f"key_bins is {settings.key_bins}, but pool='{settings.pool}' holds no rows around its candidates; use pool='recording'"
+        )
     if settings.exclude_gap is not None and not 0 <= settings.exclude_gap < float("inf"):
         raise SettingError(f"exclude_gap is {settings.exclude_gap}; it must be 0 or more seconds")
 
@@ -243,8 +276,8 @@ def _mining_rule(settings: MYOW, data: TrainingRows) -> tuple[int, str, float]:
     """Decide k, the rule of exclusion and its gap from the rows at hand."""
     n_rows = len(data)
     batch = min(settings.batch_size, n_rows)
-    size = {"batch": batch * (2 if settings.symmetric else 1), "sample": min(settings.pool_size, n_rows)}
-    pool = size.get(settings.pool, n_rows)
+    two = 2 if settings.symmetric else 1
+    pool = batch * two if settings.pool == "batch" else min(settings.pool_size, n_rows)
     k = settings.k if settings.k is not None else max(1, min(10, pool // 4))
     if k > pool:
         raise SettingError(f"k is {k}, but the candidate pool holds {pool} rows; choose a smaller k or a larger pool")

@@ -103,7 +103,7 @@ class SimCLRGraph(PairedViews):
         first, second = self.projector(self.encoder(views.x.flatten(0, 1))).chunk(2)
         return {"loss": nt_xent(first, second, self.temperature).mean()}
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Encode transformed windows of shape (B, W, N), shape (B, dim)."""
-        y: Tensor = self.encoder(self.scaling(x))
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode scaled windows of shape (B, W, N), shape (B, dim)."""
+        y: Tensor = self.encoder(x)
         return y
