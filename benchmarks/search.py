@@ -1,16 +1,19 @@
 """The same search for every method: where their default settings come from.
 
-For each method so many settings are drawn at random from its space (``search/space.json``); the first is what its defaults
-were (``search/earlier.json``). Each is judged on validation rows alone: two random splits of Chewie-1 (70/20/10 by trial; the last part is never
+For each method so many settings are drawn at random from its space (``space.json``); the first is what its defaults
+were (``earlier.json``). Each is judged on validation rows alone: two random splits of Chewie-1 (70/20/10 by trial; the last part is never
 looked at) and two simulated recordings of seeds that nothing else uses. What counts is the mean accuracy of the class readout
-with all labels, 5 and 1 labelled trials (minutes) per class, averaged over the three recordings. In a second round the best
-four of each method, and its defaults, are judged once more, with other splits, simulated recordings, draws of labels and
-seeds. Settings replace the defaults if they were better in both rounds; of several the best on average does.
+with all labels, 5 and 1 labelled trials (minutes) per class, averaged over the three recordings and the contexts. In a second
+round the best of each method, and its defaults, are judged once more, with other splits, simulated recordings, draws of labels
+and seeds. Settings replace the defaults if they were better in both rounds; of several the best on average does.
 
     MYOW_DATA=folder python benchmarks/search.py [--methods A,B] [--budget 10] [--jobs 2]
+    MYOW_DATA=folder python benchmarks/search.py --folder search_views --context 0,0 --context 2,2 --budget 8 --finalists 3 --seed 3001
 
-Every trial becomes a line of ``search/log.jsonl``, an interrupted search goes on, and the winners go to
-``search/winners.json``; a test holds the methods' defaults against that file.
+The first is the search of all methods. The second came later, for the three that compare views, and has parameters that
+did not exist before; its ``earlier.json`` lists, after the defaults, one proposal a method that was found by hand on
+Chewie-1's validation rows. Every trial becomes a line of ``log.jsonl`` in the folder, an interrupted search goes on, and the winners go to
+``winners.json``; a test holds the methods' defaults against the later of those files.
 """
 
 from __future__ import annotations
@@ -33,16 +36,13 @@ from myow.methods import method_class
 from myow.probe import Labelled
 from myow.settings import parse_settings
 
-FOLDER = Path(__file__).parent / "search"
 LABELS = (None, 5, 1)
 DRAWS = 3
-FINALISTS = 4
 SPLIT = (0.7, 0.2, 0.1)
 
 
-def recordings(stage: int) -> list[tuple[str, tuple[myow.Recording, myow.Recording]]]:
+def recordings(seed: int) -> list[tuple[str, tuple[myow.Recording, myow.Recording]]]:
     """Training and validation rows; the name says which results are averaged first."""
-    seed = 1001 + 10 * stage
     chewie, reach = myow.load("chewie-1"), myow.load("simulated-reach", seed=seed)
     sleep = myow.load("simulated-sleep", seed=seed, n_bins=5400)
     found = [("chewie-1", chewie.split(*SPLIT, random_state=s, stratify="direction")[:2]) for s in (seed, seed + 1)]
@@ -51,25 +51,31 @@ def recordings(stage: int) -> list[tuple[str, tuple[myow.Recording, myow.Recordi
     return found  # type: ignore[return-value]
 
 
-def draw(space: dict[str, list[str]], method: str, trial: int) -> dict[str, str]:
-    """Settings of a trial; trial 0 has what the defaults were before the search."""
-    if trial == 0:
-        earlier: dict[str, dict[str, str]] = json.loads((FOLDER / "earlier.json").read_text())
-        return earlier[method]
+def draw(folder: Path, method: str, trial: int) -> dict[str, str]:
+    """Settings of a trial; the first have what the defaults were before the search, and proposals if there are any."""
+    given = json.loads((folder / "earlier.json").read_text())[method]
+    given = given if isinstance(given, list) else [given]
+    if trial < len(given):
+        return dict(given[trial])
     rng = np.random.default_rng([trial, zlib.crc32(method.encode())])
+    space = json.loads((folder / "space.json").read_text())[method]
     return {key: str(rng.choice(choices)) for key, choices in space.items()}
 
 
-def judge(method: str, stage: int, trial: int, settings: dict[str, str]) -> dict[str, Any]:
-    """Fit and read out one choice of settings on every recording."""
+def judge(
+    method: str, stage: int, trial: int, settings: dict[str, str], seed: int, contexts: list[tuple[int, int]]
+) -> dict[str, Any]:
+    """Fit and read out one choice of settings on every recording, in every context."""
     line: dict[str, Any] = {"method": method, "round": stage, "trial": trial, "settings": settings}
     line["version"] = myow.__version__
     start = time.perf_counter()
     try:
         scores: dict[str, list[list[float]]] = {}
         with threadpool_limits(1):
-            for name, (train, valid) in recordings(stage):
-                scores.setdefault(name, []).append(_accuracies(method, stage, settings, train, valid))
+            for name, parts in recordings(seed + 10 * stage):
+                for context in contexts:
+                    place = name if context == (0, 0) else f"{name}, {context[0]},{context[1]}"
+                    scores.setdefault(place, []).append(_accuracies(method, stage, settings, context, *parts))
         by_recording = {name: np.mean(values, axis=0).round(4).tolist() for name, values in scores.items()}
         line |= {"accuracy": by_recording, "score": round(float(np.mean(list(by_recording.values()))), 5)}
     except MyowError as error:
@@ -78,14 +84,19 @@ def judge(method: str, stage: int, trial: int, settings: dict[str, str]) -> dict
 
 
 def _accuracies(
-    method: str, stage: int, settings: dict[str, str], train: myow.Recording, valid: myow.Recording
+    method: str,
+    stage: int,
+    settings: dict[str, str],
+    context: tuple[int, int],
+    train: myow.Recording,
+    valid: myow.Recording,
 ) -> list[float]:
     estimator = method_class(method)
     target = next(iter(train.labels))
     chosen = parse_settings(estimator, [f"{k}={v}" for k, v in settings.items()])
 
     def fit(labelled: Labelled | None) -> Any:
-        model = estimator(**chosen, random_state=stage)
+        model = estimator(**chosen, context=context, random_state=stage)
         return model.fit(train, train.labels[target], labelled=None if labelled is None else labelled.rows)
 
     once = None if estimator.uses_labels else fit(None)
@@ -108,17 +119,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", default="")
     parser.add_argument("--budget", type=int, default=10, help="settings tried for each method")
+    parser.add_argument("--finalists", type=int, default=4, help="how many of them get into the second round")
+    parser.add_argument(
+        "--folder", default="search", help="of space.json, earlier.json and the results, beside this file"
+    )
+    parser.add_argument("--context", action="append", help="bins before,after; repeat for several")
+    parser.add_argument("--seed", type=int, default=1001, help="of splits and simulated recordings")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    space = json.loads((FOLDER / "space.json").read_text())
+    folder = Path(__file__).parent / options.folder
+    contexts = [(int(a), int(b)) for a, b in (c.split(",") for c in options.context or ["0,0"])]
+    space = json.loads((folder / "space.json").read_text())
     methods = options.methods.split(",") if options.methods else list(space)
-    log = FOLDER / "log.jsonl"
+    log = folder / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def carry_out(jobs: list[tuple[str, int, int, dict[str, str]]]) -> None:
         done = {(line["method"], line["round"], line["trial"]) for line in lines}
         left = [job for job in jobs if job[:3] not in done]
-        for line in Parallel(n_jobs=options.jobs, return_as="generator_unordered")(delayed(judge)(*j) for j in left):
+        for line in Parallel(n_jobs=options.jobs, return_as="generator_unordered")(
+            delayed(judge)(*j, options.seed, contexts) for j in left
+        ):
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             lines.append(line)
@@ -129,8 +150,10 @@ def main() -> None:
         found = [line for line in lines if line["method"] == method and line["round"] == stage]
         return sorted(found, key=lambda line: (-line["score"], line["trial"]))
 
-    carry_out([(m, 0, trial, draw(space[m], m, trial)) for trial in range(options.budget) for m in methods])
-    finalists = [line for m in methods for i, line in enumerate(ranked(m, 0)) if i < FINALISTS or line["trial"] == 0]
+    carry_out([(m, 0, trial, draw(folder, m, trial)) for trial in range(options.budget) for m in methods])
+    finalists = [
+        line for m in methods for i, line in enumerate(ranked(m, 0)) if i < options.finalists or line["trial"] == 0
+    ]
     carry_out([(line["method"], 1, line["trial"], line["settings"]) for line in finalists])
     winners = {}
     for method in space:
@@ -147,7 +170,7 @@ def main() -> None:
             "scores": both[best],
             "scores_of_earlier_defaults": both[0],
         }
-    (FOLDER / "winners.json").write_text(json.dumps(winners, indent=2) + "\n")
+    (folder / "winners.json").write_text(json.dumps(winners, indent=2) + "\n")
     for method, best in winners.items():
         print(f"{method}: {best}")
 

@@ -81,6 +81,8 @@ class Bootstrap(PairedViews):
         See `target_momentum`.
     symmetric : bool
         Whether each view predicts the other, or only the first the second.
+    embedding : str
+        "representation" or "prediction": which of them `embed` gives.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Bootstrap(PairedViews):
         momentum: float,
         momentum_schedule: str,
         symmetric: bool,
+        embedding: str,
     ) -> None:
         super().__init__(n_units, positives=positives, augment=augment, unit_norm=unit_norm)
         if not 0 <= momentum <= 1:
@@ -112,6 +115,7 @@ class Bootstrap(PairedViews):
         self.momentum = momentum
         self.momentum_schedule = momentum_schedule
         self.symmetric = symmetric
+        self.embedding = embedding
 
     def bind(self, data: TrainingRows) -> None:
         """List, once, the parameters that the moving average ties together."""
@@ -154,6 +158,11 @@ class Bootstrap(PairedViews):
         moving_average(target, online, target_momentum(progress, self.momentum, self.momentum_schedule))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Encode scaled windows of shape (B, W, N) with the online encoder, shape (B, dim)."""
+        """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them."""
         y: Tensor = self.online.encoder(x)
-        return y
+        return y if self.embedding == "representation" else self.predict(y)
+
+    def predict(self, y: Tensor) -> Tensor:
+        """Predict another view's projection, shape (B, Z), from representations (B, dim)."""
+        z: Tensor = self.predictor(self.online.projector(y))
+        return z

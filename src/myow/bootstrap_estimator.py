@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .errors import SettingError
+from .errors import SettingError, unknown_name
 from .view_estimator import ViewEstimator
 
 __all__ = ["BootstrapEstimator"]
@@ -27,6 +27,9 @@ class BootstrapEstimator(ViewEstimator):
         Whether the momentum stays or rises to 1.
     symmetric : bool, optional
         Whether each view predicts the other.
+    embedding : {"representation", "prediction"}, optional
+        What `transform` gives: y = f(x); or what the predictor makes of it, the mined one where views are mined. A
+        prediction is an average over what could have been seen, so it holds less of the noise of this one bin.
     **others
         See `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
@@ -36,6 +39,7 @@ class BootstrapEstimator(ViewEstimator):
     target_momentum: float = 0.98
     target_schedule: Literal["constant", "cosine"] = "constant"
     symmetric: bool = True
+    embedding: Literal["representation", "prediction"] = "representation"
 
     def bootstrap_settings(self) -> dict[str, Any]:
         """Keyword arguments of `myow.bootstrap.Bootstrap`.
@@ -47,6 +51,8 @@ class BootstrapEstimator(ViewEstimator):
         """
         if self.predictor < 1 or any(width < 1 for width in self.projector):
             raise SettingError(f"projector {self.projector} and predictor {self.predictor} must be widths of 1 or more")
+        if self.embedding not in ("representation", "prediction"):
+            raise unknown_name("embedding", self.embedding, ("representation", "prediction"))
         return self.view_settings() | {
             "projector": tuple(self.projector),
             "predictor": self.predictor,
@@ -54,4 +60,5 @@ class BootstrapEstimator(ViewEstimator):
             "momentum": self.target_momentum,
             "momentum_schedule": self.target_schedule,
             "symmetric": self.symmetric,
+            "embedding": self.embedding,
         }

@@ -198,6 +198,13 @@ class MYOWGraph(Bootstrap):
         pairs = torch.stack([anchors[:, None].expand_as(rows), rows], dim=2).flatten(0, 1)
         return {"loss": total, "augmented": augmented, "mined": mined, "mined_pairs": pairs}
 
+    def predict(self, y: Tensor) -> Tensor:
+        """Predict a mined view's projection, shape (B, Z), from representations (B, dim); if none are mined, as BYOL does."""
+        if self.settings.mined_weight == 0:
+            return super().predict(y)
+        prediction: Tensor = self.mined_predictor(self._above(self.mined_projector, y, self.online.projector(y)))
+        return prediction
+
     def _above(self, projector: nn.Module, y: Tensor, z: Tensor) -> Tensor:
         """Apply a mined projector where the layout puts it."""
         above: Tensor = projector(y if self.settings.layout == "parallel" else z)
