@@ -80,6 +80,15 @@ def test_noise_has_the_deviation_asked_for_and_is_independent_everywhere():
     assert (torch.corrcoef(flat) - torch.eye(3)).abs().max() < 0.02
 
 
+def test_noise_may_be_asked_for_in_the_mean_over_the_window():
+    x = NeuralAugment(noise=0.7, noise_to="window")(ones(), plain_scaling(), generator()) - 1
+    assert float(x.mean(dim=2).std()) == pytest.approx(0.7, rel=0.02)
+    assert float(x.std()) == pytest.approx(0.7 * BINS**0.5, rel=0.02)
+    one = ones()[:, :, :1]
+    alike = [NeuralAugment(noise=0.7, noise_to=to)(one, plain_scaling(), generator()) for to in ("bin", "window")]
+    assert torch.equal(*alike)
+
+
 def test_noise_in_hz_comes_before_scaling_on_a_share_of_the_samples():
     out = NeuralAugment(noise_hz=1.5, noise_apply=0.5)(ones(), plain_scaling(mean=1.0, deviation=3.0), generator())
     treated = (out != 0).any(dim=(2, 3))

@@ -291,6 +291,27 @@ def test_every_candidate_may_be_in_the_pool_and_the_pool_has_the_size_asked_for(
 
 
 @pytest.mark.parametrize("estimator", [BYOL, MYOW])
+@pytest.mark.parametrize("unit_norm", [True, False])
+def test_the_embedding_is_what_the_online_encoder_makes_of_a_row_or_what_is_predicted_from_that(estimator, unit_norm):
+    given = WIDTHS | {"unit_norm": unit_norm} | (MINED if estimator is MYOW else {})
+    graphs = {e: bound(estimator(**given, embedding=e)).eval() for e in ("representation", "prediction")}
+    x = graphs["prediction"].data.gather(torch.arange(12))
+    with torch.no_grad():
+        for name, graph in graphs.items():
+            y, z = graph.online(graph.scaling(x))
+            predicted = graph.predictor(z) if estimator is BYOL else graph.mined_predictor(graph.mined_projector(z))
+            expected = y if name == "representation" else predicted
+            expected = expected / expected.norm(dim=1, keepdim=True) if unit_norm else expected
+            torch.testing.assert_close(graph.embed(x), expected)
+
+
+def test_what_mines_nothing_embeds_by_the_other_predictor():
+    graph = bound(MYOW(**WIDTHS, **MINED | {"mined_weight": 0.0}, embedding="prediction", unit_norm=False)).eval()
+    x = graph.data.gather(torch.arange(12))
+    torch.testing.assert_close(graph.embed(x), graph.predictor(graph.online(graph.scaling(x))[1]))
+
+
+@pytest.mark.parametrize("estimator", [BYOL, MYOW])
 def test_the_target_is_a_moving_average_in_closed_form_and_starts_as_a_copy(estimator):
     m, n = 0.8, 7
     graph = bound(estimator(**WIDTHS, target_momentum=m))
@@ -350,6 +371,7 @@ def test_momentum_rises_to_one_along_a_half_cosine():
         ({"key_bins": -1}, SettingError, "key_bins is -1"),
         ({"key_bins": 2, "pool": "sample"}, SettingError, "use pool='recording'"),
         ({"views": 0}, SettingError, "views is 0"),
+        ({"embedding": "predictions"}, UnknownNameError, "did you mean 'prediction'"),
         ({"noise_to": "bins"}, UnknownNameError, "did you mean 'bin'"),
         ({"mined_anchor": "rows"}, UnknownNameError, "did you mean 'row'"),
     ],

@@ -57,6 +57,26 @@ def test_a_loaded_model_can_be_fitted_saved_and_refuses_other_units(saved, tmp_p
     assert np.array_equal(again.transform(reach()), MYOW(**SMALL, **SMALL_MINING).fit(reach()).transform(reach()))
 
 
+@pytest.mark.parametrize("estimator", [BYOL, MYOW, myow.SimCLR])
+def test_a_file_of_the_first_format_embeds_as_it_did(tmp_path, estimator):
+    """It has none of the settings that came later, and what they do by default is something else."""
+    later = {"unit_norm": False, "noise_to": "bin"} | (
+        {"embedding": "representation"} if estimator is not myow.SimCLR else {}
+    )
+    small = {k: v for k, v in SMALL.items() if k in estimator().get_params()}
+    model = estimator(**small, **later).fit(reach())
+    model.save(tmp_path / "a.myow")
+
+    def as_first(header):
+        settings = {k: v for k, v in header["settings"].items() if k not in ("unit_norm", "noise_to", "embedding")}
+        return header | {"format": 1, "settings": settings}
+
+    rewrite(tmp_path / "a.myow", header=as_first)
+    loaded = myow.load_model(tmp_path / "a.myow", device="cpu")
+    assert {k: loaded.get_params()[k] for k in later} == later
+    assert np.array_equal(loaded.transform(reach()), model.transform(reach()))
+
+
 def test_loading_leaves_the_global_random_state_alone(saved):
     before = torch.get_rng_state()
     myow.load_model(saved)
