@@ -27,7 +27,10 @@ class AugmentedEstimator(TrainedEstimator):
     dropout_to : {"mean", "silence"}, optional
         What a lost unit shows: its mean over the training rows, or no spike.
     noise : float, optional
-        Deviation of Gaussian noise in units of the scaled input.
+        Deviation of Gaussian noise.
+    noise_unit : {"input", "change"}, optional
+        What it counts in: the scaled input, or what changes in it from one bin to the next
+        (`myow.paired_views.augment_of`), so that a recording in which states last gets less.
     noise_to : {"bin", "window"}, optional
         Whether that is the deviation in each bin; or in the mean over the window's W bins, for which each bin gets
         sqrt(W) times as much. An encoder that averages the window sees as much noise either way only if W is 1.
@@ -46,6 +49,7 @@ class AugmentedEstimator(TrainedEstimator):
     dropout_apply: float = 1.0
     dropout_to: Literal["mean", "silence"] = "mean"
     noise: float = 1.0
+    noise_unit: Literal["input", "change"] = "input"
     noise_to: Literal["bin", "window"] = "bin"
     noise_hz: float = 0.0
     noise_apply: float = 1.0
@@ -72,6 +76,8 @@ class AugmentedEstimator(TrainedEstimator):
                 raise SettingError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
         if self.dropout_to not in ("mean", "silence"):
             raise unknown_name("dropout_to", self.dropout_to, ("mean", "silence"))
+        if self.noise_unit not in ("input", "change"):
+            raise unknown_name("noise_unit", self.noise_unit, ("input", "change"))
         if self.noise_to not in ("bin", "window"):
             raise unknown_name("noise_to", self.noise_to, ("bin", "window"))
         for name in ("noise", "noise_hz", "pepper_hz"):
@@ -85,6 +91,7 @@ class AugmentedEstimator(TrainedEstimator):
             dropout_to=self.dropout_to,
             noise=self.noise,
             noise_to=self.noise_to,
+            noise_unit=self.noise_unit,
             noise_hz=self.noise_hz,
             noise_apply=self.noise_apply,
             pepper=self.pepper,

@@ -18,7 +18,9 @@ __all__ = ["FORMAT", "LATER", "read_about", "read_header", "read_tensors", "writ
 
 FORMAT = 2
 
-LATER: dict[int, dict[str, Any]] = {1: {"unit_norm": False, "noise_to": "bin", "embedding": "representation"}}
+LATER: dict[int, dict[str, Any]] = {
+    1: {"unit_norm": False, "noise_to": "bin", "noise_unit": "input", "embedding": "representation"}
+}
 """Settings that a format did not have yet, with what its models did."""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +16,9 @@ from .inputs import Scaling
 from .train import Method
 from .views import TrainingRows, positive_ranges, sample_positives
 
-__all__ = ["Augment", "Pair", "PairedViews", "augmented"]
+__all__ = ["Augment", "Pair", "PairedViews", "augment_of", "augmented"]
+
+MOST_PAIRS = 50_000  # of adjacent bins that tell how much changes between them
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -63,11 +66,12 @@ class PairedViews(Method):
         """Look up, once, which rows may be each row's positive."""
         super().bind(data)
         self.ranges = torch.from_numpy(positive_ranges(data.data, *self.positives)).to(data.device)
+        self.augmenting = augment_of(data, self.augment, self.scaling)
 
     def unbind(self) -> None:
         """Let go of the rows and of the ranges made from them."""
         super().unbind()
-        del self.ranges
+        del self.ranges, self.augmenting
 
     def pair(self, rows: Tensor, generator: torch.Generator) -> Pair:
         """Pair every row with a positive and augment both."""
@@ -85,7 +89,7 @@ class PairedViews(Method):
 
     def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment and scale windows of shape (V, B, W, N)."""
-        return augmented(x, self.augment, self.scaling, generator)
+        return augmented(x, self.augmenting, self.scaling, generator)
 
 
 def augmented(x: Tensor, augment: NeuralAugment | Augment, scaling: Scaling, generator: torch.Generator) -> Tensor:
@@ -94,3 +98,21 @@ def augmented(x: Tensor, augment: NeuralAugment | Augment, scaling: Scaling, gen
         return augment(x, scaling, generator)
     scaled: Tensor = scaling(augment(x, generator))
     return scaled
+
+
+def augment_of(data: TrainingRows, augment: NeuralAugment | Augment, scaling: Scaling) -> NeuralAugment | Augment:
+    r"""Return the augmentation of these rows: `noise` that counts in what changes from bin to bin, in the scaled input's units.
+
+    That is :math:`\sqrt{E (x_{t+1} - x_t)^2 / 2}`, the mean over units and adjacent bins (the mean square successive
+    difference of von Neumann 1941): the deviation of what is new in every bin, spike noise above all, without what lasts. Where
+    no two bins are adjacent, it is that of the scaled input.
+    """
+    if not isinstance(augment, NeuralAugment) or augment.noise_unit == "input" or not augment.noise:
+        return augment
+    adjacent = np.flatnonzero((np.diff(data.data.groups) == 0) & (np.diff(data.data.bins) == 1))
+    if not len(adjacent):
+        return replace(augment, noise_unit="input")
+    some = torch.from_numpy(adjacent[:: 1 + len(adjacent) // MOST_PAIRS]).to(data.device)
+    change = (data.values[some + 1] - data.values[some]) / scaling.deviation
+    level = float(change.double().square().mean().div(2).sqrt())
+    return replace(augment, noise=augment.noise * level, noise_unit="input")

@@ -44,6 +44,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "shared_mask": True,
         "noise": 0.2,
         "noise_to": "bin",
+        "noise_unit": "input",
         "unit_norm": False,
         "embedding": "representation",
         "k": 3,

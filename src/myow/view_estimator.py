@@ -27,6 +27,7 @@ class ViewEstimator(AugmentedEstimator):
         See `myow.augmented_estimator.AugmentedEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
 
+    noise_unit: Literal["input", "change"] = "change"
     noise_to: Literal["bin", "window"] = "window"
     positives: tuple[int, int] = (-4, 4)
     shared_mask: bool = False

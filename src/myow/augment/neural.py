@@ -55,8 +55,11 @@ class NeuralAugment:
         What a lost unit shows: its mean over the training rows, which tells nothing, or no spike, which the network may
         mistake for a low rate. Kept units are not rescaled.
     noise, noise_to : float, {"bin", "window"}
-        Deviation of Gaussian noise in units of the scaled input, in each bin; or in the mean of the window's W bins, for
-        which each bin gets sqrt(W) times as much.
+        Deviation of Gaussian noise in each bin; or in the mean of the window's W bins, for which each bin gets sqrt(W)
+        times as much.
+    noise_unit : {"input", "change"}
+        What `noise` counts in: the scaled input; or what changes in it from bin to bin, which has to be looked up in the
+        rows first, see `myow.paired_views.augment_of`.
     noise_hz, noise_apply : float
         Deviation of further noise in Hz, on inputs that are rates, and the share of samples that get it.
     pepper, pepper_hz, pepper_apply : float
@@ -70,6 +73,7 @@ class NeuralAugment:
     dropout_to: str = "mean"
     noise: float = 0.0
     noise_to: str = "bin"
+    noise_unit: str = "input"
     noise_hz: float = 0.0
     noise_apply: float = 1.0
     pepper: float = 0.0

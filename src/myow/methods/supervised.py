@@ -15,7 +15,7 @@ from ..augment.neural import NeuralAugment
 from ..augmented_estimator import AugmentedEstimator
 from ..errors import DataError, SettingError
 from ..labelled_rows import LabelledRows
-from ..paired_views import Augment, augmented
+from ..paired_views import Augment, augment_of, augmented
 from ..views import TrainingRows
 
 __all__ = ["Supervised"]
@@ -147,17 +147,23 @@ class SupervisedGraph(LabelledRows):
     def bind(self, data: TrainingRows) -> None:
         """Take the labels, which must vary."""
         super().bind(data)
+        self.augmenting = augment_of(data, self.augment, self.scaling)
         if not self.classes and not bool((self.targets != self.targets[0]).any()):
             raise DataError(
                 f"all labelled rows ({len(self.targets)}) have the same label, so that there is nothing to tell apart; "
                 "give labels that vary"
             )
 
+    def unbind(self) -> None:
+        """Let go of the rows and of the augmentation made for them."""
+        super().unbind()
+        del self.augmenting
+
     def draw(self, rows: Tensor, generator: torch.Generator) -> LabelledView:
         """Make a view of a labelled row for each of the rows, shape (B,)."""
         labelled, targets = self.pick(rows, generator)
         x = self.data.gather(labelled)[None]  # augmentations take several views
-        return LabelledView(augmented(x, self.augment, self.scaling, generator)[0], targets)
+        return LabelledView(augmented(x, self.augmenting, self.scaling, generator)[0], targets)
 
     def loss(self, views: LabelledView, progress: float) -> dict[str, Tensor]:
         """Return how far the head is from the labels."""
