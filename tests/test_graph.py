@@ -33,7 +33,7 @@ def bound(estimator, rec=None):
     rec = rec or reach()
     torch.manual_seed(0)
     graph = estimator.build(rec.n_units)
-    values = torch.from_numpy(np.sqrt(rec.counts)).float()
+    values = torch.from_numpy(rec.counts.astype(np.float32)).sqrt()
     graph.scaling.fit(values, "common")
     graph.bind(TrainingRows(rec, values, (0, 0), torch.device("cpu")))
     for p, _ in graph.average_pairs():
@@ -105,6 +105,27 @@ def test_the_loss_of_byol_written_out(symmetric):
     expected = cosine(graph.predictor(z), goal).mean()
     torch.testing.assert_close(terms["loss"], expected)
     assert set(terms) == {"loss"}
+
+
+def test_noise_counts_in_what_changes_from_one_bin_of_a_segment_to_the_next():
+    rec = reach(drop=0.2)
+    graph = bound(BYOL(**WIDTHS | {"noise": 0.7, "noise_unit": "change"}), rec)
+    x = np.sqrt(rec.counts.astype(float))
+    x = x / np.sqrt(x.var(axis=0).mean())
+    changes = [
+        x[j] - x[i]
+        for i in range(len(rec))
+        for j in range(len(rec))
+        if rec.segments[i] == rec.segments[j] and rec.bins[j] == rec.bins[i] + 1
+    ]
+    assert graph.augmenting.noise == pytest.approx(0.7 * np.sqrt(np.mean(np.square(changes)) / 2), rel=1e-4)
+    assert bound(BYOL(**WIDTHS | {"noise": 0.7, "noise_unit": "input"}), rec).augmenting.noise == 0.7
+
+
+def test_without_adjacent_bins_noise_counts_in_the_scaled_input():
+    rec = reach(n_segments=8, length=4)
+    alone = rec.select(np.flatnonzero(rec.bins % 2 == 0))
+    assert bound(BYOL(**WIDTHS | {"noise": 0.7}), alone).augmenting.noise == 0.7
 
 
 def test_views_are_of_the_row_and_of_its_positive():
@@ -372,6 +393,7 @@ def test_momentum_rises_to_one_along_a_half_cosine():
         ({"key_bins": 2, "pool": "sample"}, SettingError, "use pool='recording'"),
         ({"views": 0}, SettingError, "views is 0"),
         ({"embedding": "predictions"}, UnknownNameError, "did you mean 'prediction'"),
+        ({"noise_unit": "changes"}, UnknownNameError, "did you mean 'change'"),
         ({"noise_to": "bins"}, UnknownNameError, "did you mean 'bin'"),
         ({"mined_anchor": "rows"}, UnknownNameError, "did you mean 'row'"),
     ],

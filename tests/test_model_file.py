@@ -60,7 +60,7 @@ def test_a_loaded_model_can_be_fitted_saved_and_refuses_other_units(saved, tmp_p
 @pytest.mark.parametrize("estimator", [BYOL, MYOW, myow.SimCLR])
 def test_a_file_of_the_first_format_embeds_as_it_did(tmp_path, estimator):
     """It has none of the settings that came later, and what they do by default is something else."""
-    later = {"unit_norm": False, "noise_to": "bin"} | (
+    later = {"unit_norm": False, "noise_to": "bin", "noise_unit": "input"} | (
         {"embedding": "representation"} if estimator is not myow.SimCLR else {}
     )
     small = {k: v for k, v in SMALL.items() if k in estimator().get_params()}
@@ -68,7 +68,7 @@ def test_a_file_of_the_first_format_embeds_as_it_did(tmp_path, estimator):
     model.save(tmp_path / "a.myow")
 
     def as_first(header):
-        settings = {k: v for k, v in header["settings"].items() if k not in ("unit_norm", "noise_to", "embedding")}
+        settings = {k: v for k, v in header["settings"].items() if k not in (*later, "embedding")}
         return header | {"format": 1, "settings": settings}
 
     rewrite(tmp_path / "a.myow", header=as_first)

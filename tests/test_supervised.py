@@ -84,6 +84,20 @@ def test_views_are_augmented_and_are_the_scaled_rows_without():
     assert float(noise.std()) == pytest.approx(0.5, rel=0.05)
 
 
+def test_noise_may_count_in_what_changes_from_bin_to_bin():
+    rec, given = reach(), SETTINGS | {"noise": 0.5, "dropout": 0.0}
+    graphs = [
+        bound(Supervised(**given, noise_unit=u), rec, NAMES[rec.labels["direction"]]) for u in ("input", "change")
+    ]
+    x = [g.draw(torch.arange(20), torch.Generator().manual_seed(0)).x for g in graphs]
+    clean = graphs[0].scaling(
+        graphs[0].data.gather(graphs[0].pick(torch.arange(20), torch.Generator().manual_seed(0))[0])
+    )
+    ratio = graphs[1].augmenting.noise / 0.5
+    assert 0.1 < ratio < 0.99
+    torch.testing.assert_close((x[1] - clean) / ratio, x[0] - clean, rtol=1e-3, atol=1e-5)
+
+
 def test_an_augmentation_of_ones_own_gets_transformed_windows():
     rec = reach()
     shapes = []
