@@ -52,10 +52,10 @@ def recordings(seed: int) -> list[tuple[str, tuple[myow.Recording, myow.Recordin
 
 
 def draw(folder: Path, method: str, trial: int) -> dict[str, str]:
-    """Settings of a trial; the first have what the defaults were before the search, and proposals if there are any."""
+    """Settings of a trial: what the defaults were before the search, proposals if there are any, or drawn at random."""
     given = json.loads((folder / "earlier.json").read_text())[method]
     given = given if isinstance(given, list) else [given]
-    if trial < len(given):
+    if trial < len(given) and given[trial]:
         return dict(given[trial])
     rng = np.random.default_rng([trial, zlib.crc32(method.encode())])
     space = json.loads((folder / "space.json").read_text())[method]

@@ -9,7 +9,7 @@ from tiny import reach
 from torch import nn
 from torch.nn import functional as F
 
-from myow import BYOL, MYOW
+from myow import BYOL, MYOW, load_model
 from myow.errors import SettingError, UnknownNameError
 from myow.views import TrainingRows
 
@@ -324,6 +324,22 @@ def test_the_embedding_is_what_the_online_encoder_makes_of_a_row_or_what_is_pred
             expected = y if name == "representation" else predicted
             expected = expected / expected.norm(dim=1, keepdim=True) if unit_norm else expected
             torch.testing.assert_close(graph.embed(x), expected)
+
+
+@pytest.mark.parametrize("lasting", [0.0, 0.95])
+def test_by_default_the_embedding_is_a_prediction_where_most_of_the_variance_is_new_in_every_bin(lasting, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 8))
+    for t in range(1, 200):
+        x[t] = lasting * x[t - 1] + np.sqrt(1 - lasting**2) * x[t]
+    given = {k: v for k, v in WIDTHS.items() if k != "batch_size"} | {"steps": 2, "random_state": 0, "unit_norm": False}
+    new = np.mean(np.square(np.diff(x, axis=0))) / 2 / x.var(axis=0).mean()
+    expected = "prediction" if new > 0.5 else "representation"
+    assert expected == ("representation" if lasting else "prediction")
+    model = BYOL(**given).fit(x)
+    assert np.array_equal(model.transform(x), BYOL(**given, embedding=expected).fit(x).transform(x))
+    model.save(tmp_path / "a.myow")
+    assert np.array_equal(load_model(tmp_path / "a.myow", device="cpu").transform(x), model.transform(x))
 
 
 def test_what_mines_nothing_embeds_by_the_other_predictor():

@@ -14,7 +14,7 @@ from .errors import SettingError, unknown_name
 from .losses import cosine_loss
 from .networks import perceptron
 from .optim import moving_average
-from .paired_views import Augment, PairedViews
+from .paired_views import Augment, PairedViews, mostly_new
 from .views import TrainingRows
 
 __all__ = ["Bootstrap", "Tower", "frozen_copy", "target_momentum"]
@@ -82,8 +82,10 @@ class Bootstrap(PairedViews):
     symmetric : bool
         Whether each view predicts the other, or only the first the second.
     embedding : str
-        "representation" or "prediction": which of them `embed` gives.
+        "representation" or "prediction": which of them `embed` gives; "auto" decides by the rows that it is bound to.
     """
+
+    predicts: Tensor
 
     def __init__(
         self,
@@ -116,10 +118,14 @@ class Bootstrap(PairedViews):
         self.momentum_schedule = momentum_schedule
         self.symmetric = symmetric
         self.embedding = embedding
+        if embedding == "auto":
+            self.register_buffer("predicts", torch.zeros((), dtype=torch.bool))
 
     def bind(self, data: TrainingRows) -> None:
         """List, once, the parameters that the moving average ties together."""
         super().bind(data)
+        if self.embedding == "auto":
+            self.predicts.fill_(mostly_new(data, self.scaling))
         self._averaged = [list(t) for t in zip(*self.average_pairs(), strict=True)]
 
     def unbind(self) -> None:
@@ -160,7 +166,8 @@ class Bootstrap(PairedViews):
     def encode(self, x: Tensor) -> Tensor:
         """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them."""
         y: Tensor = self.online.encoder(x)
-        return y if self.embedding == "representation" else self.predict(y)
+        predicts = bool(self.predicts) if self.embedding == "auto" else self.embedding == "prediction"
+        return self.predict(y) if predicts else y
 
     def predict(self, y: Tensor) -> Tensor:
         """Predict another view's projection, shape (B, Z), from representations (B, dim)."""

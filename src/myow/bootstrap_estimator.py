@@ -10,6 +10,8 @@ from .view_estimator import ViewEstimator
 
 __all__ = ["BootstrapEstimator"]
 
+EMBEDDINGS = ("auto", "representation", "prediction")
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BootstrapEstimator(ViewEstimator):
@@ -27,9 +29,11 @@ class BootstrapEstimator(ViewEstimator):
         Whether the momentum stays or rises to 1.
     symmetric : bool, optional
         Whether each view predicts the other.
-    embedding : {"representation", "prediction"}, optional
+    embedding : {"auto", "representation", "prediction"}, optional
         What `transform` gives: y = f(x); or what the predictor makes of it, the mined one where views are mined. A
-        prediction is an average over what could have been seen, so it holds less of the noise of this one bin.
+        prediction is an average over what could have been seen: it holds less of the noise of this one bin, and less
+        detail. "auto" takes it where more than half of the variance of the training rows is new in every bin
+        (`myow.paired_views.mostly_new`), as in short bins of spikes.
     **others
         See `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
@@ -39,7 +43,7 @@ class BootstrapEstimator(ViewEstimator):
     target_momentum: float = 0.98
     target_schedule: Literal["constant", "cosine"] = "constant"
     symmetric: bool = True
-    embedding: Literal["representation", "prediction"] = "representation"
+    embedding: Literal["auto", "representation", "prediction"] = "auto"
 
     def bootstrap_settings(self) -> dict[str, Any]:
         """Keyword arguments of `myow.bootstrap.Bootstrap`.
@@ -51,8 +55,8 @@ class BootstrapEstimator(ViewEstimator):
         """
         if self.predictor < 1 or any(width < 1 for width in self.projector):
             raise SettingError(f"projector {self.projector} and predictor {self.predictor} must be widths of 1 or more")
-        if self.embedding not in ("representation", "prediction"):
-            raise unknown_name("embedding", self.embedding, ("representation", "prediction"))
+        if self.embedding not in EMBEDDINGS:
+            raise unknown_name("embedding", self.embedding, EMBEDDINGS)
         return self.view_settings() | {
             "projector": tuple(self.projector),
             "predictor": self.predictor,

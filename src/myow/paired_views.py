@@ -16,7 +16,7 @@ from .inputs import Scaling
 from .train import Method
 from .views import TrainingRows, positive_ranges, sample_positives
 
-__all__ = ["Augment", "Pair", "PairedViews", "augment_of", "augmented"]
+__all__ = ["Augment", "Pair", "PairedViews", "augment_of", "augmented", "change", "mostly_new"]
 
 MOST_PAIRS = 50_000  # of adjacent bins that tell how much changes between them
 
@@ -100,19 +100,34 @@ def augmented(x: Tensor, augment: NeuralAugment | Augment, scaling: Scaling, gen
     return scaled
 
 
-def augment_of(data: TrainingRows, augment: NeuralAugment | Augment, scaling: Scaling) -> NeuralAugment | Augment:
-    r"""Return the augmentation of these rows: `noise` that counts in what changes from bin to bin, in the scaled input's units.
+def change(data: TrainingRows, scaling: Scaling) -> float | None:
+    r"""Deviation of what changes in the scaled input from bin to bin, or None where no two bins are adjacent.
 
-    That is :math:`\sqrt{E (x_{t+1} - x_t)^2 / 2}`, the mean over units and adjacent bins (the mean square successive
-    difference of von Neumann 1941): the deviation of what is new in every bin, spike noise above all, without what lasts. Where
-    no two bins are adjacent, it is that of the scaled input.
+    That is :math:`\sqrt{E (x_{t+1} - x_t)^2 / 2}`, the mean over units and adjacent bins of a segment (the mean square
+    successive difference of von Neumann 1941): the deviation of what is new in every bin, spike noise above all, without
+    what lasts.
+    """
+    adjacent = np.flatnonzero((np.diff(data.data.groups) == 0) & (np.diff(data.data.bins) == 1))
+    if not len(adjacent):
+        return None
+    some = torch.from_numpy(adjacent[:: 1 + len(adjacent) // MOST_PAIRS]).to(data.device)
+    step = (data.values[some + 1] - data.values[some]) / scaling.deviation
+    return float(step.double().square().mean().div(2).sqrt())
+
+
+def mostly_new(data: TrainingRows, scaling: Scaling) -> bool:
+    """Whether more than half of the scaled input's variance is new in every bin."""
+    level = change(data, scaling)
+    variance = (data.values.var(dim=0, correction=0) / scaling.deviation.square()).mean()
+    return level is not None and level**2 > 0.5 * float(variance)
+
+
+def augment_of(data: TrainingRows, augment: NeuralAugment | Augment, scaling: Scaling) -> NeuralAugment | Augment:
+    """Return the augmentation of these rows: `noise` that counts in what changes, in units of the scaled input.
+
+    Where no two bins are adjacent, the scaled input is what it counts in.
     """
     if not isinstance(augment, NeuralAugment) or augment.noise_unit == "input" or not augment.noise:
         return augment
-    adjacent = np.flatnonzero((np.diff(data.data.groups) == 0) & (np.diff(data.data.bins) == 1))
-    if not len(adjacent):
-        return replace(augment, noise_unit="input")
-    some = torch.from_numpy(adjacent[:: 1 + len(adjacent) // MOST_PAIRS]).to(data.device)
-    change = (data.values[some + 1] - data.values[some]) / scaling.deviation
-    level = float(change.double().square().mean().div(2).sqrt())
-    return replace(augment, noise=augment.noise * level, noise_unit="input")
+    level = change(data, scaling)
+    return replace(augment, noise=augment.noise * (1.0 if level is None else level), noise_unit="input")
