@@ -38,9 +38,12 @@ class BootstrapEstimator(ViewEstimator):
         See `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
 
+    dim: int = 64
+    dropout: float = 0.6
+    positives: tuple[int, int] = (-2, 2)
     projector: tuple[int, ...] = ()
     predictor: int = 256
-    target_momentum: float = 0.98
+    target_momentum: float = 0.95
     target_schedule: Literal["constant", "cosine"] = "constant"
     symmetric: bool = True
     embedding: Literal["auto", "representation", "prediction"] = "auto"

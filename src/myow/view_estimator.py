@@ -21,8 +21,8 @@ class ViewEstimator(AugmentedEstimator):
     shared_mask : bool, optional
         Whether both views of a sample lose the same units.
     unit_norm : bool, optional
-        Whether the embedding is scaled to unit length. The losses compare directions; what length is left in a
-        representation was taught by nothing, and costs a readout with few labels accuracy.
+        Whether the embedding is scaled to unit length. The losses compare directions, so that lengths were taught by
+        nothing; yet they carry what a readout of real numbers, such as position or speed, can use.
     **others
         See `myow.augmented_estimator.AugmentedEstimator` and `myow.trained_estimator.TrainedEstimator`.
     """
@@ -31,7 +31,7 @@ class ViewEstimator(AugmentedEstimator):
     noise_to: Literal["bin", "window"] = "window"
     positives: tuple[int, int] = (-4, 4)
     shared_mask: bool = False
-    unit_norm: bool = True
+    unit_norm: bool = False
 
     def view_settings(self) -> dict[str, Any]:
         """Keyword arguments of `myow.paired_views.PairedViews`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -31,6 +32,9 @@ class BYOL(BootstrapEstimator):
     >>> BYOL(steps=5, dim=4, random_state=0).fit(counts).transform(counts).shape
     (60, 4)
     """
+
+    unit_norm: bool = True
+    embedding: Literal["auto", "representation", "prediction"] = "prediction"
 
     def build(self, n_features: int) -> BYOLGraph:
         """Build online, target and predictor networks for `n_features` units."""

@@ -66,7 +66,7 @@ class MYOW(BootstrapEstimator):
     layout : {"cascaded", "parallel", "single"}, optional
         Whether the mined projector stands on the projection g(y), on the representation y, or is the first projector.
     mined_projector : tuple of int, optional
-        Hidden and output widths of h.
+        Hidden and output widths of h; an embedding by prediction has the latter. Default: 128 and `dim`.
     mined_predictor : int, optional
         Hidden width of q_m.
     mined_weight : float, optional
@@ -85,10 +85,6 @@ class MYOW(BootstrapEstimator):
     (60, 4)
     """
 
-    dim: int = 64
-    dropout: float = 0.6
-    positives: tuple[int, int] = (-2, 2)
-    target_momentum: float = 0.95
     k: int | None = None
     pool: Literal["batch", "sample", "recording"] = "recording"
     pool_size: int = 1024
@@ -97,11 +93,11 @@ class MYOW(BootstrapEstimator):
     views: int = 1
     exclude: Literal["auto", "segment", "time", "self"] = "auto"
     exclude_gap: float | None = None
-    mined_anchor: Literal["view", "row"] = "row"
+    mined_anchor: Literal["view", "row"] = "view"
     layout: Literal["cascaded", "parallel", "single"] = "cascaded"
-    mined_projector: tuple[int, ...] = (128, 32)
+    mined_projector: tuple[int, ...] | None = None
     mined_predictor: int = 128
-    mined_weight: float = 0.2
+    mined_weight: float = 0.4
     mined_start: float = 0.0
     mined_ramp: float = 0.1
 
@@ -125,8 +121,9 @@ class MYOWGraph(Bootstrap):
         above: nn.Module = nn.Identity()
         width = below
         if settings.layout != "single":
-            above = perceptron((below, *settings.mined_projector), settings.activation)
-            width = settings.mined_projector[-1] if settings.mined_projector else below
+            widths = (128, settings.dim) if settings.mined_projector is None else tuple(settings.mined_projector)
+            above = perceptron((below, *widths), settings.activation)
+            width = widths[-1] if widths else below
         if width < 2:
             raise SettingError("the mined projection has 1 dimension, where directions teach nothing; use 2 or more")
         self.mined_projector = above
@@ -267,7 +264,7 @@ def _check(settings: MYOW) -> None:
     ):
         if getattr(settings, name) < least:
             raise SettingError(f"{name} is {getattr(settings, name)}; it must be {least} or more")
-    if any(width < 1 for width in settings.mined_projector):
+    if any(width < 1 for width in settings.mined_projector or ()):
         raise SettingError(f"mined_projector is {settings.mined_projector}; it must be widths of 1 or more")
     if settings.key_bins is not None and settings.key_bins < 0:
         raise SettingError(f"key_bins is {settings.key_bins}; it must be 0 or more")

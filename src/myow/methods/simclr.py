@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,8 @@ class SimCLR(ViewEstimator):
     steps: int = 300
     learning_rate: float = 4e-3
     dropout: float = 0.8
+    noise_unit: Literal["input", "change"] = "input"
+    noise_to: Literal["bin", "window"] = "bin"
     positives: tuple[int, int] = (-8, 8)
     temperature: float = 0.5
     projector: tuple[int, ...] = (128, 64)
