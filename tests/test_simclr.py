@@ -36,7 +36,7 @@ def test_widths_of_the_projector():
 
 
 def test_the_views_are_those_of_byol(graph):
-    same = {"positives": SimCLR().positives, "dropout": SimCLR().dropout}
+    same = {name: getattr(SimCLR(), name) for name in ("positives", "dropout", "noise_unit", "noise_to")}
     other = bound(BYOL(**SMALL, **same), reach())
     mine, theirs = (g.draw(torch.arange(20), torch.Generator().manual_seed(5)) for g in (graph, other))
     assert torch.equal(mine.rows, theirs.rows)

@@ -34,7 +34,7 @@ def sleep(n_bins=200, n_units=8, seed=0, bin_size=4.0):
 
 
 SMALL = {"hidden": (16,), "dim": 6, "predictor": 12, "batch_size": 32, "steps": 12, "random_state": 0, "device": "cpu"}
-SMALL_MINING = {"mined_projector": (12, 5), "mined_predictor": 10}
+SMALL_MINING = {"mined_projector": (12, 6), "mined_predictor": 10}
 
 
 class Notes:
