@@ -17,6 +17,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from sklearn.decomposition import PCA
 
+from myow import BYOL, MYOW
 from myow.errors import DataError, FileError
 from myow.report import (
     augmentation_curves,
@@ -32,6 +33,7 @@ from myow.report import (
 from myow.report.augmentation_curves import Point
 from myow.report.colouring import colour_by
 from myow.report.mined_statistics import mined_statistics, neighbour_statistics
+from myow.report.pictures import candidates_per_step
 
 RNG = np.random.default_rng(0)
 N = 120
@@ -775,3 +777,17 @@ def test_one_segment_without_a_label_is_drawn_as_time_and_distinct_views():
     figure = mined_views.draw([1, 2], ANCHORS[:2], MINED[:2], segments=np.zeros(N), times=np.arange(N) * 60.0)
     assert [a.get_title(loc="left") for a in figure.axes] == ["distinct views", "time apart"]
     assert figure.axes[1].get_ylabel() == "minutes"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"pool": "recording", "pool_size": 40}, 40),
+        ({"pool": "sample", "pool_size": 30}, 30),
+        ({"pool": "batch", "batch_size": 8}, 16),
+        ({"pool": "batch", "batch_size": 8, "symmetric": False}, 8),
+    ],
+)
+def test_chance_of_distinct_views_knows_how_many_candidates_a_step_has(settings, expected):
+    assert candidates_per_step(MYOW(**settings)) == expected
+    assert candidates_per_step(BYOL()) is None

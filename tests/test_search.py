@@ -10,6 +10,8 @@ from myow.settings import parse_settings
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 SEARCHES = {"search": (10, 4), "search_views": (8, 3)}  # settings tried of each method, and how many of them twice
+# The budget of the second grew twice: a finalist of before, since overtaken, stays in its log.
+OVERTAKEN = {("search_views", "myow"): {1}}
 
 
 def read(search, name):
@@ -42,7 +44,7 @@ def test_the_budget_is_the_same_for_all_and_the_best_has_won(search, method):
     first, second = ({r["trial"]: r for r in log if (r["method"], r["round"]) == (method, n)} for n in (0, 1))
     assert sorted(first) == list(range(budget))
     ranked = sorted(first, key=lambda trial: (-first[trial]["score"], trial))
-    assert set(second) >= {0, *ranked[:finalists]}
+    assert set(second) == {0, *ranked[:finalists]} | OVERTAKEN.get((search, method), set())
     scores = {trial: (first[trial]["score"], second[trial]["score"]) for trial in second}
     better = {t: sum(s) for t, s in scores.items() if s[0] > scores[0][0] and s[1] > scores[0][1]}
     winner = winners[method]["trial"]

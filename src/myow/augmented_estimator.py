@@ -33,7 +33,7 @@ class AugmentedEstimator(TrainedEstimator):
         (`myow.paired_views.augment_of`), so that a recording in which states last gets less.
     noise_to : {"bin", "window"}, optional
         Whether that is the deviation in each bin; or in the mean over the window's W bins, for which each bin gets
-        sqrt(W) times as much. An encoder that averages the window sees as much noise either way only if W is 1.
+        sqrt(W) times as much.
     noise_hz, noise_apply : float, optional
         Deviation of further noise in Hz, on ``input="rate"``, and the share of samples that get it.
     pepper, pepper_hz, pepper_apply : float, optional

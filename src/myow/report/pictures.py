@@ -109,7 +109,7 @@ def candidates_per_step(model: Estimator) -> int | None:
     """How many rows a mining method has to choose from at a step; None if all, or if it mines none."""
     settings = model.get_params()
     match settings.get("pool"):
-        case "sample":
+        case "sample" | "recording":
             return int(settings["pool_size"])
         case "batch":
             return int(settings["batch_size"]) * (2 if settings["symmetric"] else 1)
