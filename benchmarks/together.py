@@ -1,7 +1,7 @@
 """Several recordings of a bench taken together: one figure a method and number of labels, with its uncertainty.
 
 Accuracies of the same fold and seed are averaged over the recordings, so that the folds are still what varies; the interval
-and the paired comparisons with raw counts (and of MYOW with BYOL) are those of `myow bench`, Holm-adjusted in each column.
+and the paired comparisons with raw counts (and of MYOW with BYOL and with its twin without mining) are those of `myow bench`, Holm-adjusted in each column.
 
     python benchmarks/together.py docs/benchmarks/rows.jsonl chewie-1,chewie-2,mihi-1 [--context 2,2] [--readout class]
 """
@@ -59,7 +59,7 @@ def main() -> None:
     labels = sorted({n for _, n in means}, key=lambda n: float("inf") if n == "all" else int(n))
     methods = [m for m in METHOD_NAMES if any(key[0] == m for key in means)]
     entries: dict[tuple[str, str], str] = {}
-    against_byol: dict[str, Comparison] = {}
+    against_others: dict[tuple[str, str], Comparison] = {}
     for n in labels:
         compared: dict[tuple[str, str], Comparison] = {}
         for method in methods:
@@ -78,13 +78,15 @@ def main() -> None:
             if other == "raw":
                 entries[method, n] += f", {comparison.verdict}"
             else:
-                against_byol[n] = comparison
+                against_others[other, n] = comparison
     print(f"| {' + '.join(datasets)}, {options.readout} readout | " + " | ".join(labels) + " |")
     print("|---" * (len(labels) + 1) + "|")
     for method in methods:
         print(f"| {method_name(method)} | " + " | ".join(entries.get((method, n), "–") for n in labels) + " |")
-    for n, c in against_byol.items():
-        print(f"\nMYOW minus BYOL, {n} labels: {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}], {c.verdict}")
+    for (other, n), c in against_others.items():
+        print(
+            f"\nMYOW minus {method_name(other)}, {n} labels: {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}], {c.verdict}"
+        )
 
 
 if __name__ == "__main__":

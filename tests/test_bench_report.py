@@ -194,7 +194,7 @@ def test_what_holds_for_all_tables_is_said_once_on_top():
     assert "- (poster): " in top
     assert f"- {bench_words.ABSENT}: " in top
     assert "- n of N fits: " in top
-    assert "- MYOW against BYOL is one of those comparisons.\n" in top
+    assert "- MYOW against BYOL is among those comparisons.\n" in top
     assert "released" not in top
     assert "### Class readout, all training labels\n\nAccuracy, mean of 25 fits.\n\n|" in below
 
@@ -247,6 +247,18 @@ def test_a_sentence_compares_myow_with_byol():
     sentence = "MYOW against BYOL: chewie-1 +0.020 [+0.010, +0.040], adjusted p 0.200, no difference shown."
     assert text.count(sentence) == 1
     assert text.count("MYOW against BYOL:") == 1  # the states have no BYOL row
+
+
+def test_another_sentence_compares_myow_with_its_twin():
+    against = {"raw": compared(0.1), "byol": compared(0.02, p=0.2), "unmined": compared(0.03)}
+    ours = [cell(against=against), cell(method="byol"), cell(method="unmined")]
+    text = bench_tables.markdown(ours)
+    assert "\nMYOW against BYOL: chewie-1 +0.020 [" in text
+    assert "\nMYOW against MYOW, mining off: chewie-1 +0.030 [+0.020, +0.050], adjusted p 0.001, better.\n" in text
+    assert "- MYOW against BYOL and against MYOW, mining off are among those comparisons.\n" in text
+    assert "MYOW against MYOW, mining off: chewie-1 +0.030" in bench_tables.latex(ours)
+    (line, *_) = csv.DictReader(io.StringIO(bench_tables.csv_text(ours)))
+    assert (line["unmined_difference"], line["unmined_verdict"]) == ("0.03", "better")
 
 
 def test_a_released_split_is_not_tested_and_says_so_once_a_table():
@@ -399,7 +411,7 @@ def test_latex_is_well_formed_and_says_the_same():
 def test_latex_says_how_to_read_it_once_beneath_the_first_table():
     text = bench_tables.latex([*CELLS, cell(method="rp")])
     first = text[: text.index(r"\end{minipage}")]
-    for said in (HOLM, "are not adjusted", r"95 \% interval", "one of those comparisons", "Not tested: "):
+    for said in (HOLM, "are not adjusted", r"95 \% interval", "among those comparisons", "Not tested: "):
         assert text.count(said) == first.count(said) == 1
     assert first.index("How to read:") > first.index(r"\end{tabular}")
     assert r" & {\scriptsize not tested} &  \\" in first

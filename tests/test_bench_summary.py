@@ -13,6 +13,7 @@ from myow.probe.compare import adjust, compare, corrected_interval
 
 METHODS = [
     "myow",
+    "unmined",
     "byol",
     "simclr",
     "rp",
@@ -138,13 +139,20 @@ def test_methods_are_compared_on_the_splits_that_both_have():
     assert only(cells, method="raw").against == {}
 
 
-def test_myow_stands_against_byol_too_and_all_others_against_raw_counts():
-    values = {m: drawn(i, 0.7 + 0.03 * i) for i, m in enumerate(["myow", "byol", "raw", "lda"])}
+def test_myow_stands_against_byol_and_its_twin_too_and_all_others_against_raw_counts():
+    values = {m: drawn(i, 0.7 + 0.03 * i) for i, m in enumerate(["myow", "byol", "raw", "lda", "unmined"])}
     cells = summarise([r for m, v in values.items() for r in cv(m, v)])
     assert {c.method: sorted(c.against) for c in cells} == {
-        "myow": ["byol", "raw"], "byol": ["raw"], "raw": [], "lda": ["raw"],
+        "myow": ["byol", "raw", "unmined"], "byol": ["raw"], "raw": [], "lda": ["raw"], "unmined": ["raw"],
     }  # fmt: skip
-    pairs = [("myow", "raw"), ("myow", "byol"), ("byol", "raw"), ("lda", "raw")]
+    pairs = [
+        ("myow", "raw"),
+        ("myow", "byol"),
+        ("byol", "raw"),
+        ("lda", "raw"),
+        ("myow", "unmined"),
+        ("unmined", "raw"),
+    ]
     expected = adjust([compare(np.subtract(values[a], values[b]), 0.25) for a, b in pairs])
     found = [only(cells, method=a).against[b] for a, b in pairs]
     assert [c.p_adjusted for c in found] == pytest.approx([c.p_adjusted for c in expected])

@@ -9,7 +9,7 @@ from tiny import reach
 from torch import nn
 from torch.nn import functional as F
 
-from myow import BYOL, MYOW, load_model
+from myow import BYOL, MYOW, Unmined, load_model
 from myow.errors import SettingError, UnknownNameError
 from myow.views import TrainingRows
 
@@ -214,7 +214,7 @@ def test_several_mined_views_are_averaged_as_unit_projections():
     goal = goal.view(*mined.shape, -1).mean(dim=1)
     _, z = graph.online(
         torch.cat([*pair.x])
-        if graph.settings.mined_anchor == "view"
+        if graph.mining.mined_anchor == "view"
         else graph.scaling(graph.data.gather(pair.rows[0]))
     )
     torch.testing.assert_close(terms["mined"], cosine(graph.mined_predictor(graph.mined_projector(z)), goal).mean())
@@ -346,6 +346,16 @@ def test_what_mines_nothing_embeds_by_the_other_predictor():
     graph = bound(MYOW(**WIDTHS, **MINED | {"mined_weight": 0.0}, embedding="prediction", unit_norm=False)).eval()
     x = graph.data.gather(torch.arange(12))
     torch.testing.assert_close(graph.embed(x), graph.predictor(graph.online(graph.scaling(x))[1]))
+
+
+def test_the_twin_without_mining_is_myow_but_for_the_weight_of_the_mined_term():
+    given = {"steps": 20, "dim": 4, "random_state": 0}
+    own, twin = MYOW(**given), Unmined(**given)
+    assert twin.get_params() == own.get_params() | {"mined_weight": 0.0}
+    rec = reach()
+    switched_off = MYOW(**given, mined_weight=0.0).fit(rec).transform(rec)
+    assert np.array_equal(twin.fit(rec).transform(rec), switched_off)
+    assert not np.array_equal(own.fit(rec).transform(rec), switched_off)
 
 
 @pytest.mark.parametrize("estimator", [BYOL, MYOW])

@@ -44,7 +44,7 @@ def width(model):
 
 
 def test_methods_are_found_by_their_files():
-    trained = {"autoencoder", "byol", "myow", "pivae", "rp", "simclr", "supervised", "ts"}
+    trained = {"autoencoder", "byol", "myow", "pivae", "rp", "simclr", "supervised", "ts", "unmined"}
     at_once = {"fa", "lda", "pca", "poisson-nb", "raw", "untrained"}
     assert trained <= set(TRAINED)
     assert at_once <= set(AT_ONCE)

@@ -16,8 +16,8 @@ HOME = Path(myow.__file__).parent
 FLOORS = {
     0: "device errors recording recording_checks folds rows settings split storage version",
     1: "augment batches binning datasets files geometry injective_flow inputs losses mining model_file networks optim readers repeatable targets unpickle",
-    2: "bootstrap checkpoint closed_form contexts encoders labelled_rows measure monitor paired_views probe reconstruction sources time_contrast train views",
-    3: "augmented_estimator bootstrap_estimator decoder_estimator decoding encoder_estimator estimator evaluation loading methods presets trained_estimator "
+    2: "bootstrap checkpoint closed_form contexts contrast encoders labelled_rows measure mined_bootstrap monitor paired_views probe reconstruction sources time_contrast train views",
+    3: "augmented_estimator bootstrap_estimator decoder_estimator decoding encoder_estimator estimator evaluation loading methods mined_estimator presets trained_estimator "
     "view_estimator",
     4: "bench report run_folder",
     5: "__main__ cli workflow",

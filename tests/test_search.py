@@ -29,7 +29,7 @@ def settings_of(method, given):
 
 
 def test_every_method_with_something_to_choose_was_searched():
-    nothing_to_choose = {"raw", "lda", "untrained"}
+    nothing_to_choose = {"raw", "lda", "untrained", "unmined"}
     assert set(SPACES["search"]) == set(method_names()) - nothing_to_choose
     assert set(SPACES["search_views"]) == {"myow", "byol", "simclr"}
     assert all(set(SPACES[search]) == set(WINNERS[search]) for search in SEARCHES)

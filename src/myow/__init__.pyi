@@ -14,6 +14,7 @@ from .methods.rp import RP as RP
 from .methods.simclr import SimCLR as SimCLR
 from .methods.supervised import Supervised as Supervised
 from .methods.ts import TS as TS
+from .methods.unmined import Unmined as Unmined
 from .methods.untrained import Untrained as Untrained
 from .readers import read as read
 from .recording import Recording as Recording

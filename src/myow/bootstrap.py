@@ -1,10 +1,10 @@
-"""Online and target networks that bootstrap each other (Grill et al. 2020): what BYOL and MYOW share."""
+"""Online and target networks that bootstrap each other (Grill et al. 2020): BYOL's graph, and what MYOW adds to."""
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +136,15 @@ class Bootstrap(PairedViews):
     def average_pairs(self) -> list[tuple[Tensor, Tensor]]:
         """Return the (target, online) parameters that the moving average ties together."""
         return list(zip(self.target.parameters(), self.online.parameters(), strict=True))
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Any:
+        """Make two views of each row, shape (B,)."""
+        return self.pair(rows, generator)
+
+    def loss(self, views: Any, progress: float) -> dict[str, Tensor]:
+        """Return the loss of predicting the other view."""
+        loss, *_ = self.bootstrap(views.x)
+        return {"loss": loss}
 
     def sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Split views (2, B, ...) into what the online and the target network get, each (S, B, ...), S being 1 or 2."""

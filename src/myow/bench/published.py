@@ -49,6 +49,7 @@ PUBLISHED_READOUT: Mapping[str, str] = {
 
 METHOD_NAMES: Mapping[str, str] = {
     "myow": "MYOW",
+    "unmined": "MYOW, mining off",
     "byol": "BYOL",
     "simclr": "SimCLR",
     "rp": "RP",

@@ -18,7 +18,7 @@ __all__ = ["METRICS", "YARDSTICKS", "Cell", "Track", "failures", "summarise"]
 
 METRICS = ("accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2")
 """What a score may hold, in the order of cells."""
-YARDSTICKS: Mapping[str, tuple[str, ...]] = {"raw": (), "myow": ("raw", "byol")}
+YARDSTICKS: Mapping[str, tuple[str, ...]] = {"raw": (), "myow": ("raw", "byol", "unmined")}
 """What a method is compared with; all others with raw counts."""
 
 
@@ -114,7 +114,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
 
     Over several splits (protocol "cv"), the interval is the corrected resampled t interval of the mean. On a single
     split it is the mean over seeds of the rows' own bootstrap intervals, which only a readout's headline has. Every
-    method is compared with "raw", and "myow" with "byol" too, over two or more splits. Each p is adjusted, by Holm's
+    method is compared with "raw", and "myow" with "byol" and "unmined" too, over two or more splits. Each p is adjusted, by Holm's
     step-down, for all comparisons of its column: one recording, track, readout, number of labels, metric and control, all
     methods.
 

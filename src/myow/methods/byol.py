@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from ..bootstrap import Bootstrap
 from ..bootstrap_estimator import BootstrapEstimator
-from ..paired_views import Pair
 
 __all__ = ["BYOL"]
 
@@ -36,19 +32,6 @@ class BYOL(BootstrapEstimator):
     unit_norm: bool = True
     embedding: Literal["auto", "representation", "prediction"] = "prediction"
 
-    def build(self, n_features: int) -> BYOLGraph:
+    def build(self, n_features: int) -> Bootstrap:
         """Build online, target and predictor networks for `n_features` units."""
-        return BYOLGraph(self.make_encoder(n_features), n_features, self.dim, **self.bootstrap_settings())
-
-
-class BYOLGraph(Bootstrap):
-    """The graph of BYOL."""
-
-    def draw(self, rows: Tensor, generator: torch.Generator) -> Pair:
-        """Make two views of each row, shape (B,)."""
-        return self.pair(rows, generator)
-
-    def loss(self, views: Pair, progress: float) -> dict[str, Tensor]:
-        """Return the loss of predicting the other view."""
-        loss, *_ = self.bootstrap(views.x)
-        return {"loss": loss}
+        return Bootstrap(self.make_encoder(n_features), n_features, self.dim, **self.bootstrap_settings())

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
-
+from ..contrast import Contrast
 from ..errors import SettingError
-from ..losses import nt_xent
 from ..networks import perceptron
-from ..paired_views import Pair, PairedViews
 from ..view_estimator import ViewEstimator
 
 __all__ = ["SimCLR"]
@@ -57,7 +53,7 @@ class SimCLR(ViewEstimator):
     temperature: float = 0.5
     projector: tuple[int, ...] = (128, 64)
 
-    def build(self, n_features: int) -> SimCLRGraph:
+    def build(self, n_features: int) -> Contrast:
         """Build encoder and projector for `n_features` units."""
         if not self.temperature > 0:
             raise SettingError(f"temperature is {self.temperature}; it must be above 0")
@@ -67,45 +63,4 @@ class SimCLR(ViewEstimator):
         if widths[-1] < 2:
             raise SettingError("the projection has 1 dimension, where directions teach nothing; use 2 or more")
         projector = perceptron(widths, self.activation)
-        return SimCLRGraph(
-            self.make_encoder(n_features), n_features, projector, self.temperature, **self.view_settings()
-        )
-
-
-class SimCLRGraph(PairedViews):
-    """The graph of SimCLR.
-
-    Parameters
-    ----------
-    encoder, projector : nn.Module
-        From windows (B, W, N) to representations, and from there to projections (B, Z).
-    n_units : int
-        Units of the recordings.
-    temperature : float
-        Of the loss.
-    **views
-        See `myow.paired_views.PairedViews`.
-    """
-
-    def __init__(
-        self, encoder: nn.Module, n_units: int, projector: nn.Module, temperature: float, **views: Any
-    ) -> None:
-        super().__init__(n_units, **views)
-        self.encoder = encoder
-        self.projector = projector
-        self.temperature = temperature
-
-    def draw(self, rows: Tensor, generator: torch.Generator) -> Pair:
-        """Make two views of each row, shape (B,)."""
-        return self.pair(rows, generator)
-
-    def loss(self, views: Pair, progress: float) -> dict[str, Tensor]:
-        """Return the loss of finding each view's partner."""
-        # Both views in one pass: were each normalised by its own batch, they could be told apart by that.
-        first, second = self.projector(self.encoder(views.x.flatten(0, 1))).chunk(2)
-        return {"loss": nt_xent(first, second, self.temperature).mean()}
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Encode scaled windows of shape (B, W, N), shape (B, dim)."""
-        y: Tensor = self.encoder(x)
-        return y
+        return Contrast(self.make_encoder(n_features), n_features, projector, self.temperature, **self.view_settings())

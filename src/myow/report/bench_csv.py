@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..bench.published import method_name, published_beside
-from ..bench.summary import Cell
+from ..bench.summary import YARDSTICKS, Cell
 
 __all__ = ["csv_text"]
 
-OTHERS = ("raw", "byol")
+OTHERS = YARDSTICKS["myow"]
 COMPARISON = ("difference", "low", "high", "p", "p_adjusted", "n", "verdict")
 HEADER = (
     "protocol", "before", "after", "rows", "dataset", "method", "name", "uses_labels", "readout", "labels", "label_unit",
@@ -32,8 +32,8 @@ def csv_text(cells: Sequence[Cell]) -> str:
     Returns
     -------
     str
-        With a header; empty where there is no value. Columns that begin with "raw" and "byol" compare with those methods;
-        their "p_adjusted" is adjusted (Holm) for the comparisons of the column that the cell stands in. "poster" is the
+        With a header; empty where there is no value. Columns that begin with "raw", "byol" and "unmined" compare with those
+        methods; their "p_adjusted" is adjusted (Holm) for the comparisons of the column that the cell stands in. "poster" is the
         published figure from another split.
     """
     file = io.StringIO()

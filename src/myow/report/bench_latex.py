@@ -14,7 +14,7 @@ from .bench_words import (
     ABSENT,
     MAJORITY,
     NO_DATA,
-    against_byol,
+    against_others,
     capital,
     fits,
     how_to_read,
@@ -64,14 +64,14 @@ def latex(
 
 
 def _result(table: Section, note: str) -> str:
-    """A table of results, with the sentence on MYOW and BYOL beneath, then a note."""
+    """A table of results, with what MYOW is compared with beneath, then a note."""
     legend = particulars(table)
     if any("raw" in c.against for c in table.cells.values()):
         legend.append("+ better, \N{MINUS SIGN} worse than raw counts.")
     rows = {m: [_entry(table, m, c) for c in table.columns] for _, members in table.groups() for m in members}
     majorities = ["" if m is None else number(m) for m in table.majorities()]
     last = (MAJORITY, majorities if any(majorities) else [])
-    return grid(table, _caption(table.title(), table, legend), rows, last, [against_byol(table), note])
+    return grid(table, _caption(table.title(), table, legend), rows, last, [*against_others(table), note])
 
 
 def _entry(table: Section, method: str, column: Column) -> list[str]:

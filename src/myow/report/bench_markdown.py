@@ -13,7 +13,7 @@ from .bench_words import (
     ABSENT,
     MAJORITY,
     NO_DATA,
-    against_byol,
+    against_others,
     capital,
     how_to_read,
     interval,
@@ -75,8 +75,8 @@ def markdown(
             lines += [f"## {capital(track.describe())}", ""]
         lines += [f"### {_plain(capital(section.title()))}", "", _plain(" ".join(particulars(section))), ""]
         lines += [*_table(section), ""]
-        sentence = against_byol(section)
-        lines += [_plain(sentence), ""] if sentence else []
+        for sentence in against_others(section):
+            lines += [_plain(sentence), ""]
     lines += ["## Controls", "", *_controls(cells), "", "## Failed fits", "", *_failures(failures), ""]
     return "\n".join(lines)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..bench.published import DAGGER
-from ..bench.summary import Cell
+from ..bench.published import DAGGER, method_name
+from ..bench.summary import YARDSTICKS, Cell
 from ..probe.compare import SIGNIFICANCE
 from .bench_sections import Section
 
 __all__ = [
-    "ABSENT", "MAJORITY", "NO_DATA", "against_byol", "capital", "fits", "how_to_read", "interval", "number", "particulars", "short_of_fits",
+    "ABSENT", "MAJORITY", "NO_DATA", "against_others", "capital", "fits", "how_to_read", "interval", "number", "particulars", "short_of_fits",
     "untested",
 ]  # fmt: skip
 
@@ -53,8 +53,10 @@ def how_to_read(tables: Sequence[Section], verdicts: str) -> list[str]:
             f"{verdicts}: against raw counts, paired by split and seed; p below {SIGNIFICANCE}, adjusted (Holm) for the comparisons "
             "of the column.",
         ]
-    if any(c is not None and "byol" in c.against for *_, c in found):
-        said.append("MYOW against BYOL is one of those comparisons.")
+    others = {other for *_, c in found if c is not None for other in c.against} - {"raw"}
+    if others:
+        names = " and against ".join(method_name(m) for m in YARDSTICKS["myow"] if m in others)
+        said.append(f"MYOW against {names} {'is' if len(others) == 1 else 'are'} among those comparisons.")
     if any(c is not None and untested(t, c) for t, _, _, c in found):
         said.append("Not tested: fewer than two fits on splits that raw counts were fitted on too.")
     if len(tested) < len(tables):
@@ -91,22 +93,26 @@ def fits(table: Section) -> str:
     return "".join("one fit" if n == 1 else f"mean of {n} fits" for n in datasets)
 
 
-def against_byol(table: Section) -> str:
-    """Compare MYOW with BYOL, column by column, in one sentence without markup; "" where one of them is missing."""
-    if not {"myow", "byol"} <= {m for m, _, _ in table.cells}:
-        return ""
+def against_others(table: Section) -> list[str]:
+    """Compare MYOW with what it is compared with beside raw counts, column by column, one sentence without markup each."""
+    compared = [m for m in YARDSTICKS["myow"] if m != "raw" and {"myow", m} <= {name for name, _, _ in table.cells}]
+    return [_against(table, other) for other in compared]
+
+
+def _against(table: Section, other: str) -> str:
+    name = f"MYOW against {method_name(other)}"
     if not _is_tested(table):
-        return "MYOW against BYOL: not tested: one split."
+        return f"{name}: not tested: one split."
     said = []
     for column in table.columns:
         cell = table.at("myow", column)
-        found = None if cell is None else cell.against.get("byol")
+        found = None if cell is None else cell.against.get(other)
         if found is not None:
             p = "below 0.001" if found.p_adjusted < 0.001 else f"{found.p_adjusted:.3f}"
             said.append(
                 f"{column.title} {found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}], adjusted p {p}, {found.verdict}"
             )
-    return f"MYOW against BYOL: {'; '.join(said)}." if said else "MYOW against BYOL: not tested: fewer than two pairs."
+    return f"{name}: {'; '.join(said)}." if said else f"{name}: not tested: fewer than two pairs."
 
 
 def untested(table: Section, cell: Cell) -> str:

@@ -23,6 +23,13 @@ BANDS = ("myow", "raw")
 # The two that MYOW is to be judged by are dark; all others are thin, their group told by the dash.
 STRONG: Mapping[str, Mapping[str, Any]] = {
     "myow": {"color": style.ACCENT, "linewidth": 3.0, "zorder": 6, "markersize": 5.5},
+    "unmined": {
+        "color": style.ACCENT,
+        "linewidth": 1.4,
+        "zorder": 5,
+        "markersize": 3,
+        "linestyle": (0, (6, 1.2, 1.2, 1.2)),
+    },
     "raw": {"color": style.INK, "linewidth": 1.8, "zorder": 5, "markersize": 4},
     "poisson-nb": {"color": style.INK, "linewidth": 1.8, "zorder": 5, "markersize": 4, "linestyle": (0, (4, 1.6))},
 }
