@@ -111,10 +111,17 @@ def test_wrong_usage_is_exit_code_2_and_touches_nothing(words, tmp_path, monkeyp
 
 def test_datasets_are_listed():
     found = myow("datasets", "--json").json()
-    keys = ["name", "kind", "units", "bins", "bin_size", "segments", "available", "licence", "citation"]
-    assert [list(card) for card in found] == [keys] * len(found)
+    keys = {
+        "recording": ["units", "bins", "bin_size", "segments"],
+        "images": ["train", "test", "size", "classes"],
+    }
+    for card in found:
+        ends = ["available", "licence", "citation"]
+        assert list(card) == ["name", "data", "kind", *keys[card["data"]], *ends]
     published = {"chewie-1", "chewie-2", "mihi-1", "mihi-2", "mouse-ca1", "rat-v1"}
-    assert {card["name"] for card in found} == published | {"simulated-reach", "simulated-sleep"}
+    images = {"cifar-10", "cifar-100", "cifar-20", "tiny-imagenet"}
+    assert {card["name"] for card in found if card["data"] == "images"} == images
+    assert {card["name"] for card in found} == published | images | {"simulated-reach", "simulated-sleep"}
     assert all(card["available"] for card in found if card["kind"] == "simulated")
     table = myow("datasets")
     assert table.code == 0

@@ -52,7 +52,7 @@ def test_every_recording_has_a_card():
     for card in cards.values():
         described = card.describe()
         assert set(described) == {
-            "name", "kind", "units", "bins", "bin_size", "segments", "available", "licence", "citation"
+            "name", "data", "kind", "units", "bins", "bin_size", "segments", "available", "licence", "citation"
         }  # fmt: skip
         assert card.kind in ("published", "simulated")
         assert card.licence

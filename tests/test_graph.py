@@ -213,9 +213,7 @@ def test_several_mined_views_are_averaged_as_unit_projections():
     goal = F.normalize(graph.mined_target(graph.target.projector(graph.bank[mined.flatten()])), dim=1)
     goal = goal.view(*mined.shape, -1).mean(dim=1)
     _, z = graph.online(
-        torch.cat([*pair.x])
-        if graph.mining.mined_anchor == "view"
-        else graph.scaling(graph.data.gather(pair.rows[0]))
+        torch.cat([*pair.x]) if graph.mining.mined_anchor == "view" else graph.scaling(graph.data.gather(pair.rows[0]))
     )
     torch.testing.assert_close(terms["mined"], cosine(graph.mined_predictor(graph.mined_projector(z)), goal).mean())
 

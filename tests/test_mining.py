@@ -1,15 +1,19 @@
 """Mining against brute force in NumPy: nearest neighbours, exclusion, ties, and nobody mines itself."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import SMALL, SMALL_MINING, Notes, reach, sleep
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from myow import MYOW
+from myow import MYOW, mining
 from myow.errors import DataError, SettingError
-from myow.mining import excluded_pairs, excluded_ranges, mine, nearest
+from myow.mining import excluded_later, excluded_pairs, excluded_ranges, mine, nearest, tile_shape
 
 
 def cosine(a, b):
@@ -55,6 +59,161 @@ def test_duplicates_of_the_best_candidate_may_stand_for_each_other():
     index, similarity = nearest(torch.tensor([[2.0, 0.0]]), candidates, 2)
     assert set(index[0].tolist()) < {1, 2, 3}
     assert similarity.tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("barred", [False, True])
+def test_a_small_pool_is_one_product_and_one_choice(dtype, barred):
+    rng = torch.Generator().manual_seed(0)
+    queries, candidates = (torch.randn(n, 16, generator=rng, dtype=dtype) for n in (30, 200))
+    excluded = torch.rand(30, 200, generator=rng) < 0.5 if barred else None
+    similarity = F.normalize(queries, dim=1) @ F.normalize(candidates, dim=1).T
+    expected = (similarity.masked_fill(excluded, -torch.inf) if barred else similarity).topk(5, dim=1)
+    index, found = nearest(queries, candidates, 5, excluded)
+    assert torch.equal(index, expected.indices)
+    assert torch.equal(found, expected.values)
+
+
+@contextlib.contextmanager
+def tiles(size, queries=3, on_gpu=False):
+    """Make every pool a large one; if asked take the way of a GPU, which never asks who needs the work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mining, "WHOLE", 0)
+        patch.setattr(mining, "CPU_TILE", size)
+        patch.setattr(mining, "MOST_QUERIES", queries)
+        if on_gpu:
+            patch.setattr(mining, "_on_cpu", lambda tile: False)
+        yield
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    n_queries=st.integers(1, 9),
+    n_candidates=st.integers(1, 60),
+    dim=st.sampled_from([1, 4, 16]),
+    share=st.sampled_from([0.0, 0.3, 0.95, 1.0]),
+    size=st.integers(1, 200),
+    on_gpu=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.int32]),
+    data=st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_tiles_of_a_large_pool_equal_a_stable_sort(
+    seed, n_queries, n_candidates, dim, share, size, on_gpu, dtype, data
+):
+    rng = np.random.default_rng(seed)
+    # Signs in a power of four dimensions have similarities without rounding, so equals are equal to the last bit.
+    queries, candidates = (rng.choice([-1.0, 1.0], size=(n, dim)) for n in (n_queries, n_candidates))
+    excluded = rng.random((n_queries, n_candidates)) < share
+    k = data.draw(st.integers(1, n_candidates))
+    expected = np.where(excluded, -np.inf, cosine(queries, candidates))
+    order = np.argsort(-expected, axis=1, kind="stable")[:, :k]
+    mask = torch.from_numpy(excluded)
+    with tiles(size, on_gpu=on_gpu):
+        for given_as in (mask, lambda rows, columns: mask[rows][:, columns]):
+            index, similarity = nearest(
+                torch.tensor(queries, dtype=dtype), torch.tensor(candidates, dtype=dtype), k, given_as
+            )
+            np.testing.assert_array_equal(index.numpy(), order)
+            np.testing.assert_array_equal(similarity.numpy(), np.take_along_axis(expected, order, axis=1))
+            assert similarity.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tiles_find_what_the_whole_matrix_finds(on_gpu, dtype):
+    rng = torch.Generator().manual_seed(1)
+    queries, candidates = (torch.randn(n, 8, generator=rng, dtype=dtype) for n in (50, 1003))
+    candidates[7], candidates[8] = queries[3], 0.0
+    candidates[900:950] = -queries  # and some that are as far as can be, which come late
+    excluded = torch.rand(50, 1003, generator=rng) < 0.2
+    index, similarity = nearest(queries, candidates, 4, excluded)
+    with tiles(512, queries=16, on_gpu=on_gpu):
+        tiled_index, tiled = nearest(queries, candidates, 4, excluded)
+    assert torch.equal(tiled_index, index)
+    torch.testing.assert_close(tiled, similarity)
+
+
+def test_zeros_of_both_signs_are_equals():
+    candidates = torch.tensor([[0.0, -1.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    with tiles(2):
+        index, _ = nearest(torch.tensor([[1.0, -0.0]]), candidates, 4)
+    assert index.tolist() == [[0, 2, 3, 1]]
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that any tensor holds that is made while this watches."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for each in out if isinstance(out, (tuple, list)) else [out]:
+            if isinstance(each, torch.Tensor) and each._base is None:
+                self.numbers = max(self.numbers, each.numel())
+        return out
+
+
+def test_nothing_as_large_as_the_pool_or_the_matrix_is_ever_held():
+    queries, candidates = torch.randn(100, 8), torch.randn(3000, 8)
+    ranges = torch.arange(3000, dtype=torch.int32)[:, None].expand(-1, 2)
+    excluded = excluded_later(torch.arange(100), torch.arange(3000), ranges)
+    with Largest() as whole:
+        nearest(queries, candidates, 3, excluded)
+    assert whole.numbers == 100 * 3000
+    with tiles(1024, queries=32), Largest() as tiled:
+        index, _ = nearest(queries, candidates, 3, excluded)
+    assert tiled.numbers <= 1024
+    assert (index != torch.arange(100)[:, None]).all()
+
+
+def test_a_tile_fits_its_budget_and_any_shape_has_one():
+    for n_queries, n_candidates, dim, k in [
+        (4096, 10**6, 128, 5),
+        (3, 10**6, 128, 5),
+        (10**5, 70, 4, 70),
+        (5, 9, 1, 2),
+    ]:
+        height, width = tile_shape(torch.empty(1, dim).expand(n_queries, dim), torch.empty(1).expand(n_candidates), k)
+        assert 1 <= height <= n_queries
+        assert 1 <= width <= n_candidates
+        assert height * width <= mining.CPU_TILE
+        assert width * dim <= mining.CPU_TILE
+
+
+@given(seed=st.integers(0, 10_000), size=st.integers(1, 100))
+@settings(max_examples=30, deadline=None)
+def test_exclusion_said_later_equals_a_mask_of_all_pairs(seed, size):
+    rng = np.random.default_rng(seed)
+    rec = reach(n_segments=4, length=9, drop=0.3, seed=seed)
+    rows, pool = torch.from_numpy(rng.integers(len(rec), size=7)), torch.from_numpy(rng.permutation(len(rec))[:11])
+    ranges = torch.from_numpy(excluded_ranges(rec.groups, rec.times, how="segment"))
+    queries, candidates = torch.from_numpy(rng.normal(size=(7, 3))), torch.from_numpy(rng.normal(size=(11, 3)))
+    expected = nearest(queries, candidates, 4, excluded_pairs(rows, pool, ranges))
+    draws = torch.from_numpy(rng.random((7, 2)))
+    mined = mine(queries, candidates, 4, excluded_pairs(rows, pool, ranges), draws)
+    later = excluded_later(rows, pool, ranges)
+    assert torch.equal(nearest(queries, candidates, 4, later)[0], expected[0])
+    with tiles(size):
+        index, similarity = nearest(queries, candidates, 4, later)
+        again = mine(queries, candidates, 4, later, draws)
+    torch.testing.assert_close(similarity, expected[1])
+    found = torch.isfinite(similarity)
+    assert torch.equal(index[found], expected[0][found])
+    assert torch.equal(again[1], mined[1])
+    assert torch.equal(again[0][mined[1]], mined[0][mined[1]])
+
+
+def test_numbers_of_any_type_are_compared_in_float32_at_least():
+    queries, candidates = torch.randn(4, 6), torch.randn(20, 6)
+    for half in (torch.float16, torch.bfloat16):
+        expected = nearest(queries.to(half).float(), candidates.to(half).float(), 3)
+        for found, exact in zip(nearest(queries.to(half), candidates.to(half), 3), expected, strict=True):
+            assert torch.equal(found, exact)
+    whole = torch.randint(-9, 10, (20, 6))
+    index, similarity = nearest(queries.double(), whole, 3)
+    assert similarity.dtype == torch.float64
+    assert torch.equal(index, nearest(queries, whole, 3)[0])
 
 
 @pytest.mark.parametrize("k", [0, 5])

@@ -14,13 +14,13 @@ HOME = Path(myow.__file__).parent
 
 # DESIGN's floors. A folder stands for all files in it.
 FLOORS = {
-    0: "device errors recording recording_checks folds rows settings split storage version",
-    1: "augment batches binning datasets files geometry injective_flow inputs losses mining model_file networks optim readers repeatable targets unpickle",
-    2: "bootstrap checkpoint closed_form contexts contrast encoders labelled_rows measure mined_bootstrap monitor paired_views probe reconstruction sources time_contrast train views",
-    3: "augmented_estimator bootstrap_estimator decoder_estimator decoding encoder_estimator estimator evaluation loading methods mined_estimator presets trained_estimator "
-    "view_estimator",
+    0: "device errors image_parts images recording recording_checks folds rows settings split storage version",
+    1: "approximate archives augment batches binning datasets files folder_files geometry image_decoding image_folder injective_flow inputs losses memory_queue mining model_file networks numpy_pickle optim processes readers repeatable restricted_pickle synchronised targets unpickle",
+    2: "bootstrap checkpoint closed_form contexts contrast encoders image_encoders image_rows image_views bootstrap_settings labelled_rows measure mined_bootstrap monitor paired_views probe reconstruction sources time_contrast train training_settings views",
+    3: "augmented_estimator bootstrap_estimator decoder_estimator decoding encoder_estimator estimator evaluation image_bootstrap_estimator image_estimator image_evaluation image_methods learner loading methods mined_estimator presets "
+    "trained_estimator view_estimator",
     4: "bench report run_folder",
-    5: "__main__ cli workflow",
+    5: "__main__ cli image_workflow workflow",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 HEAVY = ("torch", "sklearn", "matplotlib", "scipy", "pooch", "rich")

@@ -1,7 +1,8 @@
 """Learn representations of neural population activity without labels, and measure what they are worth.
 
 The names below load when they are first used, so that importing `myow` is quick. Every method in `myow.methods` is
-here too, under the name of its class: `myow.MYOW`, `myow.BYOL`, ...
+here too, under the name of its class: `myow.MYOW`, `myow.BYOL`, ... Those in `myow.image_methods`, which learn from
+images, are `myow.ImageMYOW`, `myow.ImageBYOL`, ...
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import Any
 from .version import __version__ as __version__
 
 _HOMES = {
+    "Images": "images",
     "Recording": "recording",
     "evaluate": "evaluation",
+    "evaluate_images": "image_evaluation",
     "load": "datasets",
     "load_model": "loading",
     "read": "readers",
@@ -21,9 +24,13 @@ _HOMES = {
 
 
 def _method_homes() -> dict[str, str]:
+    from .image_methods import image_method_names
     from .methods import method_names
 
-    return {name.replace("-", ""): f"methods.{name.replace('-', '_')}" for name in method_names()}
+    homes = {name.replace("-", ""): f"methods.{name.replace('-', '_')}" for name in method_names()}
+    return homes | {
+        f"image{name.replace('-', '')}": f"image_methods.{name.replace('-', '_')}" for name in image_method_names()
+    }
 
 
 def __getattr__(name: str) -> Any:

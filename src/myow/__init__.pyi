@@ -1,5 +1,10 @@
 from .datasets import load as load
 from .evaluation import evaluate as evaluate
+from .image_evaluation import evaluate_images as evaluate_images
+from .image_methods.byol import ImageBYOL as ImageBYOL
+from .image_methods.myow import ImageMYOW as ImageMYOW
+from .image_methods.simclr import ImageSimCLR as ImageSimCLR
+from .images import Images as Images
 from .loading import load_model as load_model
 from .methods.autoencoder import Autoencoder as Autoencoder
 from .methods.byol import BYOL as BYOL

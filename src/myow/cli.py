@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from .errors import MyowError
+from .errors import MyowError, SettingError
 
 __all__ = ["app", "main"]
 
@@ -28,6 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and
 Seed = Annotated[int, typer.Option(help="Seed of weights, batches and augmentations.", min=0, max=2**32 - 1)]
 Device = Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
+ReadoutEpochs = Annotated[int, typer.Option(help="Epochs of the linear readout of images.", min=1)]
 LoadOptions = Annotated[
     list[str], typer.Option("--data", help="Option of the dataset or file, key=value.", show_default=False)
 ]
@@ -72,11 +73,11 @@ def demo(
 
 @app.command()
 def datasets(as_json: AsJson = False) -> None:
-    """List the recordings that can be named."""
+    """List the recordings and images that can be named."""
     from .datasets import cards
     from .report.tables import print_cards
 
-    found = [card.describe() for card in cards()]
+    found = [card.describe() for card in cards()] + [card.describe() for card in cards("images")]
     if as_json:
         print(json.dumps(found))
     else:
@@ -112,6 +113,33 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a representation into a folder, without labels unless the method learns from them."""
+    from .sources import is_images
+
+    if is_images(data):
+        not_for_images = {
+            "--context": context != "0,0",
+            "--rows": rows != "train",
+            "--split": split is not None,
+            "--target": target is not None,
+        }
+        for option, is_given in not_for_images.items():
+            if is_given:
+                raise SettingError(f"{option} is for recordings, and {data} holds images; leave it out")
+        _train_images(
+            data,
+            out,
+            method=method,
+            preset=preset,
+            settings=[*([f"epochs={epochs}"] if epochs is not None else []), *settings],
+            split_seed=split_seed,
+            seed=seed,
+            device=device,
+            load=load,
+            resume=resume,
+            tensorboard=tensorboard,
+            progress=not quiet,
+        )
+        return
     from .workflow import draw_run, train_run
 
     try:
@@ -139,6 +167,19 @@ def train(
     print(message)
 
 
+def _train_images(data: str, out: Path, **options: Any) -> None:
+    from .image_workflow import draw_images_run, train_images_run
+
+    try:
+        message = train_images_run(data, out, **options)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped; nothing new was kept", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if message:  # of several processes one speaks
+        draw_images_run(out)
+        print(message)
+
+
 @app.command()
 def embed(
     run: Folder,
@@ -147,7 +188,14 @@ def embed(
     load: LoadOptions = [],  # noqa: B006
     device: Device = "auto",
 ) -> None:
-    """Write the embedding of a recording, with bin times and segments beside it."""
+    """Write the embedding of a recording, with bin times and segments beside it, or of images."""
+    from .run_folder import RunFolder
+
+    if RunFolder(run).read().of_images:
+        from .image_workflow import embed_images_run
+
+        print(f"{out}: z of shape {embed_images_run(run, data, out, load=load, device=device)}, test, labels")
+        return
     from .workflow import embed_run
 
     shape = embed_run(run, data, out, load=load, device=device)
@@ -167,9 +215,24 @@ def evaluate(
         typer.Option(help="Labelled segments (or minutes) per class that the readout may use.", show_default="all"),
     ] = None,
     load: LoadOptions = [],  # noqa: B006
+    device: Annotated[str, typer.Option(help="Where images are embedded and read out.")] = "cpu",
+    readout_epochs: ReadoutEpochs = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Say what an embedding is worth, beside raw counts, principal components and an untrained encoder."""
+    """Say what an embedding is worth, beside raw counts (pixels), principal components and an untrained encoder."""
+    from .run_folder import RunFolder
+
+    if RunFolder(run).read().of_images:
+        if data is not None or readout is not None:
+            raise SettingError(
+                "images are read out by k-NN and a linear readout, on the images trained on; leave the recording and --readout out"
+            )
+        from .image_workflow import evaluate_images_run
+        from .report.image_tables import print_image_evaluation
+
+        found = evaluate_images_run(run, target=target, labels=labels, device=device, epochs=readout_epochs)
+        print(json.dumps(found)) if as_json else print_image_evaluation(found)
+        return
     from .report.tables import print_evaluation
     from .workflow import evaluate_run
 
@@ -185,7 +248,12 @@ def bench(
     out: Out,
     datasets: Annotated[str, typer.Option(metavar="A,B", help="Recordings: names or files.", show_default="all")] = "",
     methods: Annotated[str, typer.Option(metavar="A,B", help="Identifiers of methods.", show_default="all")] = "",
-    protocol: Annotated[str, typer.Option(help="released (one published split) or cv (folds).")] = "cv",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="released (one published split), cv (folds), or images (image datasets, k-NN and linear readout)."
+        ),
+    ] = "cv",
     context: Annotated[
         list[str], typer.Option(metavar="A,B", help="Bins before and after that everyone sees; may be repeated.")
     ] = ["0,0"],  # noqa: B006  (typer copies it)
@@ -204,11 +272,30 @@ def bench(
         typer.Option("--set", help="Any parameter: key=value, or method.key=value for one.", show_default=False),
     ] = [],  # noqa: B006
     load: LoadOptions = [],  # noqa: B006
+    device: Annotated[
+        str, typer.Option(help="Where images are trained on and read out; recordings go by --set.")
+    ] = "auto",
+    readout_epochs: ReadoutEpochs = 100,
     retry: Annotated[bool, typer.Option("--retry", help="Try failed fits again.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare methods on recordings: every fit a row, then tables and figures. What is done already is not done again."""
+    """Compare methods on recordings, or on images: every fit a row, then tables and figures. What is done already is not done again."""
+    if protocol == "images":
+        _bench_images(
+            out,
+            datasets=_names(datasets),
+            methods=_names(methods),
+            labels=_names(labels),
+            seeds=seeds,
+            settings=settings,
+            device=device,
+            readout_epochs=readout_epochs,
+            retry=retry,
+            as_json=as_json,
+            progress=not (quiet or as_json),
+        )
+        return
     from .workflow import bench_run
 
     try:
@@ -239,6 +326,21 @@ def bench(
         return
     print(result["table"])
     print(f"{result['added']} fits, {result['failed']} failed; " + ", ".join(result["files"]))
+
+
+def _bench_images(out: Path, *, as_json: bool, **options: Any) -> None:
+    from .image_workflow import bench_images_run
+
+    try:
+        result = bench_images_run(out, **options)
+    except KeyboardInterrupt:
+        print(f"stopped; {out} holds what was done, the same command goes on where it stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if as_json:
+        print(json.dumps(result))
+        return
+    print(result["table"])
+    print(f"{result['failed']} failed; " + ", ".join(result["files"]))
 
 
 def _names(text: str) -> list[str]:

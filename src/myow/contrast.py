@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .losses import nt_xent
 from .paired_views import Pair, PairedViews
+from .processes import current
 
 __all__ = ["Contrast"]
 
@@ -43,7 +44,10 @@ class Contrast(PairedViews):
     def loss(self, views: Pair, progress: float) -> dict[str, Tensor]:
         """Return the loss of finding each view's partner."""
         # Both views in one pass: were each normalised by its own batch, they could be told apart by that.
-        first, second = self.projector(self.encoder(views.x.flatten(0, 1))).chunk(2)
+        projections = self.projector(self.encoder(views.x.flatten(0, 1))).chunk(2)
+        first, second = (
+            current().gather(z.float()) for z in projections
+        )  # partners are told from all processes' views
         return {"loss": nt_xent(first, second, self.temperature).mean()}
 
     def encode(self, x: Tensor) -> Tensor:

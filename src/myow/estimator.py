@@ -1,42 +1,32 @@
-"""The scikit-learn face of every method: fit, transform, score, save."""
+"""Settings that all methods for recordings have, and what they do with a recording."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from .checkpoint import Checkpoint
-from .device import choose_device, cpu_threads
 from .errors import DataError, SettingError
 from .geometry import effective_rank
+from .images import Images
 from .inputs import transform_values
-from .model_file import write_model
+from .learner import Learner
 from .recording import Recording
-from .targets import Targets, read_targets
-from .train import NO_STEPS, Method, Plan, Watcher, train
-from .version import __version__
+from .targets import Targets
+from .train import Method
 from .views import TrainingRows
 
-__all__ = ["Estimator", "plain"]
+__all__ = ["Estimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Base of all methods: settings of input and device.
+class Estimator(Learner):
+    """Base of all methods that learn from recordings: settings of the input.
 
-    A fitted estimator holds its network as ``method_``, the number of units as ``n_features_in_``, the input transform
-    as ``input_``, the seed as ``seed_`` and the steps done as ``n_steps_``; if it learns from labels, the classes as
-    ``classes_`` (None for real numbers), their number, or that of the columns, as ``n_targets_``, and the number of labelled
-    rows as ``n_labelled_``.
+    Fitted, it also holds the input transform as ``input_``.
 
     Parameters
     ----------
@@ -47,170 +37,17 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Transform of counts, see `myow.inputs.transform_values`. "auto": square root of counts, nothing for signals.
     scale : {"common", "unit", "none"}, optional
         After centring, divide by one common deviation or by each unit's own.
-    device : str, optional
-        "cpu", "cuda", ...; "auto" takes a GPU if there is one.
-    threads : int, optional
-        CPU threads while fitting; None for as many as torch is set to. The products of a small network gain little from
-        a second thread, and take many times as long when another program wants its core. The embedding is the same.
-    random_state : int, RandomState or None, optional
-        Seed; the same seed gives the same embedding on the same machine.
+    **others
+        See `myow.learner.Learner`.
     """
 
     context: tuple[int, int] = (0, 0)
     input: Literal["auto", "sqrt", "anscombe", "rate", "none"] = "auto"
     scale: Literal["common", "unit", "none"] = "common"
-    device: str = "auto"
-    threads: int | None = 1
-    random_state: int | None = None
 
-    uses_labels: ClassVar[bool] = False
-    """Whether `fit` learns from labels. If not, they never reach the graph."""
     readout_scaling: ClassVar[Literal["each", "common"]] = "each"
     """How a readout scales this embedding: where features are units, one scale for all keeps those that seldom fire small."""
-    learnt: ClassVar[tuple[str, ...]] = (
-        "n_features_in_", "kind_", "recording_", "input_", "bin_size_", "seed_", "n_steps_", "classes_", "n_targets_",
-        "n_labelled_",
-    )  # fmt: skip
-    """What a model file keeps besides settings and weights."""
-
-    def build(self, n_features: int) -> Method:
-        """Build the untrained graph for `n_features` units; every method does."""
-        raise NotImplementedError
-
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        labelled: Any = None,
-        folder: str | os.PathLike[str] | None = None,
-        resume: bool = False,
-        watchers: Sequence[Watcher] = (),
-    ) -> Self:
-        """Learn a representation, without labels unless the method is one that `uses_labels`.
-
-        Parameters
-        ----------
-        X : Recording or array_like, shape (T, N)
-            Training rows. An array is one segment of bins laid end to end; whole numbers of 0 or more are taken for
-            counts, anything else for a continuous signal.
-        y : array_like, shape (T,) or (T, d), optional
-            Labels, for a method that `uses_labels`; all others ignore them. Whole numbers and names are classes.
-        labelled : array_like of int or bool, optional
-            Rows whose labels may be used, as indices or a mask of length T; no other label is read. Default: all.
-        folder : path-like, optional
-            Where to keep a checkpoint while training.
-        resume : bool, optional
-            Whether to go on from the checkpoint in `folder`, if it holds one.
-        watchers : sequence of Watcher, optional
-            Who is told how training goes.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        DataError, SettingError
-            If rows or settings cannot be used.
-        TrainingError
-            If training diverges or collapses.
-        """
-        if resume and folder is None:
-            raise SettingError("resume needs the folder that holds the checkpoint; give folder too")
-        recording, rows = self._initialise(X, y, labelled)
-        plan = self.plan(len(rows))
-        generator = torch.Generator(rows.device).manual_seed(self.seed_)
-        checkpoint = None
-        if folder is not None:
-            checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(recording, rows.targets))
-            if not resume:
-                checkpoint.path.unlink(missing_ok=True)
-        count = _StepCount()
-        try:
-            with cpu_threads(self.threads):
-                train(self.method_, rows, plan, generator, [count, *watchers], checkpoint)
-        finally:
-            self.n_steps_ = count.done
-        return self
-
-    def initialise(self, X: Any, y: Any = None, *, labelled: Any = None) -> Self:
-        """Build the network with its first weights and learn the scaling, but train nothing: a baseline.
-
-        Parameters
-        ----------
-        X, y, labelled
-            As for `fit`.
-
-        Returns
-        -------
-        self
-        """
-        self._initialise(X, y, labelled)
-        return self
-
-    def _initialise(self, X: Any, y: Any = None, labelled: Any = None) -> tuple[Recording, TrainingRows]:
-        recording = self._as_recording(X, reset=True)
-        if len(recording) < 2:
-            raise DataError("the recording has 1 sample (bin); training needs two or more")
-        device = choose_device(self.device)
-        self.seed_ = _seed(self.random_state)
-        self.input_ = _input(self.input, recording.kind)
-        self.bin_size_ = recording.bin_size
-        targets = self._read_labels(y, labelled, len(recording))
-        # Layers draw their first weights from torch's global generator; it is put back as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed_)
-            method = self.build(recording.n_units)
-        values = self._values(recording)
-        method.scaling.fit(values, self.scale)
-        self.method_ = method.to(device).eval()
-        self.n_steps_ = 0
-        return recording, TrainingRows(recording, values, self._context(), device, targets)
-
-    def _read_labels(self, y: Any, labelled: Any, n_rows: int) -> Targets | None:
-        """Take the labels that may be used; a method that uses none never sees them."""
-        self.classes_: NDArray[Any] | None = None
-        self.n_targets_, self.n_labelled_ = 0, 0
-        if not self.uses_labels:
-            return None
-        if y is None:
-            name = type(self).__name__
-            raise DataError(
-                f"This {name} estimator requires y to be passed, but the target y is None: give a label of each row"
-            )
-        targets = read_targets(y, labelled, n_rows)
-        self.classes_, self.n_targets_, self.n_labelled_ = targets.classes, targets.n_targets, len(targets.rows)
-        return targets
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Embed rows.
-
-        Parameters
-        ----------
-        X : Recording or array_like, shape (T, N)
-            Rows of the same units as in training.
-
-        Returns
-        -------
-        ndarray of float32, shape (T, D)
-
-        Raises
-        ------
-        DataError
-            If the number of units, the bin width or the values do not fit.
-        """
-        check_is_fitted(self, "method_")
-        recording = self._as_recording(X, reset=False)
-        device = self.method_.scaling.mean.device
-        rows = TrainingRows(recording, self._values(recording), self._context(), device)
-        self.method_.eval()
-        with torch.inference_mode():
-            parts = [
-                self.method_.embed(rows.gather(i)) for i in torch.split(torch.arange(len(rows), device=device), 8192)
-            ]
-        embedding: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
-        return embedding
+    learnt: ClassVar[tuple[str, ...]] = (*Learner.learnt, "kind_", "recording_", "input_", "bin_size_")
 
     def score(self, X: Any, y: Any = None) -> float:
         """Say what the embedding of some rows is worth.
@@ -237,49 +74,6 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         groups = X.segments if isinstance(X, Recording) and X.n_segments > 1 else None
         return cross_validated_score(embedding, np.asarray(y), groups=groups)
 
-    def save(self, path: str | os.PathLike[str], **about: Any) -> None:
-        """Write the fitted model as one file, whole or not at all; `myow.load_model` reads it.
-
-        Parameters
-        ----------
-        path : path-like
-            Usually ends in ``.myow``.
-        **about
-            Anything JSON can hold that should travel with it, such as what it was trained on.
-
-        Raises
-        ------
-        FileError
-            If the file cannot be written.
-        """
-        check_is_fitted(self, "method_")
-        settings = self.get_params()
-        # Code is not saved: an encoder or augmentation of one's own is named, and given again at loading.
-        code = sorted(k for k, v in settings.items() if callable(v))
-        header = {
-            "version": __version__,
-            "method": type(self).__module__.rsplit(".", 1)[-1].replace("_", "-"),
-            "settings": {k: plain(v) for k, v in settings.items() if k not in code} | {"random_state": self.seed_},
-            "code": code,
-            "learnt": {k: plain(getattr(self, k)) for k in self.learnt},
-            "about": about,
-        }
-        write_model(path, header, self.method_.state_dict())
-
-    # What scikit-learn asks for.
-
-    def __sklearn_tags__(self) -> Any:
-        """Say what kind of estimator this is."""
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.target_tags.required = self.uses_labels
-        return tags
-
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Names of the D dimensions, such as "myow0"."""
-        check_is_fitted(self, "method_")
-        return np.array([f"{type(self).__name__.lower()}{i}" for i in range(self._n_dimensions())], dtype=object)
-
     # Inner workings.
 
     def _n_dimensions(self) -> int:
@@ -288,8 +82,28 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with torch.inference_mode():
             return int(self.method_.embed(window.to(self.method_.scaling.mean.device)).shape[1])
 
+    def _take(self, X: Any, *, reset: bool) -> Recording:
+        recording = self._as_recording(X, reset=reset)
+        if reset:
+            if len(recording) < 2:
+                raise DataError("the recording has 1 sample (bin); training needs two or more")
+            self.input_ = _input(self.input, recording.kind)
+            self.bin_size_ = recording.bin_size
+        return recording
+
+    def _hold(self, data: Recording, device: torch.device, targets: Targets | None = None) -> TrainingRows:
+        return TrainingRows(data, self._values(data), self._context(), device, targets)
+
+    def _learn_scaling(self, method: Method, rows: TrainingRows) -> None:
+        method.scaling.fit(rows.values, self.scale)
+
     def _as_recording(self, X: Any, *, reset: bool) -> Recording:
         """Check units and values; an array becomes a recording of one segment."""
+        if isinstance(X, Images):
+            name = type(self).__name__
+            raise DataError(
+                f"{name} learns from recordings, and {X.name or 'this'} holds images; methods for images are called Image..., as in ImageMYOW"
+            )
         if isinstance(X, Recording):
             if reset:
                 self.n_features_in_: int = X.n_units
@@ -329,43 +143,6 @@ class Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         before, after = self.context
         return int(before), int(after)
 
-    def plan(self, n_rows: int) -> Plan:
-        """Say how long and how fast to train on so many rows; a method without gradients trains no step."""
-        return NO_STEPS
-
-    def _identity(self, recording: Recording, targets: Targets | None) -> dict[str, Any]:
-        """What must agree for a checkpoint to be continued."""
-        settings = {k: repr(type(v)) if callable(v) else plain(v) for k, v in self.get_params().items()}
-        settings.pop("device")
-        settings.pop("threads")  # nor does it matter on how many
-        settings |= {} if targets is None else {"labels": targets.digest()}
-        return settings | {"random_state": self.seed_, "rows": recording.digest(), "method": type(self).__name__}
-
-
-class _StepCount:
-    """A watcher that knows how far an interrupted training came."""
-
-    done = 0
-
-    def begin(self, step: int, total: int) -> None:
-        self.done = step
-
-    def step(self, step: int) -> None:
-        self.done = step
-
-    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, torch.Tensor]) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-
-def plain(value: Any) -> Any:
-    """Turn a setting, which may come from a NumPy grid, into what JSON can hold."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        value = value.tolist()
-    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
-
 
 def _input(name: str, kind: str) -> str:
     if name == "auto":
@@ -375,11 +152,3 @@ def _input(name: str, kind: str) -> str:
             f"input='{name}' is a transform of counts, but the recording is continuous; use input='auto'"
         )
     return name
-
-
-def _seed(random_state: Any) -> int:
-    if isinstance(random_state, (int, np.integer)):
-        return int(random_state)
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**31))
-    return int(random_state.randint(2**31))

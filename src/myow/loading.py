@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -11,14 +12,15 @@ import torch
 
 from .device import choose_device
 from .errors import FileError, MyowError, SettingError
-from .estimator import Estimator
+from .image_methods import image_method_class
+from .learner import Learner
 from .methods import method_class
 from .model_file import LATER, read_header, read_tensors
 
 __all__ = ["load_model"]
 
 
-def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: Any) -> Estimator:
+def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: Any) -> Any:
     """Load a model that `save` wrote, on this machine's device.
 
     Parameters
@@ -32,8 +34,8 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
 
     Returns
     -------
-    Estimator
-        Fitted.
+    Learner
+        Fitted: an `myow.estimator.Estimator`, or an `myow.image_estimator.ImageEstimator`.
 
     Raises
     ------
@@ -50,7 +52,9 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
         )
     try:
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
-        estimator = method_class(header["method"])
+        # Files of before there were images do not say what they are of.
+        find: Callable[[str], type[Learner]] = image_method_class if header.get("data") == "images" else method_class
+        estimator = find(header["method"])
         known = {f.name for f in fields(estimator)}
         earlier = {k: v for k, v in LATER.get(int(header["format"]), {}).items() if k in known}
         model = estimator(**earlier | settings | code | {"device": device})

@@ -9,19 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .augment.image import ImageAugment, ImageDraws
 from .bootstrap import Bootstrap, frozen_copy
 from .contexts import choose_contexts
 from .errors import DataError, SettingError, unknown_name
+from .image_views import shared_draws
 from .losses import cosine_loss, masked_mean
+from .memory_queue import MemoryQueue
 from .mining import default_gap, excluded_pairs, excluded_ranges, mine
 from .networks import perceptron
 from .optim import ramp
 from .paired_views import Pair
+from .processes import current
 from .views import TrainingRows, positive_ranges
 
 __all__ = ["MinedBootstrap", "MiningSettings"]
 
-POOLS = ("batch", "sample", "recording")
+POOLS = ("batch", "sample", "recording", "queue")
 LAYOUTS = ("cascaded", "parallel", "single")
 EXCLUDES = ("auto", "segment", "time", "self")
 ANCHORS = ("view", "row")
@@ -35,10 +39,11 @@ class MiningSettings:
     ----------
     k : int, optional
         Neighbours to choose from. Default: 10, or fewer if the pool is smaller than 40.
-    pool : {"batch", "sample", "recording"}, optional
-        Candidates: the target's view of the batch and its positives; `pool_size` rows drawn and encoded anew each step; or
-        so many rows drawn each step from the whole recording, which is encoded anew every `pool_refresh` steps. Rows of
-        the last two are not augmented. A pool of the recording needs room for T representations.
+    pool : {"batch", "sample", "recording", "queue"}, optional
+        Candidates: the target's view of the batch and its positives; `pool_size` rows drawn and encoded anew each step;
+        so many rows drawn each step from the whole recording, which is encoded anew every `pool_refresh` steps; or the
+        last `pool_size` representations of the batches' rows, kept in a queue. Rows of the last three are not augmented.
+        A pool of the recording needs room for T representations.
     pool_size, pool_refresh : int, optional
         See `pool`.
     key_bins : int, optional
@@ -70,7 +75,7 @@ class MiningSettings:
     """
 
     k: int | None = None
-    pool: Literal["batch", "sample", "recording"] = "recording"
+    pool: Literal["batch", "sample", "recording", "queue"] = "recording"
     pool_size: int = 1024
     pool_refresh: int = 10
     key_bins: int | None = None
@@ -86,6 +91,29 @@ class MiningSettings:
     mined_ramp: float = 0.1
 
 
+@dataclass(frozen=True)
+class MinedViews:
+    """What one step of mining needs besides weights.
+
+    Parameters
+    ----------
+    pair : Pair
+        Two views of each row.
+    choice : Tensor, shape (A, V)
+        Random numbers that choose among neighbours.
+    pool : Tensor of int64, shape (P,)
+        Rows of the candidates; with a queue, those that are put into it at this step.
+    of_pool, of_anchors : ImageDraws or None
+        How the milder transform changes images of the pool, and of the anchors where those are looked up as recorded.
+    """
+
+    pair: Pair
+    choice: Tensor
+    pool: Tensor
+    of_pool: ImageDraws | None
+    of_anchors: ImageDraws | None
+
+
 class MinedBootstrap(Bootstrap):
     """The graph of MYOW.
 
@@ -97,6 +125,8 @@ class MinedBootstrap(Bootstrap):
         Which candidates are mined.
     batch_size : int
         Anchors per step, of which there may be fewer if the rows are fewer.
+    milder : ImageAugment, optional
+        How images are changed before they become candidates; rows of recordings are not.
     **bootstrap
         See `myow.bootstrap.Bootstrap`.
     """
@@ -106,11 +136,20 @@ class MinedBootstrap(Bootstrap):
     age: Tensor
 
     def __init__(
-        self, encoder: nn.Module, n_units: int, dim: int, *, mining: MiningSettings, batch_size: int, **bootstrap: Any
+        self,
+        encoder: nn.Module,
+        n_units: int,
+        dim: int,
+        *,
+        mining: MiningSettings,
+        batch_size: int,
+        milder: ImageAugment | None = None,
+        **bootstrap: Any,
     ) -> None:
         super().__init__(encoder, n_units, dim, **bootstrap)
         _check(mining)
         self.mining = mining
+        self.milder = milder
         self.dim = dim
         self.batch_size = batch_size
         activation = bootstrap["activation"]
@@ -147,6 +186,8 @@ class MinedBootstrap(Bootstrap):
             for name in ("bank", "keys"):
                 self.register_buffer(name, torch.zeros(len(data), self.dim, device=data.device))
             self.register_buffer("age", torch.zeros((), dtype=torch.int64, device=data.device))
+        elif self.mining.pool == "queue":
+            self.queue = MemoryQueue(self.mining.pool_size, self.dim).to(data.device)
 
     def unbind(self) -> None:
         """Let go of the bank of candidates too."""
@@ -154,42 +195,50 @@ class MinedBootstrap(Bootstrap):
         del self.barred
         if self.mining.pool == "recording":
             del self.around, self.bank, self.keys, self.age
+        elif self.mining.pool == "queue":
+            del self.queue
 
-    def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Pair, Tensor, Tensor]:
+    def draw(self, rows: Tensor, generator: torch.Generator) -> MinedViews:
         """Add, to the two views, the random numbers that choose among neighbours and the rows of the candidates."""
         pair = self.pair(rows, generator)
-        shape = (len(self.anchors(pair)), self.mining.views)
-        choice = torch.rand(shape, generator=generator, device=rows.device)
-        if self.mining.pool == "batch":
-            pool = pair.rows.flip(0).flatten() if self.symmetric else pair.rows[1]
-        else:
-            size = min(self.mining.pool_size, len(self.data))
-            pool = torch.randperm(len(self.data), generator=generator, device=rows.device)[:size]
-        return pair, choice, pool
+        n = len(rows) * (1 if self.mining.mined_anchor == "row" or not self.symmetric else 2)
+        choice = torch.rand((n, self.mining.views), generator=generator, device=rows.device)
+        match self.mining.pool:
+            case "batch":
+                pool = pair.rows.flip(0).flatten() if self.symmetric else pair.rows[1]
+            case "queue":
+                pool = rows
+            case _:
+                size = min(self.mining.pool_size, len(self.data))
+                pool = torch.randperm(len(self.data), generator=generator, device=rows.device)[:size]
+        of_pool = of_anchors = None
+        if self.milder is not None:
+            if self.mining.pool in ("queue", "sample"):
+                of_pool = shared_draws(self.milder, len(pool), generator)
+            if self.mining.mined_anchor == "row":
+                of_anchors = shared_draws(self.milder, len(rows), generator)
+        return MinedViews(pair, _own(choice, n // len(rows)), pool, of_pool, of_anchors)
 
     def anchors(self, pair: Pair) -> Tensor:
         """Rows that mine: those of every view that the online network sees, or each row once, as recorded."""
         return pair.rows[0] if self.mining.mined_anchor == "row" else self.sides(pair.rows)[0].flatten()
 
-    def loss(self, views: tuple[Pair, Tensor, Tensor], progress: float) -> dict[str, Tensor]:
+    def loss(self, views: MinedViews, progress: float) -> dict[str, Tensor]:
         """Return both terms and their weighted sum, and the pairs of rows that were mined."""
-        pair, choice, pool = views
+        pair = views.pair
         augmented, y, z, y_target, z_target = self.bootstrap(pair.x)
         weight = self.mining.mined_weight * ramp(progress, self.mining.mined_start, self.mining.mined_ramp)
         if weight == 0:
             return {"loss": augmented, "augmented": augmented}
         anchors = self.anchors(pair)
         if self.mining.mined_anchor == "row":
-            y, z = self.online(self.scaling(self.data.gather(anchors)))
+            y, z = self.online(self._mild(anchors, views.of_anchors))
         with torch.no_grad():
-            queries, keys, y_pool = self._candidates(y, y_target, anchors, pool)
-            index, found = mine(queries, keys, self.k, excluded_pairs(anchors, pool, self.barred), choice)
-            goal = self._mined_target(index, y_pool, z_target)
+            found, mined_rows, goal = self._mine(y, y_target, z_target, anchors, views)
         prediction = self.mined_predictor(self._above(self.mined_projector, y, z))
-        mined = masked_mean(cosine_loss(prediction, goal), found)
+        mined = _mean(cosine_loss(prediction, goal), found)
         total = (1 - weight) * augmented + weight * mined
-        rows = torch.where(found[:, None], pool[index], -1)
-        pairs = torch.stack([anchors[:, None].expand_as(rows), rows], dim=2).flatten(0, 1)
+        pairs = torch.stack([anchors[:, None].expand_as(mined_rows), mined_rows], dim=2).flatten(0, 1)
         return {"loss": total, "augmented": augmented, "mined": mined, "mined_pairs": pairs}
 
     def predict(self, y: Tensor) -> Tensor:
@@ -204,17 +253,53 @@ class MinedBootstrap(Bootstrap):
         above: Tensor = projector(y if self.mining.layout == "parallel" else z)
         return above
 
-    def _candidates(self, y: Tensor, y_target: Tensor, anchors: Tensor, pool: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What is looked up (A, dim), what it is compared with (P, dim), and representations of the candidates (P, dim)."""
-        if self.mining.pool == "batch":
-            return y, y_target, y_target
-        if self.mining.pool == "sample":
-            y_pool: Tensor = self.target.encoder(self.scaling(self.data.gather(pool)))
-            return y, y_pool, y_pool
-        if self.age % self.mining.pool_refresh == 0:
-            self._refresh()
-        self.age += 1
-        return (self.keys[anchors] if self.key_bins else y), self.keys[pool], self.bank[pool]
+    def _mild(self, rows: Tensor, draws: ImageDraws | None) -> Tensor:
+        """Return rows as they are looked at in mining, scaled: as recorded, or an image through the milder transform."""
+        x = self.data.gather(rows)
+        if self.milder is not None and draws is not None:
+            x = self.milder.apply(x, draws)
+        scaled: Tensor = self.scaling(x)
+        return scaled
+
+    def _mine(
+        self, y: Tensor, y_target: Tensor, z_target: Tensor, anchors: Tensor, views: MinedViews
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Find for each of A anchors whether there was a candidate (A,), the rows mined (A, V), -1 for none, and what is
+        to be predicted (A, Z).
+        """  # noqa: D205
+        pool, keys, y_pool, projected = self._candidates(y_target, z_target, views)
+        queries = self.keys[anchors] if self.key_bins else y
+        if self.mining.pool == "queue":
+            excluded = self.queue.excluded(anchors, self.barred)
+        else:
+            excluded = excluded_pairs(anchors, pool, self.barred)
+        with torch.autocast(y.device.type, enabled=False):  # neighbours are told by small differences
+            index, found = mine(queries.float(), keys.float(), self.k, excluded, views.choice)
+        rows = torch.where(found[:, None], pool[index], -1)
+        return found, rows, self._mined_target(index, y_pool, projected)
+
+    def _candidates(
+        self, y_target: Tensor, z_target: Tensor, views: MinedViews
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Rows of the candidates (P,), what is compared (P, dim), their representations, and for pool "batch" mined projections."""
+        pool, world = views.pool, current()
+        match self.mining.pool:
+            case "batch":
+                projected = self._above(self.mined_target, y_target, z_target)
+                pool, y_pool, projected = (world.gather_values(part) for part in (pool, y_target, projected))
+                return pool, y_pool, y_pool, projected
+            case "recording":
+                if self.age % self.mining.pool_refresh == 0:
+                    self._refresh()
+                self.age += 1
+                return pool, self.keys[pool], self.bank[pool], z_target
+        # Each process encodes its share of the candidates, and all of them mine among all.
+        own = self.target.encoder(self._mild(pool[world.share(len(pool))], views.of_pool))
+        y_pool = world.gather_values(own)
+        if self.mining.pool == "queue":
+            self.queue.push(pool, y_pool.float())
+            pool, y_pool = self.queue.rows, self.queue.values
+        return pool, y_pool, y_pool, z_target
 
     def _refresh(self) -> None:
         """Encode the whole recording by the target."""
@@ -230,11 +315,10 @@ class MinedBootstrap(Bootstrap):
         first, last = self.around.unbind(1)
         self.keys.copy_((sums[last + 1] - sums[first]) / (last - first + 1)[:, None])
 
-    def _mined_target(self, index: Tensor, y_pool: Tensor, z_target: Tensor) -> Tensor:
+    def _mined_target(self, index: Tensor, y_pool: Tensor, projected: Tensor) -> Tensor:
         """What each anchor is to predict, from mined candidates (A, views): their projections by the target, averaged."""
         if self.mining.pool == "batch":
-            z_pool = self._above(self.mined_target, y_pool, z_target)
-            mined = z_pool[index]
+            mined = projected[index]
         else:
             chosen = y_pool[index.flatten()]
             # In parallel layout the mined projector stands on y, and nothing would read the projection.
@@ -272,6 +356,20 @@ class MinedBootstrap(Bootstrap):
         if n_rows < 2:
             raise DataError("no candidate is left: mining needs two or more rows")
         return k, how, gap
+
+
+def _own(choice: Tensor, sides: int) -> Tensor:
+    """Return those of the numbers of all anchors, (S * B, V), that belong to this process's share of the batch."""
+    n = len(choice) // sides
+    return choice.view(sides, n, -1)[:, current().share(n)].flatten(0, 1)
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over all anchors that found a candidate, so that its mean over processes is that of one process."""
+    world = current()
+    if world.alone:
+        return masked_mean(values, mask)
+    return (values * mask).sum() * world.size / world.total(mask.sum()).clamp(min=1)
 
 
 def _check(settings: MiningSettings) -> None:

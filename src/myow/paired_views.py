@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .augment.neural import NeuralAugment
 from .inputs import Scaling
+from .processes import current
 from .train import Method
 from .views import TrainingRows, positive_ranges, sample_positives
 
@@ -74,8 +75,8 @@ class PairedViews(Method):
         del self.ranges, self.augmenting
 
     def pair(self, rows: Tensor, generator: torch.Generator) -> Pair:
-        """Pair every row with a positive and augment both."""
-        pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])
+        """Pair every row with a positive and augment both; of several processes each does so with its share of the rows."""
+        pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])[:, current().share(len(rows))]
         return Pair(pair, self.view(self.data.gather(pair), generator))
 
     @abstractmethod

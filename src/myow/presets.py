@@ -11,9 +11,9 @@ from dataclasses import fields
 from typing import Any
 
 from .errors import unknown_name
-from .estimator import Estimator
+from .learner import Learner
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["IMAGE_PRESETS", "PRESETS", "preset"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "v1-reaching": {
@@ -139,7 +139,48 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str, method: type[Estimator]) -> dict[str, Any]:
+IMAGE_PRESETS: dict[str, dict[str, Any]] = {
+    "v1-images": {
+        "encoder": "resnet18",
+        "width": 64,
+        "epochs": 800,
+        "batch_size": 256,
+        "optimizer": "sgd",
+        "learning_rate": 2.0,
+        "weight_decay": 5e-5,
+        "momentum": 0.9,
+        "warmup": 30 / 800,
+        "schedule": "cosine",
+        "target_momentum": 0.98,
+        "target_schedule": "cosine",
+        "symmetric": True,
+        "projector": (4096, 256),
+        "predictor": 4096,
+        "mined_projector": (1024, 64),
+        "mined_predictor": 1024,
+        "crop": (0.2, 1.0),
+        "flip": 0.5,
+        "jitter": 0.8,
+        "brightness": 0.4,
+        "contrast": 0.4,
+        "saturation": 0.4,
+        "hue": 0.1,
+        "grey": 0.2,
+        "solarise": 0.0,
+        "mining_crop": (0.8, 1.0),
+        "mining_flip": 0.5,
+        "k": 1,
+        "pool": "sample",
+        "pool_size": 512,
+        "mined_anchor": "row",
+        "mined_weight": 0.5,
+        "mined_start": 100 / 800,
+        "mined_ramp": 10 / 800,
+    },
+}
+
+
+def preset(name: str, method: type[Learner]) -> dict[str, Any]:
     """Return a preset's settings, less those that the method does not have.
 
     Raises
@@ -147,7 +188,8 @@ def preset(name: str, method: type[Estimator]) -> dict[str, Any]:
     UnknownNameError
         If there is no such preset.
     """
-    if name not in PRESETS:
-        raise unknown_name("preset", name, PRESETS)
+    presets = IMAGE_PRESETS if method.learns_from == "images" else PRESETS
+    if name not in presets:
+        raise unknown_name("preset", name, presets)
     known = {f.name for f in fields(method)}
-    return {k: v for k, v in PRESETS[name].items() if k in known}
+    return {k: v for k, v in presets[name].items() if k in known}

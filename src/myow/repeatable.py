@@ -53,7 +53,8 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise by the batch in training, by the running statistics otherwise."""
-        if not self.training or x.device.type != "cpu" or len(x) < 2:
+        other = x.device.type != "cpu" or x.dtype != self.running_mean.dtype  # such as bfloat16 under autocast
+        if not self.training or other or len(x) < 2:
             return super().forward(x)
         with torch.no_grad():  # `_Normalise` knows the gradient of all of this
             mean = x.mean(dim=0)

@@ -13,21 +13,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .errors import FileError, SettingError
-from .estimator import Estimator
+from .images import Images
+from .learner import Learner
 from .loading import load_model
 from .monitor import MetricsFile, PairsFile
+from .processes import current
 from .recording import Recording
 from .split import Split, constant_label
 from .storage import make_folder, write_json
 from .train import Watcher
 from .version import __version__
 
-__all__ = ["Parts", "Run", "RunFolder", "generic_split"]
+__all__ = ["OFFICIAL", "Parts", "Run", "RunFolder", "generic_split"]
 
 Parts = tuple[NDArray[np.int64], ...]
 
+OFFICIAL = "official"
+"""Name of the split of images: the published test part, and validation images drawn from the training part."""
+
 # Of a training run; those of an evaluation carry its name.
-PICTURES = ("embedding_2d", "embedding_3d", "learning_curves", "geometry", "mined_views")
+PICTURES = ("embedding_2d", "embedding_3d", "learning_curves", "geometry", "mined_views", "mined_images")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Run:
         Parameters of the estimator that differ from its defaults, and the seed.
     rows : {"train", "all"}
         Rows that the encoder was trained on, without labels.
-    split : {"released", "random", "time"}
+    split : {"released", "random", "time", "official"}
         How the rows were parted.
     split_seed : int
         Seed of a random split.
@@ -72,6 +77,11 @@ class Run:
     recording: Mapping[str, str]
     target: str | None = None
     version: str = field(default=__version__)
+
+    @property
+    def of_images(self) -> bool:
+        """Whether it learnt from images, which come with an official split."""
+        return self.split == OFFICIAL
 
     @staticmethod
     def describe_parts(parts: Parts) -> dict[str, str]:
@@ -114,8 +124,8 @@ class RunFolder:
         self._about = self.path / "run.json"
 
     def train(
-        self, run: Run, model: Estimator, rows: Recording, *, resume: bool, watchers: Sequence[Watcher] = ()
-    ) -> tuple[Estimator, int]:
+        self, run: Run, model: Learner, rows: Recording | Images, *, resume: bool, watchers: Sequence[Watcher] = ()
+    ) -> tuple[Learner, int]:
         """Train a model, and write everything that a later evaluation needs.
 
         What an earlier run left is removed when training begins, not before: settings that cannot work cost nothing.
@@ -124,9 +134,9 @@ class RunFolder:
         ----------
         run : Run
             What is about to be trained.
-        model : Estimator
+        model : Learner
             Not yet fitted.
-        rows : Recording
+        rows : Recording or Images
             The rows to train on.
         resume : bool
             Whether to go on from what the folder holds.
@@ -135,7 +145,7 @@ class RunFolder:
 
         Returns
         -------
-        Estimator
+        Learner
             Fitted. After an interrupt it is written as far as it came, then the interrupt goes on.
         int
             Steps that had been done before; equal to the steps of the model if there was nothing to do.
@@ -154,21 +164,23 @@ class RunFolder:
             self._refuse_other(run)
         beginning = _Beginning(self)
         pairs = PairsFile(self.mined, "mined"), PairsFile(self.neighbours, "neighbour")
-        watching: list[Watcher] = [beginning, MetricsFile(self.metrics), *pairs, *watchers]
+        first = current().is_first  # of several processes one writes
+        watching: list[Watcher] = [beginning, MetricsFile(self.metrics), *pairs, *watchers] if first else []
         try:
             labels = None if run.target is None else rows.labels[run.target]
             model.fit(rows, labels, folder=self.path, resume=resume, watchers=watching)
         except KeyboardInterrupt:
-            if not getattr(model, "n_steps_", 0):
+            if not getattr(model, "n_steps_", 0) or not first:
                 raise
             self._keep(run, model)
             raise KeyboardInterrupt(
                 f"stopped after {model.n_steps_} steps; {self.model_path} can be used as it is, --resume goes on"
             ) from None
-        self._keep(run, model)
+        if first:
+            self._keep(run, model)
         return model, beginning.step_
 
-    def _keep(self, run: Run, model: Estimator) -> None:
+    def _keep(self, run: Run, model: Learner) -> None:
         model.save(self.model_path, run=asdict(run))
         write_json(self._about, asdict(run))
 
@@ -217,7 +229,7 @@ class RunFolder:
             raise FileError(f"{self._about} is damaged ({error}); train again") from error
         return run
 
-    def model(self, device: str = "auto") -> Estimator:
+    def model(self, device: str = "auto") -> Any:
         """Load the trained model."""
         return load_model(self.model_path, device=device)
 

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from .batches import BatchStream
 from .checkpoint import Checkpoint
+from .errors import TrainingError
 from .inputs import Scaling
 from .measure import Measure, finite_terms
 from .optim import build_optimizer, learning_rate
+from .processes import current
+from .synchronised import synchronise_batch_norm
 from .views import TrainingRows
 
 __all__ = ["NO_STEPS", "Method", "Plan", "Watcher", "train"]
@@ -91,6 +94,12 @@ class Plan:
     schedule: str
     record_every: int
     checkpoint_every: int
+    accumulate: int = 1
+    precision: str = "float32"
+
+    def bfloat16(self, device: torch.device) -> bool:
+        """Whether products are made in bfloat16 on a device."""
+        return self.precision == "bfloat16" or (self.precision == "auto" and device.type == "cuda")
 
 
 NO_STEPS = Plan(
@@ -125,7 +134,8 @@ def train(
     data : TrainingRows
         The rows.
     plan : Plan
-        Steps, batch size, optimizer.
+        Steps, batch size, optimizer. Of several processes each takes its share of every batch, and the weights that come of
+        it are those of one process.
     generator : torch.Generator
         The only source of randomness, on the device of the rows.
     watchers : sequence of Watcher, optional
@@ -147,6 +157,8 @@ def train(
     method.train()
     if plan.steps == 0:  # there may be no parameter that an optimizer would take
         return _untrained(method, watchers)
+    world = current()
+    synchronise_batch_norm(method)
     optimizer = build_optimizer(
         plan.optimizer,
         method,
@@ -165,20 +177,20 @@ def train(
             rate = learning_rate(progress, plan.learning_rate, warmup=plan.warmup, schedule=plan.schedule)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            views = method.draw(stream.next(), generator)
-            terms = method.loss(views, progress)
             optimizer.zero_grad(set_to_none=True)
-            terms["loss"].backward()  # type: ignore[no-untyped-call]
+            for _ in range(plan.accumulate):
+                terms = _gradients(method, stream.next(), generator, progress, plan)
+            world.average_gradients(method.parameters())
             optimizer.step()
             method.after_step(progress)
             done = step + 1
             if done % plan.record_every == 0 or done in (1, plan.steps):
-                metrics, traces = measure(method, terms, done)
+                metrics, traces = measure(method, _over_processes(terms), done)
                 for watcher in watchers:
                     watcher.record(done, metrics | {"learning_rate": rate}, traces)
             for watcher in watchers:
                 watcher.step(done)
-            if checkpoint and (done % plan.checkpoint_every == 0 or done == plan.steps):
+            if checkpoint and world.is_first and (done % plan.checkpoint_every == 0 or done == plan.steps):
                 finite_terms(terms, done)  # no broken state is kept
                 checkpoint.save(method, optimizer, stream, done)
     finally:
@@ -188,6 +200,35 @@ def train(
         method.eval()
         method.unbind()
     return done
+
+
+def _gradients(
+    method: Method, rows: Tensor, generator: torch.Generator, progress: float, plan: Plan
+) -> dict[str, Tensor]:
+    """Add the gradients of a batch to those that are there, and return the terms of its loss."""
+    try:
+        views = method.draw(rows, generator)
+        with torch.autocast(rows.device.type, torch.bfloat16, enabled=plan.bfloat16(rows.device)):
+            terms = method.loss(views, progress)
+        (terms["loss"] / plan.accumulate).backward()  # type: ignore[no-untyped-call]
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _is_memory(error):
+            raise
+        raise TrainingError(
+            f"a batch of {plan.batch_size} does not fit into the memory of {rows.device}; use batch_size="
+            f"{max(2, plan.batch_size // 2)} and accumulate={plan.accumulate * 2}, which takes as many for each step"
+        ) from None
+    return terms
+
+
+def _over_processes(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Average the terms of a loss over processes; traces stay this one's."""
+    world = current()
+    return {k: world.total_values(v) / world.size if v.is_floating_point() else v for k, v in terms.items()}
+
+
+def _is_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _untrained(method: Method, watchers: Sequence[Watcher]) -> int:

@@ -8,7 +8,6 @@ import pickle
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FileError
+from .restricted_pickle import Admitted, ForbiddenError, Function, unpickle
 
 __all__ = ["load_pickle"]
 
@@ -46,34 +46,9 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
         content = path.read_bytes()
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    try:
-        with warnings.catch_warnings():  # PyTorch's old storage class, which these files hold, warns when it is touched
-            warnings.simplefilter("ignore", UserWarning)
-            return _plain(_Unpickler(io.BytesIO(content)).load())
-    except _ForbiddenError as error:
-        raise FileError(
-            f"{path} asks for {error}, which published data do not need and which could run code; it was not opened"
-        ) from None
-    except Exception as error:  # damaged bytes can make the machinery below fail in any way at all
-        reason = " ".join(str(error).split())[:80] or "it ends early"
-        raise FileError(
-            f"{path} is no whole published pickle ({type(error).__name__}: {reason}); "
-            "it was truncated or altered, fetch it again"
-        ) from None
-
-
-class _ForbiddenError(Exception):
-    """Something that is not on the list."""
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise _ForbiddenError(f"the class {module}.{name}")
-        return _ADMITTED[module, name]
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise _ForbiddenError("an object outside of the file")
+    with warnings.catch_warnings():  # PyTorch's old storage class, which these files hold, warns when it is touched
+        warnings.simplefilter("ignore", UserWarning)
+        return unpickle(content, str(path), _ADMITTED, finish=_plain)
 
 
 class _Bag:
@@ -93,21 +68,6 @@ class _Store(_Bag):
     """Stands in for the store of a trial."""
 
 
-class _Function:
-    """A function that a pickle can call but, unlike a bare one, cannot set attributes of."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("a function has no state")
-
-
 def _storage(content: bytes) -> NDArray[Any]:
     import torch
 
@@ -116,7 +76,7 @@ def _storage(content: bytes) -> NDArray[Any]:
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if named:
-            raise _ForbiddenError(f"the class {named[1]}") from None
+            raise ForbiddenError(f"the class {named[1]}") from None
         raise
     empty = torch.empty(0, dtype=storage.dtype)
     array: NDArray[Any] = empty.set_(storage.untyped()).numpy()
@@ -135,11 +95,11 @@ def _tensor(storage: NDArray[Any], offset: int, shape: tuple[int, ...], strides:
     return storage[offset : offset + size].reshape(shape)
 
 
-_ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
+_ADMITTED: Admitted = {
     ("torch_geometric.data.data", "Data"): _Graph,
     ("torch_geometric.data.storage", "GlobalStorage"): _Store,
-    ("torch._utils", "_rebuild_tensor_v2"): _Function(_tensor),
-    ("torch.storage", "_load_from_bytes"): _Function(_storage),
+    ("torch._utils", "_rebuild_tensor_v2"): Function(_tensor),
+    ("torch.storage", "_load_from_bytes"): Function(_storage),
     ("collections", "OrderedDict"): OrderedDict,
 }
 

@@ -18,7 +18,8 @@ from ..decoder_estimator import DecoderEstimator
 from ..decoding import decode, has_classes
 from ..device import cpu_threads
 from ..errors import FileError
-from ..estimator import Estimator, plain
+from ..estimator import Estimator
+from ..learner import plain
 from ..methods import method_class
 from ..probe import Labelled, majority_rate
 from ..recording import Recording

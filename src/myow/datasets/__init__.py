@@ -1,4 +1,4 @@
-"""Recordings by name, one file a family; a file here with ``CARDS`` and ``load`` is found by being here."""
+"""Recordings and images by name, one file a family; a file here with ``CARDS`` and ``load`` is found by being here."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import importlib
 import inspect
 import pkgutil
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, overload
 
-from ..errors import unknown_name
-from ..recording import Recording
+from ..errors import SettingError, unknown_name
 from .card import Card
+from .image_card import ImageCard
 
-__all__ = ["Card", "card", "cards", "load"]
+__all__ = ["Card", "ImageCard", "card", "cards", "load"]
 
 
 def _families() -> list[ModuleType]:
@@ -20,9 +20,13 @@ def _families() -> list[ModuleType]:
     return [module for module in modules if hasattr(module, "CARDS")]
 
 
-def cards() -> list[Card]:
-    """Return the cards of all recordings, by family."""
-    return [card for family in _families() for card in family.CARDS]
+@overload
+def cards(data: Literal["recording"] = ...) -> list[Card]: ...
+@overload
+def cards(data: Literal["images"]) -> list[ImageCard]: ...
+def cards(data: Literal["recording", "images"] = "recording") -> list[Card] | list[ImageCard]:
+    """Return the cards of all recordings, or of all sets of images, by family."""
+    return [card for family in _families() for card in family.CARDS if card.data == data]
 
 
 def card(name: str) -> Card:
@@ -31,24 +35,29 @@ def card(name: str) -> Card:
     Raises
     ------
     UnknownNameError
-        If there is none of that name; the nearest is offered.
+        If there is nothing of that name; the nearest is offered.
+    SettingError
+        If it names images.
     """
-    return _find(name)[1]
+    found = _find(name)[1]
+    if not isinstance(found, Card):
+        raise SettingError(f"{name} names images; a recording is needed here: {', '.join(c.name for c in cards())}")
+    return found
 
 
-def _find(name: str) -> tuple[ModuleType, Card]:
-    for family in _families():
-        for found in family.CARDS:
-            if found.name == name:
-                return family, found
-    raise unknown_name("dataset", name, [c.name for c in cards()])
+def _find(name: str) -> tuple[ModuleType, Card | ImageCard]:
+    every = [(family, card) for family in _families() for card in family.CARDS]
+    for family, found in every:
+        if found.name == name:
+            return family, found
+    raise unknown_name("dataset", name, [card.name for _, card in every])
 
 
-def load(name: str, **options: Any) -> Recording:
-    """Load a recording by name.
+def load(name: str, **options: Any) -> Any:
+    """Load a recording, or a set of images, by name.
 
-    Published recordings are read from their files: found in the folder that ``MYOW_DATA`` names, else in the cache,
-    else downloaded, and always verified by checksum. Simulated ones are made from their ``seed``.
+    What is published is read from its files: found in the folder that ``MYOW_DATA`` names, else in the cache, else downloaded, and
+    verified by checksum; images are read from an unpacked folder too. Simulated recordings are made from their ``seed``.
 
     Parameters
     ----------
@@ -60,12 +69,13 @@ def load(name: str, **options: Any) -> Recording:
 
     Returns
     -------
-    Recording
+    Recording or Images
+        As the name says.
 
     Raises
     ------
     UnknownNameError
-        If there is no such recording, or it has no such option.
+        If there is no such dataset, or it has no such option.
     SettingError
         If an option's value cannot be had.
     FileError
@@ -81,5 +91,4 @@ def load(name: str, **options: Any) -> Recording:
     for option in options:
         if option not in known:
             raise unknown_name(f"option of {name}", option, known)
-    recording: Recording = family.load(name, **options)
-    return recording
+    return family.load(name, **options)

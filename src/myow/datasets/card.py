@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..files import PublishedFile, locate
 from ..split import Split
@@ -55,6 +55,8 @@ class Card:
     files: tuple[PublishedFile, ...] = ()
     fallback: tuple[PublishedFile, ...] = ()
 
+    data: ClassVar[str] = "recording"
+
     @property
     def available(self) -> bool:
         """Whether it loads without a download: embedded, or its files are in ``MYOW_DATA`` or the cache."""
@@ -63,5 +65,5 @@ class Card:
 
     def describe(self) -> dict[str, Any]:
         """Return what ``myow datasets --json`` prints of it."""
-        keys = ("name", "kind", "units", "bins", "bin_size", "segments", "available", "licence", "citation")
+        keys = ("name", "data", "kind", "units", "bins", "bin_size", "segments", "available", "licence", "citation")
         return {key: getattr(self, key) for key in keys}

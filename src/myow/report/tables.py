@@ -44,19 +44,24 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
 
 
 def print_cards(cards: Sequence[Mapping[str, Any]]) -> None:
-    """Print what there is to load."""
-    table = Table()
+    """Print what there is to load: a table of recordings and one of images."""
+    recordings, images = Table(), Table()
     for name in ("name", "kind", "units", "bins", "bin size (s)", "segments", "available", "licence"):
-        table.add_column(name)
+        recordings.add_column(name)
+    for name in ("name", "kind", "training", "test", "pixels", "classes", "available", "licence"):
+        images.add_column(name)
     for card in cards:
-        table.add_row(
-            card["name"],
-            card["kind"],
-            str(card["units"]),
-            "unknown" if card["bins"] is None else str(card["bins"]),
-            f"{card['bin_size']:g}",
-            str(card["segments"]),
-            "yes" if card["available"] else "no",
-            card["licence"],
-        )
-    Console(width=110).print(table)
+        ends = "yes" if card["available"] else "no", card["licence"]
+        if card["data"] == "images":
+            counts = (str(card[key]) for key in ("train", "test"))
+            size = " x ".join(map(str, card["size"]))
+            images.add_row(card["name"], card["kind"], *counts, size, str(card["classes"]), *ends)
+        else:
+            bins = "unknown" if card["bins"] is None else str(card["bins"])
+            shape = (str(card["units"]), bins, f"{card['bin_size']:g}", str(card["segments"]))
+            recordings.add_row(card["name"], card["kind"], *shape, *ends)
+    console = Console(width=110)
+    for title, table in (("recordings", recordings), ("images", images)):
+        if table.row_count:
+            table.title, table.title_justify = title, "left"
+            console.print(table)

@@ -1,0 +1,222 @@
+"""A bench of methods on images: train each, continuing where an earlier try stopped, read it out, keep a row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import MyowError, SettingError, unknown_name
+from ..image_evaluation import evaluate_images
+from ..image_methods import image_method_class, image_method_names
+from ..images import Images
+from ..learner import plain
+from ..monitor import MetricsFile, read_metrics
+from ..settings import parse_pairs, parse_settings
+from ..sources import load_images
+from ..storage import make_folder
+from ..train import Watcher
+from ..version import __version__
+from .rows_file import RowsFile
+
+__all__ = ["ImageBench", "run_image_bench"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBench:
+    """What to compare on images.
+
+    Parameters
+    ----------
+    datasets : sequence of str
+        Names of image datasets, or folders.
+    methods : sequence of str, optional
+        Identifiers. Default: all.
+    labels : sequence of str, optional
+        "all", or numbers of labelled images per class.
+    seeds : int, optional
+        Trainings of each method; a seed decides weights, batches, views and which images are for validation.
+    settings : sequence of str, optional
+        ``key=value`` for every method that has the parameter, or ``method.key=value`` for one.
+    readout_epochs : int, optional
+        Of the linear readout.
+    device : str, optional
+        Where to train and read out.
+    retry : bool, optional
+        Whether what failed is tried again.
+    """
+
+    datasets: Sequence[str]
+    methods: Sequence[str] = ()
+    labels: Sequence[str] = ("all",)
+    seeds: int = 1
+    settings: Sequence[str] = ()
+    readout_epochs: int = 100
+    device: str = "auto"
+    retry: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise SettingError(f"seeds is {self.seeds}; it must be 1 or more")
+        for text in self.labels:
+            if text != "all" and not (text.isdecimal() and int(text) > 0):
+                raise SettingError(f"labels are '{text}'; write all, or numbers of 1 or more such as 1,10,100")
+        for method in self.methods:
+            image_method_class(method)
+        for key in parse_pairs(self.settings):
+            owner, dot, name = key.rpartition(".")
+            if dot and owner not in image_method_names():
+                raise unknown_name("method for images", owner, image_method_names())
+            owners = [owner] if dot else image_method_names()
+            if name in ("random_state", "device"):
+                raise SettingError(f"{name} is not set with --set; use the bench's own options")
+            known = sorted({f.name for m in owners for f in fields(image_method_class(m))})
+            if name not in known:
+                raise unknown_name("setting", name, known)
+
+    def settings_of(self, method: str) -> dict[str, Any]:
+        """Parameters of one method that differ from its defaults."""
+        estimator = image_method_class(method)
+        known = [f.name for f in fields(estimator)]
+        pairs = []
+        for key, value in parse_pairs(self.settings).items():
+            owner, _, name = key.rpartition(".")
+            if owner == method or (not owner and name in known):
+                pairs.append(f"{name}={value}")
+        given = parse_settings(estimator, pairs)
+        return given | ({"epochs": None} if "steps" in given and "epochs" not in given else {})
+
+    def jobs(self, images: dict[str, Images]) -> Iterator[ImageJob]:
+        """All trainings, one method after the other for each seed, so that an interrupted bench can be compared too."""
+        for seed in range(self.seeds):
+            for name, data in images.items():
+                for method in self.methods or image_method_names():
+                    yield ImageJob(name, data.digest(), method, self.settings_of(method), seed)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageJob:
+    """One training."""
+
+    dataset: str
+    checksum: str
+    method: str
+    settings: dict[str, Any]
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """What tells this training from others, in hexadecimal."""
+        about = [
+            self.dataset,
+            self.checksum,
+            self.method,
+            sorted((k, plain(v)) for k, v in self.settings.items()),
+            self.seed,
+        ]
+        return hashlib.sha256(json.dumps([*about, __version__], default=repr).encode()).hexdigest()[:16]
+
+
+Report = Callable[[dict[str, Any], int, int], None]
+
+
+def run_image_bench(
+    bench: ImageBench, out: Path, *, report: Report | None = None, watch: Callable[[str], Watcher] | None = None
+) -> list[dict[str, Any]]:
+    """Carry out what the folder does not hold yet; what was interrupted goes on from its checkpoint.
+
+    Parameters
+    ----------
+    bench : ImageBench
+        What to compare.
+    out : Path
+        Folder of ``rows.jsonl``, with a folder of checkpoints and models under ``runs``.
+    report : callable, optional
+        Told of each row, how many are done and of how many.
+    watch : callable, optional
+        Makes, from a title, a watcher of a training.
+
+    Returns
+    -------
+    list of dict
+        All rows of the folder.
+    """
+    file = RowsFile(make_folder(out) / "rows.jsonl")
+    with file.locked():
+        images = {name: load_images(name) for name in bench.datasets}
+        held = {row["key"]: row for row in file.read() if not (bench.retry and row["error"])}
+        tasks = {
+            job: [n for n in bench.labels if n not in held.get(job.key, {"tasks": ()})["tasks"]]
+            for job in bench.jobs(images)
+        }
+        left = {job: labels for job, labels in tasks.items() if labels}
+        for n, (job, labels) in enumerate(left.items(), 1):
+            row = _run(bench, job, labels, images[job.dataset], out, watch)
+            if job.key in held:  # other numbers of labels of the same training
+                row["tasks"] = held[job.key]["tasks"] + row["tasks"]
+                row["scores"] = held[job.key]["scores"] | row["scores"]
+            file.append(row)
+            if report is not None:
+                report(row, n, len(left))
+        return file.read()
+
+
+def _run(
+    bench: ImageBench,
+    job: ImageJob,
+    labels: Sequence[str],
+    images: Images,
+    out: Path,
+    watch: Callable[[str], Watcher] | None,
+) -> dict[str, Any]:
+    estimator = image_method_class(job.method)
+    model = estimator(**job.settings | {"random_state": job.seed, "device": bench.device})
+    row: dict[str, Any] = {
+        "key": job.key,
+        "dataset": job.dataset,
+        "checksum": job.checksum,
+        "subset": images.subset,
+        "method": job.method,
+        "encoder": model.encoder if isinstance(model.encoder, str) else "own",
+        "width": model.width,
+        "settings": {k: plain(v) for k, v in job.settings.items()},
+        "seed": job.seed,
+        "tasks": list(labels),
+        "version": __version__,
+        "torch": torch.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "error": None,
+        "scores": {},
+    }
+    try:
+        parts = tuple(images.select(rows) for rows in images.parts(job.seed))
+        plan = model.plan(len(parts[0]))
+        folder = make_folder(out / "runs" / f"{Path(job.dataset).name}-{row['encoder']}-{job.method}-{job.key}")
+        watchers: list[Watcher] = [MetricsFile(folder / "metrics.jsonl")]
+        watchers += [watch(f"{job.method} on {job.dataset}, seed {job.seed}")] if watch else []
+        model.fit(parts[0], folder=folder, resume=True, watchers=watchers)
+        row |= {
+            "device": str(model.method_.scaling.mean.device),
+            "steps": model.n_steps_,
+            "epochs": round(model.n_steps_ * plan.batch_size * plan.accumulate / len(parts[0]), 2),
+            "seconds": read_metrics(folder / "metrics.jsonl")[-1]["seconds"],
+            **{f"n_{name}": len(part) for name, part in zip(("train", "valid", "test"), parts, strict=True)},
+        }
+        model.save(folder / "model.myow", images=images.name)
+        for n in labels:
+            few = None if n == "all" else int(n)
+            device = str(model.method_.scaling.mean.device)
+            found = evaluate_images(
+                model, *parts, labels=few, epochs=bench.readout_epochs, seed=job.seed, device=device
+            )
+            row["scores"][n] = {name: found[name] for name in ("embedding", "raw", "untrained")}
+    except MyowError as error:
+        row["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return row

@@ -1,0 +1,61 @@
+"""Two processes that share every batch train the weights that one process trains."""
+
+import numpy as np
+import pytest
+import torch
+from gloo import Together
+from test_image_methods import Records, make
+from tiny_images import tiny_images
+
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def two():
+    with Together(2) as together:
+        yield together
+
+
+def trained(name, given):
+    """Weights, losses, and rows mined from which anchor, of 20 steps in double precision."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        records = Records()
+        model = make(name, steps=STEPS, **given).fit(tiny_images(), watchers=[records])
+        weights = {k: v.double().numpy() for k, v in model.method_.state_dict().items()}
+        losses = np.array([m["loss"] for m in records.metrics])
+        return weights, losses, [sorted(map(tuple, pairs.tolist())) for pairs in records.pairs]
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("byol", {}),
+        ("simclr", {}),
+        ("myow", {"pool": "queue"}),
+        ("myow", {"pool": "queue", "mined_anchor": "row", "symmetric": False}),
+        ("myow", {"pool": "sample", "k": 2, "views": 2}),
+        ("myow", {"pool": "batch", "layout": "parallel"}),
+        ("byol", {"accumulate": 2, "optimizer": "lars"}),
+    ],
+)
+def test_loss_mined_rows_and_weights_are_those_of_one_process(two, name, given):
+    weights, losses, pairs = trained(name, given)
+    both = two.run(trained, name, given)
+    for theirs, their_losses, _ in both:
+        assert len(their_losses) == len(losses) == STEPS
+        np.testing.assert_allclose(their_losses, losses, rtol=1e-8, atol=1e-10)
+        assert theirs.keys() == weights.keys()
+        for key, value in weights.items():
+            np.testing.assert_allclose(theirs[key], value, rtol=1e-7, atol=1e-9, err_msg=key)
+    # Each process mines for its own anchors.
+    mined = [sorted(first + second) for first, second in zip(both[0][2], both[1][2], strict=True)]
+    assert mined == pairs
+    assert bool(pairs) == (name == "myow")
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(two):
+    with pytest.raises(AssertionError, match="a batch of 15 samples cannot be shared equally by 2 processes"):
+        two.run(trained, "byol", {"batch_size": 15})
