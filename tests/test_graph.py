@@ -150,7 +150,8 @@ def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
         **({"key_bins": 0} if pool == "recording" else {}),
     )  # fmt: skip
     graph = bound(estimator)
-    (pair, _, pool_rows), terms = one_loss(graph)
+    views, terms = one_loss(graph)
+    pair, pool_rows = views.pair, views.pool
     online, target, rows = graph.online, graph.target, graph.data
     first, second = pair.x
     target_in = torch.cat([second, first]) if symmetric else second
@@ -188,7 +189,7 @@ def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
 
 def test_with_key_bins_both_sides_are_means_of_unit_target_representations_around_them_in_the_segment():
     graph = bound(MYOW(**WIDTHS, **MINED, k=1, pool="recording", key_bins=2, exclude="segment"))
-    (_, _, pool_rows), terms = one_loss(graph)
+    views, terms = one_loss(graph)
     bank, rows = graph.bank.numpy(), graph.data.data
     unit = bank / np.linalg.norm(bank, axis=1, keepdims=True)
     near = (rows.groups[:, None] == rows.groups) & (np.abs(rows.bins[:, None] - rows.bins) <= 2)
@@ -199,13 +200,14 @@ def test_with_key_bins_both_sides_are_means_of_unit_target_representations_aroun
     anchors, mined = terms["mined_pairs"].T.numpy()
     similarity = keys @ keys.T
     similarity[rows.groups[:, None] == rows.groups] = -np.inf
-    assert sorted(pool_rows.tolist()) == list(range(len(rows.groups)))
+    assert sorted(views.pool.tolist()) == list(range(len(rows.groups)))
     np.testing.assert_array_equal(mined, similarity[anchors].argmax(axis=1))
 
 
 def test_several_mined_views_are_averaged_as_unit_projections():
     graph = bound(MYOW(**WIDTHS, **MINED, k=4, views=3, pool="recording"))
-    (pair, choice, _), terms = one_loss(graph)
+    views, terms = one_loss(graph)
+    pair, choice = views.pair, views.choice
     assert choice.shape == (len(graph.anchors(pair)), 3)
     anchors, mined = terms["mined_pairs"].view(-1, 3, 2).unbind(2)
     assert torch.equal(anchors, graph.anchors(pair)[:, None].expand(-1, 3))
@@ -299,11 +301,24 @@ def test_the_bank_is_encoded_anew_every_few_steps_with_running_statistics():
     assert graph.target.training
 
 
+def test_a_queue_holds_the_target_representations_of_the_rows_before_and_of_these():
+    graph = bound(MYOW(**WIDTHS, **MINED, pool="queue", pool_size=24, k=1))
+    (first, _), (second, terms) = one_loss(graph, 0), one_loss(graph, 1)
+    assert sorted(graph.queue.rows.tolist()) == sorted([*first.pool[-8:].tolist(), *second.pool.tolist()])
+    graph.target.train()
+    expected = graph.target.encoder(graph.scaling(graph.data.gather(second.pool)))
+    newest = [graph.queue.rows.tolist().index(row) for row in second.pool.tolist() if row not in first.pool.tolist()]
+    order = [second.pool.tolist().index(int(graph.queue.rows[i])) for i in newest]
+    torch.testing.assert_close(graph.queue.values[newest], expected[order])
+    mined = terms["mined_pairs"][:, 1]
+    assert set(mined.tolist()) <= set(graph.queue.rows.tolist())
+
+
 def test_every_candidate_may_be_in_the_pool_and_the_pool_has_the_size_asked_for():
     graph = bound(MYOW(**WIDTHS, **MINED, pool="sample", pool_size=20))
     seen = set()
     for seed in range(40):
-        (_, _, pool), _ = one_loss(graph, seed)
+        pool = one_loss(graph, seed)[0].pool
         assert len(pool) == len(set(pool.tolist())) == 20
         seen |= set(pool.tolist())
     assert seen == set(range(len(graph.data)))

@@ -6,7 +6,9 @@ from myow.bench.published_images import PUBLISHED_IMAGES, published_image
 from myow.report.image_tables import image_table
 
 
-def row(method="myow", seed=0, accuracy=0.5, dataset="cifar-10", encoder="resnet18", settings=None, labels=("all",), **more):
+def row(
+    method="myow", seed=0, accuracy=0.5, dataset="cifar-10", encoder="resnet18", settings=None, labels=("all",), **more
+):
     def features(value):
         return {r: {"accuracy": value, "majority": 0.1, "interval": [0.0, 1.0]} for r in ("linear", "knn")}
 

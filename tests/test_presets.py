@@ -194,7 +194,7 @@ def test_mining_and_the_weight_of_its_term(made):
     pool, size = released["pool"]
     rows = torch.arange(released["batch"]) % len(graph.data)
     views = graph.draw(rows, torch.Generator().manual_seed(0))
-    pair, _, candidates = views
+    pair, candidates = views.pair, views.pool
     assert graph.k == released["k"]
     batch = released["batch"]
     assert len(candidates) == (size or 2 * batch)
