@@ -19,7 +19,7 @@ __all__ = ["Point", "draw"]
 
 WORDS = {
     "dropout": ("neuron dropout", "highest share of lost units"),
-    "noise": ("Gaussian noise", "deviation, in units of the input"),
+    "noise": ("Gaussian noise", "deviation, in units that noise_unit names"),
     "positives": ("temporal positives", "bins to either side"),
 }
 """Title and axis of an augmentation, by the parameter that sets its strength; others are called by that."""
