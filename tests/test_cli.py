@@ -679,3 +679,12 @@ def test_methods_without_steps_are_runs_like_all_others(method, file, tmp_path):
 )
 def test_labels_that_cannot_be_learnt_from_are_refused(words, message, file, tmp_path):
     assert message in myow("train", file, "--out", tmp_path / "run", *words).error()
+
+
+def test_several_processes_are_for_images(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    error = myow("train", write(tmp_path / "a.npz"), "--out", tmp_path / "r", *SMALL).error()
+    assert error == (
+        f"several processes were started, and {tmp_path / 'a.npz'} is a recording, which one process trains on; leave torchrun out"
+    )
+    assert not (tmp_path / "r").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -140,6 +141,10 @@ def train(
             progress=not quiet,
         )
         return
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # torchrun's; each of them would train all of it, into one folder
+        raise SettingError(
+            f"several processes were started, and {data} is a recording, which one process trains on; leave torchrun out"
+        )
     from .workflow import draw_run, train_run
 
     try:
