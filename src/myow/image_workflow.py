@@ -117,8 +117,9 @@ def evaluate_images_run(
     folder = RunFolder(out)
     run = folder.read()
     images, parts = _images_and_parts(run, out)
+    model = folder.model(device)
     result = evaluate_images(
-        folder.model(device),
+        model,
         *(images.select(rows) for rows in parts),
         target=target,
         labels=labels,
@@ -126,7 +127,7 @@ def evaluate_images_run(
         seed=run.split_seed,
         device=device,
     )
-    result["steps"] = folder.model("cpu").n_steps_
+    result["steps"] = model.n_steps_
     name = "_".join([str(result["target"]), *([] if labels is None else [str(labels)])])
     write_json(folder.path / f"evaluation_images_{name}.json", result)
     return result
@@ -196,11 +197,12 @@ def bench_images_run(
         )
     bench = ImageBench(datasets=names, **options)
     rows = run_image_bench(bench, out, report=_report if progress else None, watch=ProgressBar if progress else None)
+    table = image_table(rows)
     with writing(out / "table.md") as part:
-        part.write_text(image_table(rows), encoding="utf-8")
+        part.write_text(table, encoding="utf-8")
     pictures = draw_curves(out, rows)
     return {
-        "table": image_table(rows),
+        "table": table,
         "rows": rows,
         "failed": sum(bool(row["error"]) for row in rows),
         "files": [str(out / name) for name in ("rows.jsonl", "table.md")] + [str(path) for path in pictures],

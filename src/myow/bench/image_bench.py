@@ -7,23 +7,23 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import MyowError, SettingError, unknown_name
+from ..errors import MyowError, SettingError
 from ..image_evaluation import evaluate_images
 from ..image_methods import image_method_class, image_method_names
 from ..images import Images
 from ..learner import plain
 from ..monitor import MetricsFile, read_metrics
-from ..settings import parse_pairs, parse_settings
 from ..sources import load_images
 from ..storage import make_folder
 from ..train import Watcher
 from ..version import __version__
+from .owned_settings import check_owned, settings_of
 from .rows_file import RowsFile
 
 __all__ = ["ImageBench", "run_image_bench"]
@@ -70,27 +70,17 @@ class ImageBench:
                 raise SettingError(f"labels are '{text}'; write all, or numbers of 1 or more such as 1,10,100")
         for method in self.methods:
             image_method_class(method)
-        for key in parse_pairs(self.settings):
-            owner, dot, name = key.rpartition(".")
-            if dot and owner not in image_method_names():
-                raise unknown_name("method for images", owner, image_method_names())
-            owners = [owner] if dot else image_method_names()
-            if name in ("random_state", "device"):
-                raise SettingError(f"{name} is not set with --set; use the bench's own options")
-            known = sorted({f.name for m in owners for f in fields(image_method_class(m))})
-            if name not in known:
-                raise unknown_name("setting", name, known)
+        check_owned(
+            self.settings,
+            image_method_class,
+            image_method_names(),
+            kind="method for images",
+            reserved=("random_state", "device"),
+        )
 
     def settings_of(self, method: str) -> dict[str, Any]:
         """Parameters of one method that differ from its defaults."""
-        estimator = image_method_class(method)
-        known = [f.name for f in fields(estimator)]
-        pairs = []
-        for key, value in parse_pairs(self.settings).items():
-            owner, _, name = key.rpartition(".")
-            if owner == method or (not owner and name in known):
-                pairs.append(f"{name}={value}")
-        given = parse_settings(estimator, pairs)
+        given = settings_of(self.settings, method, image_method_class(method))
         return given | ({"epochs": None} if "steps" in given and "epochs" not in given else {})
 
     def jobs(self, images: dict[str, Images]) -> Iterator[ImageJob]:

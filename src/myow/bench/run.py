@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from ..errors import FileError, SettingError, unknown_name
 from ..methods import method_class, method_names
 from ..probe import readout_class
 from ..recording import Recording
-from ..settings import parse_pairs, parse_settings
 from ..sources import card_of, load_recording
 from ..storage import make_folder, writing
 from ..version import __version__
 from .backends import carry_out
 from .fit import Done
 from .jobs import Job, Task
+from .owned_settings import check_owned, settings_of
 from .protocols import PROTOCOLS
 from .rows_file import RowsFile
 
@@ -91,16 +91,7 @@ class Bench:
                 raise SettingError(f"labels are '{text}'; write all, or numbers of 1 or more such as 1,2,5,10")
         for method in self.methods:
             method_class(method)
-        for key in parse_pairs(self.settings):
-            method, dot, name = key.rpartition(".")
-            if dot and method not in method_names():
-                raise unknown_name("method", method, method_names())
-            owners = [method] if dot else method_names()
-            if name in ("context", "random_state", "device"):
-                raise SettingError(f"{name} is not set with --set; use the bench's own options")
-            if not any(name in (f.name for f in fields(method_class(m))) for m in owners):
-                known = sorted({f.name for m in owners for f in fields(method_class(m))})
-                raise unknown_name("setting", name, known)
+        check_owned(self.settings, method_class, method_names(), reserved=("context", "random_state", "device"))
 
     def names(self) -> list[str]:
         """Methods to compare."""
@@ -108,14 +99,7 @@ class Bench:
 
     def settings_of(self, method: str) -> dict[str, Any]:
         """Parameters of one method that differ from its defaults."""
-        estimator = method_class(method)
-        known = [f.name for f in fields(estimator)]
-        pairs = []
-        for key, value in parse_pairs(self.settings).items():
-            owner, _, name = key.rpartition(".")
-            if owner == method or (not owner and name in known):
-                pairs.append(f"{name}={value}")
-        return parse_settings(estimator, pairs)
+        return settings_of(self.settings, method, method_class(method))
 
     def jobs(self, dataset: str, recording: Recording) -> Iterator[Job]:
         """All jobs on one recording."""
