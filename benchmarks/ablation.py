@@ -34,6 +34,7 @@ from myow.bench.fit import Done
 from myow.bench.jobs import Job
 from myow.bench.rows_file import RowsFile
 from myow.bench.run import Bench
+from myow.disk.storage import make_folder, writing
 from myow.errors import DataError, FileError, MyowError, unknown_name
 from myow.methods import method_class
 from myow.probe.compare import compare
@@ -41,7 +42,6 @@ from myow.report import augmentation_curves, style
 from myow.report.augmentation_curves import Point
 from myow.settings import parse_settings
 from myow.sources import load_recording
-from myow.storage import make_folder, writing
 
 FOLDER = Path(__file__).parent
 KEPT = (

@@ -27,17 +27,17 @@ from threadpoolctl import threadpool_limits
 
 import myow
 from myow import datasets
-from myow.decoding import decode
+from myow.data.split import split_rows
 from myow.errors import DataError, MyowError, SettingError
+from myow.evaluation.decoding import decode
 from myow.methods import method_class
-from myow.mining import default_gap
+from myow.mining.exact import default_gap
 from myow.report import diagnosis, style
 from myow.report.curves import MEASURES
 from myow.report.mined_statistics import mined_statistics, neighbour_statistics
 from myow.report.pictures import candidates_per_step
 from myow.run_folder import generic_split
 from myow.settings import parse_settings
-from myow.split import split_rows
 
 LABELS = (1, 5, None)
 DRAWS = 3

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 import myow
+from myow.data.images import Images
 from myow.device import choose_device
 from myow.errors import MyowError
 from myow.image_methods import image_method_class
-from myow.images import Images
 
 AIM = 1.15
 WARM = 3  # first steps, in which memory is found and kernels are chosen

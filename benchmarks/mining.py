@@ -1,6 +1,6 @@
 """What exact mining from large pools costs: time against its matrix product alone and against faiss, and memory.
 
-For each size of the pool, on the CPU and on a GPU if there is one: seconds of `myow.mining.nearest`; its ratio to the matrix
+For each size of the pool, on the CPU and on a GPU if there is one: seconds of `myow.mining.exact.nearest`; its ratio to the matrix
 product alone, computed in the same tiles; its ratio to faiss's exact search (IndexFlatIP, vectors normalised and stored
 beforehand, CPU alone); and the peak of memory above the inputs beside what the whole matrix of similarities would take. The
 times of a round are taken one after the other in one process, and a ratio is the median over rounds of the ratio within one,
@@ -29,8 +29,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import myow
-from myow import mining
 from myow.device import cpu_threads
+from myow.mining import exact as mining
 
 MEGABYTE = 2**20
 SEGMENT = 100  # rows that an anchor may not mine, with --exclude

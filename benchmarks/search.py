@@ -30,8 +30,8 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import myow
-from myow.decoding import decode
 from myow.errors import MyowError
+from myow.evaluation.decoding import decode
 from myow.methods import method_class
 from myow.probe import Labelled
 from myow.settings import parse_settings

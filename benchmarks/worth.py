@@ -24,13 +24,13 @@ from joblib import Parallel, delayed
 
 import myow
 from myow import datasets
+from myow.data.split import split_rows
 from myow.errors import MyowError
 from myow.methods import method_class
 from myow.probe.compare import compare
 from myow.report import BASELINES
 from myow.run_folder import generic_split
 from myow.settings import parse_settings
-from myow.split import split_rows
 
 FIGURES = {"angle": "accuracy", "class": "accuracy", "knn": "accuracy", "continuous": "r2"}
 

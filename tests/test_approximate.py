@@ -5,9 +5,9 @@ import sys
 import pytest
 import torch
 
-from myow.approximate import FaissIndex, approximate_nearest
 from myow.errors import SettingError
-from myow.mining import nearest
+from myow.mining.approximate import FaissIndex, approximate_nearest
+from myow.mining.exact import nearest
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myow.archives import member_name, read_archive
+from myow.disk.archives import member_name, read_archive
 from myow.errors import FileError
 
 FILES = {"top/b.bin": b"beta" * 300, "top/a/c.bin": b"gamma", "other.txt": b""}

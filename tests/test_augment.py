@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from myow.augment.neural import NeuralAugment, kept_units
-from myow.inputs import Scaling
+from myow.layers.inputs import Scaling
 
 VIEWS, BATCH, BINS, UNITS = 2, 600, 3, 80
 

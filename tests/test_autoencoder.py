@@ -10,7 +10,7 @@ import myow
 from myow import Autoencoder
 from myow.errors import SettingError, UnknownNameError
 from myow.probe import cross_validated_score
-from myow.views import windows
+from myow.views.windows import windows
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"} | {"likelihood": "auto"}
 

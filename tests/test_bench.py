@@ -232,7 +232,7 @@ def test_a_readout_is_the_same_whatever_the_test_rows_are(job, monkeypatch):
     altered = replace(recording, counts=np.where(hidden[:, None], 1, recording.counts))
     found = []
     for rec in (recording, altered):
-        from myow import decoding
+        from myow.evaluation import decoding
 
         fits = bench_fit._Fits(job, rec, rows)
         kept = []

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myow.binning import average_samples, count_spikes, make_bins
+from myow.data.binning import average_samples, count_spikes, make_bins
 from myow.errors import DataError
 
 

@@ -530,7 +530,7 @@ STOP = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from myow.monitor import MetricsFile
+from myow.training.monitor import MetricsFile
 
 def step(self, done):
     if done == 23:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from myow import Recording
+from myow.data.folds import fold_rows
 from myow.errors import DataError, SettingError
-from myow.folds import fold_rows
 from myow.probe.compare import Comparison, adjust, compare, corrected_interval
 
 scores = st.lists(st.floats(-1, 1, allow_subnormal=False).map(lambda x: round(x, 6)), min_size=2, max_size=40)

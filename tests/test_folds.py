@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myow import Recording
+from myow.data.folds import fold_rows
 from myow.errors import DataError, SettingError, UnknownNameError
-from myow.folds import fold_rows
 
 
 def trials(classes, lengths=None):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from myow import BYOL, MYOW, Unmined, load_model
 from myow.errors import SettingError, UnknownNameError
-from myow.views import TrainingRows
+from myow.views.windows import TrainingRows
 
 LAYOUTS = ("cascaded", "parallel", "single")
 POOLS = ("batch", "sample", "recording")

@@ -9,13 +9,13 @@ from tiny import reach
 from tiny_images import tiny_images
 
 from myow import BYOL, load_model
+from myow.data.images import Images
 from myow.errors import DataError, SettingError, TrainingError, UnknownNameError
 from myow.image_methods import image_method_class, image_method_names
-from myow.image_rows import ImageRows, learn_scaling
-from myow.images import Images
-from myow.inputs import Scaling
+from myow.layers.inputs import Scaling
 from myow.presets import preset
 from myow.settings import parse_settings
+from myow.views.image_rows import ImageRows, learn_scaling
 
 METHODS = image_method_names()
 
@@ -181,7 +181,7 @@ def test_gradients_of_several_batches_make_one_step():
 
 
 def test_a_batch_that_does_not_fit_is_named_with_one_that_may(monkeypatch):
-    from myow.contrast import Contrast
+    from myow.graphs.contrast import Contrast
 
     def full(self, views, progress):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

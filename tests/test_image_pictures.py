@@ -13,10 +13,10 @@ from matplotlib.text import Text
 from tiny_images import tiny_images
 
 from myow.augment.image import ImageAugment
+from myow.data.images import Images
 from myow.errors import DataError
 from myow.image_methods.byol import ImageBYOL
 from myow.image_methods.myow import ImageMYOW
-from myow.images import Images
 from myow.report import image_curves, image_dots, image_map, mined_images, style
 from myow.report.image_groups import Group, groups
 from myow.report.image_pictures import candidates_at_a_step, draw_images

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from image_sets import jpeg, pixels
 from PIL import Image
 
+from myow.data.images import Images
+from myow.disk.image_folder import read_image_folder
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
-from myow.image_folder import read_image_folder
-from myow.images import Images
 from myow.sources import is_images, load_images, load_recording
 
 

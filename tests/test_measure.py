@@ -9,10 +9,10 @@ from tiny import SMALL, Notes, reach
 
 from myow import BYOL, MYOW, Recording, SimCLR
 from myow.errors import TrainingError
-from myow.measure import Measure
-from myow.mining import default_gap
-from myow.train import Method
-from myow.views import TrainingRows
+from myow.mining.exact import default_gap
+from myow.training.measure import Measure
+from myow.training.method import Method
+from myow.views.windows import TrainingRows
 
 
 def signal(lengths, dim=5, seed=0):

@@ -9,12 +9,13 @@ from sklearn.base import clone
 from tiny import SMALL, Notes, reach, sleep
 
 import myow
-from myow.decoder_estimator import DecoderEstimator
 from myow.errors import DataError, UnknownNameError
-from myow.estimator import Estimator
+from myow.estimators.decoder import DecoderEstimator
+from myow.estimators.recordings import Estimator
 from myow.methods import method_class, method_names
 from myow.settings import parse_settings
-from myow.train import Method, train
+from myow.training.loop import train
+from myow.training.method import Method
 
 METHODS = method_names()
 LABELS = [name for name in METHODS if method_class(name).uses_labels]

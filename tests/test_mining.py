@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from myow import MYOW, mining
 from myow.errors import DataError, SettingError
-from myow.mining import excluded_later, excluded_pairs, excluded_ranges, mine, nearest, tile_shape
+from myow.mining.exact import excluded_later, excluded_pairs, excluded_ranges, mine, nearest, tile_shape
 
 
 def cosine(a, b):

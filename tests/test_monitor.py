@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from myow.errors import FileError, SettingError
-from myow.monitor import MetricsFile, PairsFile, ProgressBar, TensorBoard, read_metrics
+from myow.training.monitor import MetricsFile, PairsFile, ProgressBar, TensorBoard, read_metrics
 
 
 def run(watcher, start, stop, total=10, pairs=None, trace="mined_pairs"):

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from myow.errors import UnknownNameError
-from myow.networks import perceptron
-from myow.optim import LARS, build_optimizer, learning_rate, moving_average, parameter_groups, ramp
+from myow.layers.perceptron import perceptron
+from myow.training.optim import LARS, build_optimizer, learning_rate, moving_average, parameter_groups, ramp
 
 
 def lars_by_hand(w, g, m, *, lr, momentum, decay, trust, adapt):

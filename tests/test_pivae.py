@@ -12,8 +12,8 @@ from torch.distributions import Independent, Normal, Poisson, kl_divergence
 import myow
 from myow import PiVAE, Recording
 from myow.errors import DataError, SettingError
-from myow.injective_flow import Coupling, InjectiveFlow
-from myow.views import windows
+from myow.layers.injective_flow import Coupling, InjectiveFlow
+from myow.views.windows import windows
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"} | {"dim": 3}
 NAMES = np.array(["east", "north", "south", "west"])

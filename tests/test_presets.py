@@ -8,9 +8,9 @@ from torch import nn
 
 from myow import BYOL, MYOW
 from myow.errors import UnknownNameError
-from myow.optim import LARS, build_optimizer
 from myow.presets import PRESETS, preset
-from myow.views import TrainingRows, positive_ranges
+from myow.training.optim import LARS, build_optimizer
+from myow.views.windows import TrainingRows, positive_ranges
 
 N = 10
 

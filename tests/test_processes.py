@@ -11,10 +11,10 @@ from torch import distributed as dist
 from torch import nn
 
 from myow.errors import SettingError, TrainingError
+from myow.layers.repeatable import BatchNorm
+from myow.layers.synchronised import SynchronisedBatchNorm, synchronise_batch_norm
 from myow.losses import nt_xent
 from myow.processes import Processes, current, from_environment
-from myow.repeatable import BatchNorm
-from myow.synchronised import SynchronisedBatchNorm, synchronise_batch_norm
 
 
 @pytest.fixture(scope="module")

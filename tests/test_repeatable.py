@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from myow.repeatable import BatchNorm, PReLU
+from myow.layers.repeatable import BatchNorm, PReLU
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tiny import SMALL, Notes, reach, sleep
 import myow
 from myow import RP
 from myow.errors import DataError, SettingError
-from myow.views import TrainingRows
+from myow.views.windows import TrainingRows
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"}
 CPU = torch.device("cpu")

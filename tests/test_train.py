@@ -11,11 +11,12 @@ from tiny import SMALL, SMALL_MINING, Notes, reach
 from torch import nn
 
 from myow import BYOL, MYOW
-from myow.batches import BatchStream
 from myow.errors import FileError, SettingError, TrainingError
-from myow.inputs import transform_values
-from myow.train import Method, Plan, train
-from myow.views import TrainingRows
+from myow.layers.inputs import transform_values
+from myow.training.loop import train
+from myow.training.method import Method, Plan
+from myow.views.batches import BatchStream
+from myow.views.windows import TrainingRows
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ from strategies import bins_of, recordings
 
 from myow import Recording
 from myow.errors import DataError, SettingError
-from myow.views import TrainingRows, positive_ranges, sample_positives, windows
+from myow.views.windows import TrainingRows, positive_ranges, sample_positives, windows
 
 
 @given(rec=recordings(), earliest=st.integers(-6, 0), latest=st.integers(0, 6))

@@ -8,10 +8,10 @@ from command import QUICK, trials, write
 
 import myow
 from myow import datasets, workflow
+from myow.data.split import split_rows
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
 from myow.report import pictures as drawing
 from myow.run_folder import RunFolder, generic_split
-from myow.split import split_rows
 from myow.workflow import draw_run, embed_run, evaluate_run, load_recording, train_run
 
 

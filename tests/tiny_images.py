@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from myow.images import Images
+from myow.data.images import Images
 
 
 def tiny_images(n=60, size=8, classes=3, seed=0, n_test=20):

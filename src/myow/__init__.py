@@ -13,10 +13,10 @@ from typing import Any
 from .version import __version__ as __version__
 
 _HOMES = {
-    "Images": "images",
-    "Recording": "recording",
-    "evaluate": "evaluation",
-    "evaluate_images": "image_evaluation",
+    "Images": "data.images",
+    "Recording": "data.recording",
+    "evaluate": "evaluation.recordings",
+    "evaluate_images": "evaluation.images",
     "load": "datasets",
     "load_model": "loading",
     "read": "readers",

@@ -1,10 +1,11 @@
+from .data.images import Images as Images
+from .data.recording import Recording as Recording
 from .datasets import load as load
-from .evaluation import evaluate as evaluate
-from .image_evaluation import evaluate_images as evaluate_images
+from .evaluation.images import evaluate_images as evaluate_images
+from .evaluation.recordings import evaluate as evaluate
 from .image_methods.byol import ImageBYOL as ImageBYOL
 from .image_methods.myow import ImageMYOW as ImageMYOW
 from .image_methods.simclr import ImageSimCLR as ImageSimCLR
-from .images import Images as Images
 from .loading import load_model as load_model
 from .methods.autoencoder import Autoencoder as Autoencoder
 from .methods.byol import BYOL as BYOL
@@ -22,6 +23,5 @@ from .methods.ts import TS as TS
 from .methods.unmined import Unmined as Unmined
 from .methods.untrained import Untrained as Untrained
 from .readers import read as read
-from .recording import Recording as Recording
 
 __version__: str

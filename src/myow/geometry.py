@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .errors import DataError
-from .mining import nearest
+from .mining.exact import nearest
 
 __all__ = ["alignment", "effective_rank", "hubness", "neighbours", "uniformity"]
 

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from .data.images import Images
 from .datasets import cards
+from .disk.storage import make_folder, write_json, writing
 from .errors import FileError, SettingError
-from .image_evaluation import evaluate_images
+from .evaluation.images import evaluate_images
 from .image_methods import image_method_class
-from .images import Images
-from .monitor import ProgressBar, TensorBoard
 from .presets import preset as preset_settings
 from .processes import from_environment
 from .run_folder import OFFICIAL, Parts, Run, RunFolder
 from .settings import parse_settings
 from .sources import load_images
-from .storage import make_folder, write_json, writing
-from .train import Watcher
+from .training.method import Watcher
+from .training.monitor import ProgressBar, TensorBoard
 
 __all__ = ["bench_images_run", "draw_images_run", "embed_images_run", "evaluate_images_run", "train_images_run"]
 
@@ -112,7 +112,7 @@ def evaluate_images_run(
     Returns
     -------
     dict
-        As `myow.image_evaluation.evaluate_images` returns it.
+        As `myow.evaluation.images.evaluate_images` returns it.
     """
     folder = RunFolder(out)
     run = folder.read()

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from .device import choose_device
+from .disk.model_file import LATER, read_header, read_tensors
 from .errors import FileError, MyowError, SettingError
+from .estimators.learner import Learner
 from .image_methods import image_method_class
-from .learner import Learner
 from .methods import method_class
-from .model_file import LATER, read_header, read_tensors
 
 __all__ = ["load_model"]
 
@@ -35,7 +35,7 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto", **code: An
     Returns
     -------
     Learner
-        Fitted: an `myow.estimator.Estimator`, or an `myow.image_estimator.ImageEstimator`.
+        Fitted: an `myow.estimators.recordings.Estimator`, or an `myow.estimators.images.ImageEstimator`.
 
     Raises
     ------

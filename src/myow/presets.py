@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from .errors import unknown_name
-from .learner import Learner
+from .estimators.learner import Learner
 
 __all__ = ["IMAGE_PRESETS", "PRESETS", "preset"]
 

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .data.images import Images
+from .data.recording import Recording
+from .data.split import Split, constant_label
+from .disk.storage import make_folder, write_json
 from .errors import FileError, SettingError
-from .images import Images
-from .learner import Learner
+from .estimators.learner import Learner
 from .loading import load_model
-from .monitor import MetricsFile, PairsFile
 from .processes import current
-from .recording import Recording
-from .split import Split, constant_label
-from .storage import make_folder, write_json
-from .train import Watcher
+from .training.method import Watcher
+from .training.monitor import MetricsFile, PairsFile
 from .version import __version__
 
 __all__ = ["OFFICIAL", "Parts", "Run", "RunFolder", "generic_split"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from . import datasets, readers
+from .data.images import Images
+from .data.recording import Recording
+from .disk.image_folder import holds_images, read_image_folder
 from .errors import FileError, SettingError, unknown_name
-from .image_folder import holds_images, read_image_folder
-from .images import Images
-from .recording import Recording
 from .settings import parse_pairs
 
 __all__ = ["card_of", "is_images", "load_images", "load_recording"]
@@ -57,7 +57,7 @@ def load_images(data: str, load: Sequence[str] = ()) -> Images:
     data : str
         Name or path.
     load : sequence of str, optional
-        Options of the dataset or of `myow.image_folder.read_image_folder`, ``key=value``.
+        Options of the dataset or of `myow.disk.image_folder.read_image_folder`, ``key=value``.
 
     Raises
     ------

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 
 from .bench.fit import Done
+from .data.recording import Recording
+from .data.split import Split, split_rows
 from .datasets import cards
-from .decoding import find_target
+from .disk.storage import make_folder, write_json, writing
 from .errors import FileError, SettingError, unknown_name
-from .evaluation import evaluate
+from .evaluation.decoding import find_target
+from .evaluation.recordings import evaluate
 from .methods import method_class
-from .monitor import ProgressBar, TensorBoard
 from .presets import preset as preset_settings
-from .recording import Recording
 from .run_folder import Parts, Run, RunFolder, generic_split
 from .settings import parse_settings
 from .sources import card_of, load_recording
-from .split import Split, split_rows
-from .storage import make_folder, write_json, writing
-from .train import Watcher
+from .training.method import Watcher
+from .training.monitor import ProgressBar, TensorBoard
 from .version import __version__
 
 __all__ = ["bench_run", "draw_run", "embed_run", "evaluate_run", "train_run"]

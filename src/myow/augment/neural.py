@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..inputs import Scaling
+from ..layers.inputs import Scaling
 
 __all__ = ["NeuralAugment", "kept_units"]
 
@@ -59,7 +59,7 @@ class NeuralAugment:
         times as much.
     noise_unit : {"input", "change"}
         What `noise` counts in: the scaled input; or what changes in it from bin to bin, which has to be looked up in the
-        rows first, see `myow.paired_views.augment_of`.
+        rows first, see `myow.graphs.paired_views.augment_of`.
     noise_hz, noise_apply : float
         Deviation of further noise in Hz, on inputs that are rates, and the share of samples that get it.
     pepper, pepper_hz, pepper_apply : float

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.recording import Recording
+from ..data.rows import group_runs
+from ..data.split import constant_label
 from ..probe.intervals import resampling_blocks
-from ..recording import Recording
-from ..rows import group_runs
-from ..split import constant_label
 
 __all__ = ["CONTROLS", "control"]
 

@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ..decoder_estimator import DecoderEstimator
-from ..decoding import decode, has_classes
+from ..data.recording import Recording
 from ..device import cpu_threads
 from ..errors import FileError
-from ..estimator import Estimator
-from ..learner import plain
+from ..estimators.decoder import DecoderEstimator
+from ..estimators.learner import plain
+from ..estimators.recordings import Estimator
+from ..evaluation.decoding import decode, has_classes
 from ..methods import method_class
 from ..probe import Labelled, majority_rate
-from ..recording import Recording
 from ..sources import card_of, load_recording
 from ..version import __version__
 from .controls import CONTROLS, control

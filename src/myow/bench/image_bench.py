@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
+from ..data.images import Images
+from ..disk.storage import make_folder
 from ..errors import MyowError, SettingError
-from ..image_evaluation import evaluate_images
+from ..estimators.learner import plain
+from ..evaluation.images import evaluate_images
 from ..image_methods import image_method_class, image_method_names
-from ..images import Images
-from ..learner import plain
-from ..monitor import MetricsFile, read_metrics
 from ..sources import load_images
-from ..storage import make_folder
-from ..train import Watcher
+from ..training.method import Watcher
+from ..training.monitor import MetricsFile, read_metrics
 from ..version import __version__
 from .owned_settings import check_owned, settings_of
 from .rows_file import RowsFile

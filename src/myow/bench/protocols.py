@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..data.folds import fold_rows
+from ..data.recording import Recording
+from ..data.split import Split, constant_label, split_rows
 from ..errors import SettingError, unknown_name
-from ..folds import fold_rows
-from ..recording import Recording
 from ..run_folder import Parts, generic_split
-from ..split import Split, constant_label, split_rows
 
 __all__ = ["PROTOCOLS", "part_rows"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..decoding import default_readout, find_target
+from ..data.recording import Recording
+from ..disk.storage import make_folder, writing
 from ..errors import FileError, SettingError, unknown_name
+from ..evaluation.decoding import default_readout, find_target
 from ..methods import method_class, method_names
 from ..probe import readout_class
-from ..recording import Recording
 from ..sources import card_of, load_recording
-from ..storage import make_folder, writing
 from ..version import __version__
 from .backends import carry_out
 from .fit import Done

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..files import PublishedFile, locate
-from ..split import Split
+from ..data.split import Split
+from ..disk.published import PublishedFile, locate
 
 __all__ = ["Card"]
 

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.checks import frozen
+from ..data.images import Images
+from ..disk.numpy_pickle import load_arrays
+from ..disk.published import PublishedFile
 from ..errors import DataError, FileError
-from ..files import PublishedFile
-from ..images import Images
-from ..numpy_pickle import load_arrays
-from ..recording_checks import frozen
 from .image_card import ImageCard
 from .published_images import find, members, source
 

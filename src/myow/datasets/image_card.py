@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..files import PublishedFile, locate
+from ..disk.published import PublishedFile, locate
 
 __all__ = ["ImageCard", "locate_folder"]
 

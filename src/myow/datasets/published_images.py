@@ -2,7 +2,7 @@
 
 A folder that was unpacked beside its archive goes first: it was put there on purpose, perhaps as a subset, and it needs no
 decompression. Only an archive can be verified by its checksum; what is read from a folder is checked for shape, type
-and range alone, and counted, so that a subset is called one (`myow.images.Images.subset`).
+and range alone, and counted, so that a subset is called one (`myow.data.images.Images.subset`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..archives import read_archive
-from ..files import fetch
-from ..folder_files import files_below, read_file
+from ..disk.archives import read_archive
+from ..disk.folder_files import files_below, read_file
+from ..disk.published import fetch
 from .image_card import ImageCard, locate_folder
 
 __all__ = ["find", "members", "source"]
@@ -70,7 +70,7 @@ def members(
 
 
 def source(card: ImageCard, place: Path) -> dict[str, str]:
-    """Return where the images come from, for `myow.images.Images`."""
+    """Return where the images come from, for `myow.data.images.Images`."""
     rest = {"licence": card.licence, "citation": card.citation, "url": card.archive.url}
     if place.is_dir():
         return {"folder": card.folder, **rest}

@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..binning import average_samples, count_spikes, make_bins
+from ..data.binning import average_samples, count_spikes, make_bins
+from ..data.recording import Recording
+from ..data.split import Split
+from ..disk.published import PublishedFile, fetch, locate
+from ..disk.unpickle import load_pickle
 from ..errors import DataError, FileError, SettingError
-from ..files import PublishedFile, fetch, locate
-from ..recording import Recording
-from ..split import Split
-from ..unpickle import load_pickle
 from .card import Card
 
 __all__ = ["CARDS", "load"]

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.recording import Recording
+from ..data.split import Split
+from ..disk.published import PublishedFile, fetch
 from ..errors import DataError, FileError
-from ..files import PublishedFile, fetch
-from ..recording import Recording
-from ..split import Split
 from .card import Card
 
 __all__ = ["CARDS", "load"]

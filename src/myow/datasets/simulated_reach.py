@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..recording import Recording
+from ..data.recording import Recording
 from .card import Card
 from .simulation import drift, log_normal_rates, seconds, whole_number
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..data.checks import frozen
+from ..data.images import Images
+from ..disk.image_decoding import decode
+from ..disk.published import PublishedFile
 from ..errors import DataError, FileError
-from ..files import PublishedFile
-from ..image_decoding import decode
-from ..images import Images
-from ..recording_checks import frozen
 from .image_card import ImageCard
 from .published_images import find, members, source
 

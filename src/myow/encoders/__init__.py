@@ -33,7 +33,7 @@ def build_encoder(
     dim : int
         Dimension of the representation.
     activation : str
-        See `myow.networks.ACTIVATIONS`.
+        See `myow.layers.perceptron.ACTIVATIONS`.
 
     Raises
     ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..networks import perceptron
+from ..layers.perceptron import perceptron
 
 __all__ = ["Encoder"]
 

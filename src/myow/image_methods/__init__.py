@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import unknown_name
 
 if TYPE_CHECKING:
-    from ..image_estimator import ImageEstimator
+    from ..estimators.images import ImageEstimator
 
 __all__ = ["image_method_class", "image_method_names"]
 

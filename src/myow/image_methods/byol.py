@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bootstrap import Bootstrap
-from ..image_bootstrap_estimator import ImageBootstrapEstimator
+from ..estimators.image_bootstrap import ImageBootstrapEstimator
+from ..graphs.bootstrap import Bootstrap
 
 __all__ = ["ImageBYOL"]
 
@@ -17,8 +17,8 @@ class ImageBYOL(ImageBootstrapEstimator):
     With online networks f, g, q and target networks f', g' (a moving average), and views x, x' of an image, the loss is
     :math:`1 - \cos(q(g(f(x))), g'(f'(x')))`. The embedding is f(x).
 
-    All parameters are keyword arguments, described in `myow.image_bootstrap_estimator.ImageBootstrapEstimator` and
-    `myow.image_estimator.ImageEstimator`.
+    All parameters are keyword arguments, described in `myow.estimators.image_bootstrap.ImageBootstrapEstimator` and
+    `myow.estimators.images.ImageEstimator`.
 
     Examples
     --------

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..augment.image import ImageAugment
-from ..image_bootstrap_estimator import ImageBootstrapEstimator
-from ..mined_bootstrap import MinedBootstrap, MiningSettings
+from ..estimators.image_bootstrap import ImageBootstrapEstimator
+from ..graphs.mined_bootstrap import MinedBootstrap, MiningSettings
 
 __all__ = ["ImageMYOW"]
 
@@ -36,9 +36,9 @@ class ImageMYOW(ImageBootstrapEstimator):
         Whether an image looks up and predicts from its augmented view, or from one made by the milder transform, encoded
         once more.
     views, layout, mined_projector, mined_predictor, mined_weight, mined_start, mined_ramp
-        See `myow.mined_bootstrap.MiningSettings`.
+        See `myow.graphs.mined_bootstrap.MiningSettings`.
     **others
-        See `myow.image_bootstrap_estimator.ImageBootstrapEstimator` and `myow.image_estimator.ImageEstimator`.
+        See `myow.estimators.image_bootstrap.ImageBootstrapEstimator` and `myow.estimators.images.ImageEstimator`.
 
     Examples
     --------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..contrast import Contrast
 from ..errors import SettingError
-from ..image_estimator import ImageEstimator
-from ..image_views import shared
-from ..networks import perceptron
+from ..estimators.images import ImageEstimator
+from ..graphs.contrast import Contrast
+from ..layers.perceptron import perceptron
+from ..views.image_views import shared
 
 __all__ = ["ImageSimCLR"]
 
@@ -27,7 +27,7 @@ class ImageSimCLR(ImageEstimator):
     projector : tuple of int, optional
         Hidden and output widths of the projector.
     **others
-        See `myow.image_estimator.ImageEstimator`.
+        See `myow.estimators.images.ImageEstimator`.
 
     Examples
     --------

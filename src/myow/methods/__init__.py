@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import unknown_name
 
 if TYPE_CHECKING:
-    from ..estimator import Estimator
+    from ..estimators.recordings import Estimator
 
 __all__ = ["method_class", "method_names"]
 

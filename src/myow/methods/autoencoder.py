@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError, unknown_name
+from ..estimators.trained import TrainedEstimator
+from ..graphs.reconstruction import recorded_counts
+from ..layers.perceptron import perceptron
 from ..losses import poisson_nll
-from ..networks import perceptron
-from ..reconstruction import recorded_counts
-from ..train import Method
-from ..trained_estimator import TrainedEstimator
-from ..views import TrainingRows
+from ..training.method import Method
+from ..views.windows import TrainingRows
 
 __all__ = ["Autoencoder"]
 
@@ -39,7 +39,7 @@ class Autoencoder(TrainedEstimator):
         more to read out. "auto": Poisson for counts, Gaussian for
         continuous signals.
     **others
-        See `myow.trained_estimator.TrainedEstimator`.
+        See `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------

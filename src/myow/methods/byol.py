@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..bootstrap import Bootstrap
-from ..bootstrap_estimator import BootstrapEstimator
+from ..estimators.bootstrap import BootstrapEstimator
+from ..graphs.bootstrap import Bootstrap
 
 __all__ = ["BYOL"]
 
@@ -18,8 +18,8 @@ class BYOL(BootstrapEstimator):
     With online networks f, g, q and target networks f', g' (a moving average), and views x, x' of a row and of its
     temporal positive, the loss is :math:`1 - \cos(q(g(f(x))), g'(f'(x')))`.
 
-    All parameters are keyword arguments, described in `myow.bootstrap_estimator.BootstrapEstimator`,
-    `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
+    All parameters are keyword arguments, described in `myow.estimators.bootstrap.BootstrapEstimator`,
+    `myow.estimators.view.ViewEstimator` and `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------

@@ -11,10 +11,10 @@ from sklearn import decomposition
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from ..closed_form import ClosedForm
 from ..errors import SettingError
-from ..estimator import Estimator
-from ..views import TrainingRows
+from ..estimators.recordings import Estimator
+from ..graphs.closed_form import ClosedForm
+from ..views.windows import TrainingRows
 
 __all__ = ["FA"]
 
@@ -40,7 +40,7 @@ class FA(Estimator):
     least_noise : float, optional
         Least noise variance that the embedding takes any feature to have, as a share of the mean variance of features.
     **others
-        See `myow.estimator.Estimator`.
+        See `myow.estimators.recordings.Estimator`.
 
     Notes
     -----

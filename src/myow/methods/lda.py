@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ..decoder_estimator import DecoderEstimator, LinearDecoder
+from ..estimators.decoder import DecoderEstimator, LinearDecoder
 
 __all__ = ["LDA"]
 
@@ -29,7 +29,7 @@ class LDA(DecoderEstimator):
     Parameters
     ----------
     **others
-        See `myow.decoder_estimator.DecoderEstimator` and `myow.estimator.Estimator`.
+        See `myow.estimators.decoder.DecoderEstimator` and `myow.estimators.recordings.Estimator`.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class LDA(DecoderEstimator):
 
 
 class LDAGraph(LinearDecoder):
-    """The graph of linear discriminant analysis; see `myow.decoder_estimator.LinearDecoder` for the parameters."""
+    """The graph of linear discriminant analysis; see `myow.estimators.decoder.LinearDecoder` for the parameters."""
 
     def solve(
         self, features: NDArray[np.float64], index: NDArray[np.int64], prior: NDArray[np.float64]

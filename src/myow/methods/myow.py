@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..mined_estimator import MinedEstimator
+from ..estimators.mined import MinedEstimator
 
 __all__ = ["MYOW"]
 
@@ -18,9 +18,9 @@ class MYOW(MinedEstimator):
     second projector h cascaded on the first: :math:`L_m = 1 - \cos(q_m(h(g(y))), h'(g'(y')))`. The total is
     :math:`(1 - a) L + a L_m`, with a rising to `mined_weight`.
 
-    All parameters are keyword arguments, described in `myow.mined_bootstrap.MiningSettings`,
-    `myow.bootstrap_estimator.BootstrapEstimator`, `myow.view_estimator.ViewEstimator` and
-    `myow.trained_estimator.TrainedEstimator`.
+    All parameters are keyword arguments, described in `myow.graphs.mined_bootstrap.MiningSettings`,
+    `myow.estimators.bootstrap.BootstrapEstimator`, `myow.estimators.view.ViewEstimator` and
+    `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------

@@ -10,10 +10,10 @@ from sklearn import decomposition
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from ..closed_form import ClosedForm
 from ..errors import SettingError
-from ..estimator import Estimator
-from ..views import TrainingRows
+from ..estimators.recordings import Estimator
+from ..graphs.closed_form import ClosedForm
+from ..views.windows import TrainingRows
 
 __all__ = ["PCA"]
 
@@ -31,7 +31,7 @@ class PCA(Estimator):
         Components D. Where rows or features allow fewer (there are no more than training rows less one, or than
         directions in which anything varies), the columns beyond them are zero.
     **others
-        See `myow.estimator.Estimator`.
+        See `myow.estimators.recordings.Estimator`.
 
     Examples
     --------

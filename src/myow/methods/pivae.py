@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError
-from ..injective_flow import InjectiveFlow
-from ..labelled_rows import LabelledRows
+from ..estimators.trained import TrainedEstimator
+from ..graphs.labelled_rows import LabelledRows
+from ..graphs.reconstruction import recorded_counts
+from ..layers.injective_flow import InjectiveFlow
 from ..losses import gaussian_divergence, gaussian_nll, gaussian_product, poisson_nll
-from ..reconstruction import recorded_counts
-from ..trained_estimator import TrainedEstimator
-from ..views import TrainingRows
+from ..views.windows import TrainingRows
 
 __all__ = ["PiVAE"]
 
@@ -41,7 +41,7 @@ class PiVAE(TrainedEstimator):
     (2020, section 2) show that latents are identified up to an affine map where the prior varies enough with u.
 
     Differences from the release: log variances are bounded; the encoder is the one of all methods here, with its activation and
-    batch norm; couplings of the flow are balanced, see `myow.injective_flow.Coupling`; training is far shorter, so the
+    batch norm; couplings of the flow are balanced, see `myow.layers.injective_flow.Coupling`; training is far shorter, so the
     table of the prior is stretched to learn faster; and no time label is added to the classes.
 
     Parameters
@@ -51,7 +51,7 @@ class PiVAE(TrainedEstimator):
     blocks : int, optional
         Blocks of the flow, of two couplings each.
     **others
-        See `myow.trained_estimator.TrainedEstimator`.
+        See `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decoder_estimator import DecoderEstimator, LinearDecoder
+from ..data.recording import Recording
 from ..errors import DataError, SettingError
-from ..recording import Recording
+from ..estimators.decoder import DecoderEstimator, LinearDecoder
 
 __all__ = ["PoissonNB"]
 
@@ -37,7 +37,7 @@ class PoissonNB(DecoderEstimator):
     input, scale : {"none"}
         Only counts as they are have a Poisson distribution.
     **others
-        See `myow.decoder_estimator.DecoderEstimator` and `myow.estimator.Estimator`.
+        See `myow.estimators.decoder.DecoderEstimator` and `myow.estimators.recordings.Estimator`.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class PoissonNBGraph(LinearDecoder):
     Parameters
     ----------
     n_units, window, n_classes, class_prior
-        As of `myow.decoder_estimator.LinearDecoder`.
+        As of `myow.estimators.decoder.LinearDecoder`.
     prior_count : float
         Counts that the prior of the rates weighs as much as.
     """

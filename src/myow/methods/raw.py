@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ..closed_form import ClosedForm
-from ..estimator import Estimator
+from ..estimators.recordings import Estimator
+from ..graphs.closed_form import ClosedForm
 
 __all__ = ["Raw"]
 
@@ -24,7 +24,7 @@ class Raw(Estimator):
     Parameters
     ----------
     **others
-        See `myow.estimator.Estimator`.
+        See `myow.estimators.recordings.Estimator`.
 
     Examples
     --------

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..contexts import draw_far, draw_outside
 from ..errors import SettingError
-from ..time_contrast import TimeContrast
-from ..trained_estimator import TrainedEstimator
+from ..estimators.trained import TrainedEstimator
+from ..graphs.time_contrast import TimeContrast
+from ..views.contexts import draw_far, draw_outside
 
 __all__ = ["RP"]
 
@@ -38,7 +38,7 @@ class RP(TrainedEstimator):
         Bins between the rows of a negative pair, at least; more than `tau_pos`. Default: four times `tau_pos`, but in a
         single segment no more than half of it.
     **others
-        See `myow.trained_estimator.TrainedEstimator`.
+        See `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------

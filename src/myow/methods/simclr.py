@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..contrast import Contrast
 from ..errors import SettingError
-from ..networks import perceptron
-from ..view_estimator import ViewEstimator
+from ..estimators.view import ViewEstimator
+from ..graphs.contrast import Contrast
+from ..layers.perceptron import perceptron
 
 __all__ = ["SimCLR"]
 
@@ -32,7 +32,7 @@ class SimCLR(ViewEstimator):
     projector : tuple of int, optional
         Hidden and output widths of the projector g; empty for the identity.
     **others
-        See `myow.view_estimator.ViewEstimator` and `myow.trained_estimator.TrainedEstimator`.
+        See `myow.estimators.view.ViewEstimator` and `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------

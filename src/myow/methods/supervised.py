@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..augment.neural import NeuralAugment
-from ..augmented_estimator import AugmentedEstimator
 from ..errors import DataError, SettingError
-from ..labelled_rows import LabelledRows
-from ..paired_views import Augment, augment_of, augmented
-from ..views import TrainingRows
+from ..estimators.augmented import AugmentedEstimator
+from ..graphs.labelled_rows import LabelledRows
+from ..graphs.paired_views import Augment, augment_of, augmented
+from ..views.windows import TrainingRows
 
 __all__ = ["Supervised"]
 
@@ -35,7 +35,7 @@ class Supervised(AugmentedEstimator):
     label_smoothing : float, optional
         s, from 0 to below 1; of classes only.
     **others
-        See `myow.augmented_estimator.AugmentedEstimator` and `myow.trained_estimator.TrainedEstimator`.
+        See `myow.estimators.augmented.AugmentedEstimator` and `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class SupervisedGraph(LabelledRows):
     n_units : int
         Units of the recordings.
     augment : NeuralAugment or callable
-        See `myow.paired_views.PairedViews`.
+        See `myow.graphs.paired_views.PairedViews`.
     classes : bool
         Whether labels are classes.
     label_smoothing : float

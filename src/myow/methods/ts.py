@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..contexts import draw_between, draw_far
-from ..time_contrast import TimeContrast
-from ..trained_estimator import TrainedEstimator
+from ..estimators.trained import TrainedEstimator
+from ..graphs.time_contrast import TimeContrast
+from ..views.contexts import draw_between, draw_far
 
 __all__ = ["TS"]
 
@@ -40,7 +40,7 @@ class TS(TrainedEstimator):
         Bins from a middle row out of order to the other two, at least; 1 or more. Default: four times `tau_pos`, but in a
         single segment no more than half of it.
     **others
-        See `myow.trained_estimator.TrainedEstimator`.
+        See `myow.estimators.trained.TrainedEstimator`.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..mined_estimator import MinedEstimator
+from ..estimators.mined import MinedEstimator
 
 __all__ = ["Unmined"]
 

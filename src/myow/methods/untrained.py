@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ..closed_form import ClosedForm
-from ..encoder_estimator import EncoderEstimator
+from ..estimators.encoder import EncoderEstimator
+from ..graphs.closed_form import ClosedForm
 
 __all__ = ["Untrained"]
 
@@ -22,7 +22,7 @@ class Untrained(EncoderEstimator):
     Parameters
     ----------
     **others
-        See `myow.encoder_estimator.EncoderEstimator` and `myow.estimator.Estimator`.
+        See `myow.estimators.encoder.EncoderEstimator` and `myow.estimators.recordings.Estimator`.
 
     Examples
     --------

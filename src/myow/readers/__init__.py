@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..data.recording import Recording
 from ..errors import FileError, unknown_name
-from ..recording import Recording
 
 __all__ = ["read", "suffixes"]
 

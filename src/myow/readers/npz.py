@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.recording import Recording
+from ..disk.storage import writing
 from ..errors import DataError, FileError
-from ..recording import Recording
-from ..storage import writing
 
 __all__ = ["SUFFIXES", "read", "write_npz"]
 

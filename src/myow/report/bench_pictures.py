@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..bench.summary import Cell, Track
+from ..disk.storage import make_folder
 from ..errors import FileError
-from ..storage import make_folder
 from . import bench_dots, confusions, label_curves, side_by_side
 from .style import save
 

@@ -17,7 +17,7 @@ from . import style
 __all__ = ["DASHES", "MEASURES", "check_metrics", "line", "panel_figure", "panel_title", "series", "step_axis"]
 
 MEASURES = ("alignment", "uniformity", "effective_rank", "hubness")
-"""Metrics that say what shape the embedding has; see `myow.measure.Measure`."""
+"""Metrics that say what shape the embedding has; see `myow.training.measure.Measure`."""
 
 DASHES = (0, (4, 3))
 

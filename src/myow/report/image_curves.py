@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ..disk.storage import make_folder
 from ..errors import DataError
-from ..monitor import read_metrics
-from ..storage import make_folder
+from ..training.monitor import read_metrics
 from . import image_dots, style
 from .curves import DASHES, MEASURES, check_metrics, line, panel_figure, panel_title, series
 from .geometry import NOTES

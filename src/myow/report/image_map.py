@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from ..data.images import Images
 from ..errors import DataError
-from ..images import Images
 from . import style
 from .colouring import MARKERS, Colouring, add_key, colour_by
 from .embedding import project

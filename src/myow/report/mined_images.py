@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from ..images import Images
+from ..data.images import Images
 from . import style
 from .curves import DASHES, line, panel_title, step_axis
 from .mined_statistics import mined_statistics

@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..estimator import Estimator
-from ..mining import default_gap
-from ..monitor import read_metrics
-from ..recording import Recording
+from ..data.recording import Recording
+from ..estimators.recordings import Estimator
+from ..mining.exact import default_gap
 from ..run_folder import RunFolder
+from ..training.monitor import read_metrics
 from . import confusion, embedding, geometry, learning_curves, mined_views, worth
 from .mined_statistics import neighbour_statistics
 from .style import save

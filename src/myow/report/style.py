@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from ..storage import writing
+from ..disk.storage import writing
 
 __all__ = [
     "ACCENT", "CLASSES", "DPI", "FAINT", "INK", "MUTED", "WIDTH",

@@ -1,0 +1,1 @@
+"""What an embedding is worth, beside what takes no learning."""

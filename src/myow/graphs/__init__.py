@@ -1,0 +1,1 @@
+"""Networks with their losses, each shared by several methods."""
