@@ -14,7 +14,7 @@ HOME = Path(myow.__file__).parent
 
 # DESIGN's floors. A folder stands for all files in it.
 FLOORS = {
-    0: "data device errors processes settings version",
+    0: "data device errors extras processes settings version",
     1: "augment datasets disk geometry layers losses mining readers",
     2: "encoders graphs image_encoders probe sources training views",
     3: "estimators evaluation image_methods loading methods presets",

@@ -19,6 +19,7 @@ _HOMES = {
     "evaluate_images": "evaluation.images",
     "load": "datasets",
     "load_model": "loading",
+    "inspect": "readers",
     "read": "readers",
 }
 

@@ -22,6 +22,7 @@ from .methods.supervised import Supervised as Supervised
 from .methods.ts import TS as TS
 from .methods.unmined import Unmined as Unmined
 from .methods.untrained import Untrained as Untrained
+from .readers import inspect as inspect
 from .readers import read as read
 
 __version__: str

@@ -86,6 +86,19 @@ def datasets(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def inspect(
+    file: Annotated[str, typer.Argument(help="A file of any format that can be read.", show_default=False)],
+    load: LoadOptions = [],  # noqa: B006  (typer copies it)
+    as_json: AsJson = False,
+) -> None:
+    """Say what a file holds, and what would be used and skipped, without training."""
+    from .sources import inspect_file
+
+    found = inspect_file(file, load)
+    print(json.dumps(found.describe()) if as_json else found)
+
+
+@app.command()
 def train(
     data: Data,
     out: Out,

@@ -15,7 +15,7 @@ from .disk.image_folder import holds_images, read_image_folder
 from .errors import FileError, SettingError, unknown_name
 from .settings import parse_pairs
 
-__all__ = ["card_of", "is_images", "load_images", "load_recording"]
+__all__ = ["card_of", "inspect_file", "is_images", "load_images", "load_recording"]
 
 
 def load_recording(data: str, load: Sequence[str] = ()) -> Recording:
@@ -47,6 +47,11 @@ def load_recording(data: str, load: Sequence[str] = ()) -> Recording:
     if _is_path(data):
         raise FileError(f"there is no file {data}; check the path")
     raise unknown_name("dataset or file", data, names)
+
+
+def inspect_file(file: str, load: Sequence[str] = ()) -> readers.Inspection:
+    """Say what a file holds and what reading it with these options, ``key=value``, would use."""
+    return readers.inspect(file, **_options(load))
 
 
 def load_images(data: str, load: Sequence[str] = ()) -> Images:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from ..disk.storage import writing
 from ..errors import DataError, FileError
+from ._notes import Notes
 
 __all__ = ["SUFFIXES", "read", "write_npz"]
 
@@ -37,13 +38,15 @@ RESERVED = ("counts", "bin_size", "segments", "times", "kind", "units", "name", 
 PERIOD = "period_"
 
 
-def read(path: str | os.PathLike[str], *, bin_size: float | None = None, name: str | None = None) -> Recording:
+def read(path: Path, notes: Notes, *, bin_size: float | None = None, name: str | None = None) -> Recording:
     """Read an .npz file.
 
     Parameters
     ----------
-    path : path-like
+    path : Path
         The file; its arrays are described above.
+    notes : Notes
+        What was found, used and skipped.
     bin_size : float, optional
         Width of a bin in s, where the file does not say.
     name : str, optional
@@ -65,11 +68,12 @@ def read(path: str | os.PathLike[str], *, bin_size: float | None = None, name: s
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "session.npz"
     >>> np.savez(path, counts=[[0, 1], [2, 0]], bin_size=0.1, direction=[3, 3], period_direction=8)
-    >>> read(path).labels["direction"].tolist()
+    >>> read(path, Notes()).labels["direction"].tolist()
     [3, 3]
     """
-    path = Path(path)
     arrays = _arrays(path)
+    notes.format = "NumPy archive"
+    notes.found += [f"{key} {array.shape} {array.dtype}" for key, array in arrays.items()]
     if "counts" not in arrays:
         raise DataError(
             f"{path} has no array 'counts', only {', '.join(sorted(arrays)) or 'nothing'}; store counts (T, N)"
@@ -93,6 +97,7 @@ def read(path: str | os.PathLike[str], *, bin_size: float | None = None, name: s
             raise DataError(
                 f"{path}: '{key}' has shape {array.shape}, which is no label of {n_bins} bins; give it one row a bin or leave it out"
             )
+    notes.used += list(arrays)  # there is nothing that is left out without an error
     try:
         return Recording(
             counts,
