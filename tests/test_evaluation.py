@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from myow import BYOL, LDA, MYOW, PCA, Raw, Recording, Supervised, Untrained, decoding, evaluate, evaluation
+from myow import BYOL, LDA, MYOW, PCA, Raw, Recording, Supervised, Untrained, evaluate
 from myow.errors import DataError, MyowError, SettingError, UnknownNameError
+from myow.evaluation import decoding
+from myow.evaluation import recordings as evaluation
 
 BASELINES = ("raw", "raw_common", "pca", "pca_common", "untrained")
 SCORES = ("accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2")

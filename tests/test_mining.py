@@ -11,8 +11,9 @@ from tiny import SMALL, SMALL_MINING, Notes, reach, sleep
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from myow import MYOW, mining
+from myow import MYOW
 from myow.errors import DataError, SettingError
+from myow.mining import exact as mining
 from myow.mining.exact import excluded_later, excluded_pairs, excluded_ranges, mine, nearest, tile_shape
 
 
