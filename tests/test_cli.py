@@ -428,7 +428,7 @@ def test_an_output_folder_that_cannot_be_is_one_line(shared, tmp_path):
         assert "cannot write to folder" in myow("train", shared / "session.npz", "--out", out, *SMALL).error()
     words = ["embed", shared / "run", shared / "session.npz", "--out"]
     assert "cannot write" in myow(*words, tmp_path / "no" / "z.npz").error()
-    assert "must end in .npz" in myow(*words, tmp_path / "z.txt").error()
+    assert "must end in .csv" in myow(*words, tmp_path / "z.txt").error()
     assert os.listdir(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -475,7 +475,7 @@ def test_a_checkpoint_that_has_no_room_is_one_line_and_leaves_nothing_half_writt
         called = myow("train", shared / "session.npz", "--out", tmp_path / "run", *SMALL)
     assert "cannot write" in called.error()
     assert "checkpoint.safetensors" in called.error()
-    assert whole_files_only(tmp_path / "run") == ["metrics.jsonl", "neighbour_pairs.npz"]
+    assert whole_files_only(tmp_path / "run") == ["metrics.jsonl", "neighbour_pairs.npz", "run.lock"]
 
 
 @POSIX
@@ -576,7 +576,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(shared, tmp_path, undisturbed)
     done = python("-c", STOP.format(name="SIGKILL"), *words)
     assert done.returncode == -signal.SIGKILL
     assert whole_files_only(tmp_path / "run") == [
-        "checkpoint.safetensors", "metrics.jsonl", "mined.npz", "neighbour_pairs.npz"
+        "checkpoint.safetensors", "metrics.jsonl", "mined.npz", "neighbour_pairs.npz", "run.lock"
     ]  # fmt: skip
     assert "is not a run folder" in myow("evaluate", tmp_path / "run").error()
     called = myow(*words, "--resume")

@@ -167,7 +167,7 @@ def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
     elif pool == "sample":
         candidates, candidate_rows = target.encoder(graph.scaling(rows.gather(pool_rows))), pool_rows
     else:
-        candidates, candidate_rows = graph.bank[pool_rows], pool_rows
+        candidates, candidate_rows = graph.bank.values[pool_rows], pool_rows
     similarity = F.normalize(y, dim=1) @ F.normalize(candidates, dim=1).T
     similarity[rows.groups[anchors][:, None] == rows.groups[candidate_rows][None]] = -np.inf
     found = similarity.isfinite().any(dim=1)
@@ -190,11 +190,11 @@ def test_the_mined_term_written_out(layout, pool, anchor, symmetric):
 def test_with_key_bins_both_sides_are_means_of_unit_target_representations_around_them_in_the_segment():
     graph = bound(MYOW(**WIDTHS, **MINED, k=1, pool="recording", key_bins=2, exclude="segment"))
     views, terms = one_loss(graph)
-    bank, rows = graph.bank.numpy(), graph.data.data
+    bank, rows = graph.bank.values.numpy(), graph.data.data
     unit = bank / np.linalg.norm(bank, axis=1, keepdims=True)
     near = (rows.groups[:, None] == rows.groups) & (np.abs(rows.bins[:, None] - rows.bins) <= 2)
     keys = near @ unit / near.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(graph.keys.numpy(), keys, atol=1e-5)
+    np.testing.assert_allclose(graph.bank.keys.numpy(), keys, atol=1e-5)
 
     keys /= np.linalg.norm(keys, axis=1, keepdims=True)
     anchors, mined = terms["mined_pairs"].T.numpy()
@@ -212,7 +212,7 @@ def test_several_mined_views_are_averaged_as_unit_projections():
     anchors, mined = terms["mined_pairs"].view(-1, 3, 2).unbind(2)
     assert torch.equal(anchors, graph.anchors(pair)[:, None].expand(-1, 3))
     assert len({len(set(row)) for row in mined.tolist()}) > 1  # drawn with replacement
-    goal = F.normalize(graph.mined_target(graph.target.projector(graph.bank[mined.flatten()])), dim=1)
+    goal = F.normalize(graph.mined_target(graph.target.projector(graph.bank.values[mined.flatten()])), dim=1)
     goal = goal.view(*mined.shape, -1).mean(dim=1)
     _, z = graph.online(
         torch.cat([*pair.x]) if graph.mining.mined_anchor == "view" else graph.scaling(graph.data.gather(pair.rows[0]))
@@ -294,7 +294,7 @@ def test_the_bank_is_encoded_anew_every_few_steps_with_running_statistics():
     banks = []
     for _ in range(7):
         one_loss(graph)
-        banks.append(graph.bank.clone())
+        banks.append(graph.bank.values.clone())
         graph.after_step(0.5)
     changed = [not torch.equal(a, b) for a, b in itertools.pairwise(banks)]
     assert changed == [False, False, True, False, False, True]

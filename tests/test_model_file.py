@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,10 +129,10 @@ def test_code_of_ones_own_is_not_saved_and_has_to_be_given_again(tmp_path):
     path, rec = tmp_path / "a.myow", reach()
     model = BYOL(**SMALL, encoder=Mine(), augment=shake).fit(rec)
     model.save(path)
-    for given in ({}, {"encoder": Mine()}, {"augment": shake}):
-        missing = sorted({"encoder", "augment"} - set(given))
+    for known in ({}, {"encoder": Mine()}, {"augment": shake}):
+        missing = sorted({"encoder", "augment"} - set(known))
         with pytest.raises(SettingError, match=f"give {', '.join(missing)} to load_model too"):
-            myow.load_model(path, **given)
+            myow.load_model(path, **known)
     # The weights come from the file, whatever the module that is given starts from.
     loaded = myow.load_model(path, encoder=Mine(), augment=shake)
     assert np.array_equal(loaded.transform(rec), model.transform(rec))
@@ -173,7 +174,7 @@ FAULTS = {
     "other safetensors": (lambda p: save_file({"a": torch.ones(1)}, p), "is not a model file of ours"),
     "newer": (
         lambda p: rewrite(p, header=lambda h: h | {"format": 99}),
-        "has format 99; this version reads up to 2: upgrade myow",
+        "has format 99; this version reads up to 3: upgrade myow",
     ),
     "header of another shape": (lambda p: rewrite(p, header=lambda h: [h]), "is not a model file of ours"),
     "unknown setting": (
@@ -223,6 +224,86 @@ def test_an_unknown_method_in_the_header_imports_nothing(saved):
     rewrite(saved, header=lambda h: h | {"method": "os"})
     with pytest.raises(myow.errors.MyowError, match="unknown method 'os'"):
         myow.load_model(saved)
+
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_files_that_earlier_versions_wrote_embed_as_they_did(number, tmp_path):
+    path = FIXTURES / f"model_format_{number}.myow"
+    assert path.stat().st_size < 100_000
+    with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["myow"])["format"] == number
+    seen = dict(np.load(FIXTURES / f"model_format_{number}.npz"))
+    expected = seen.pop("z")
+    rec = myow.Recording(**seen)
+    loaded = myow.load_model(path, device="cpu")
+    assert np.allclose(loaded.transform(rec), expected, rtol=1e-5, atol=1e-6)
+    assert read_about(path) == {"note": "made by an earlier version"}
+    assert loaded.trained_on_ == (
+        [] if number < 3 else myow.MYOW(**SMALL | {"steps": 0}).initialise(rec_of(rec)).trained_on_
+    )
+    assert "# MYOW" in loaded.card()
+    # Saved again, it is of this version's format, and the same.
+    loaded.save(tmp_path / "again.myow")
+    assert np.array_equal(myow.load_model(tmp_path / "again.myow", device="cpu").transform(rec), loaded.transform(rec))
+    assert loaded.stream().push(rec.counts[0]).shape == (4,)
+
+
+def rec_of(rec):
+    """The recording that the fixtures were trained on, with the name it had."""
+    return myow.Recording(rec.counts, bin_size=rec.bin_size, times=rec.times, segments=rec.segments, name="tiny")
+
+
+def test_a_file_says_what_it_was_trained_on_and_what_it_is_worth(tmp_path):
+    rec = reach()
+    named = myow.Recording(
+        rec.counts, bin_size=0.1, units=[f"ch{i}" for i in range(10)], name="a", source={"citation": "Someone (1999)"}
+    )
+    model = MYOW(**SMALL, **SMALL_MINING).fit(named)
+    worth = {"target": "direction", "readout": "class", "accuracy": 0.5, "interval": (0.4, np.inf)}
+    model.save(tmp_path / "a.myow", evaluations=[worth])
+    loaded = myow.load_model(tmp_path / "a.myow", device="cpu")
+    (about,) = loaded.trained_on_
+    assert about == {
+        "name": "a",
+        "kind": "counts",
+        "n_units": 10,
+        "units": [f"ch{i}" for i in range(10)],
+        "bin_size": 0.1,
+        "rows": 96,
+        "segments": 1,
+        "digest": named.digest(),
+        "source": {"citation": "Someone (1999)"},
+    }
+    assert loaded.metrics_["evaluations"] == [worth | {"interval": [0.4, None]}]
+    assert loaded.metrics_["training"]["step"] == 12
+    assert 0 < loaded.metrics_["training"]["loss"] < 3
+    assert loaded.version_ == myow.__version__
+    loaded.save(tmp_path / "b.myow")
+    assert myow.load_model(tmp_path / "b.myow", device="cpu").card() == loaded.card()
+
+
+def test_several_sessions_and_arrays_are_told_apart():
+    several = MYOW(**SMALL, **SMALL_MINING).fit({"a": reach(), "b": reach(n_units=7)})
+    assert [(about["name"], about["n_units"]) for about in several.trained_on_] == [("a", 10), ("b", 7)]
+    array = myow.PCA(device="cpu").fit(reach().counts)
+    assert (array.trained_on_[0]["name"], array.trained_on_[0]["units"], array.metrics_) == ("", [], {})
+
+
+def test_what_json_cannot_hold_is_refused_and_nothing_is_written(tmp_path):
+    model = myow.PCA(device="cpu").fit(reach())
+    with pytest.raises(SettingError, match="cannot be written as JSON"):
+        model.save(tmp_path / "a.myow", thing={1, 2})
+    with pytest.raises(SettingError, match="which no reader would take"):
+        model.save(tmp_path / "a.myow", note="a" * 2**23)
+    assert not list(tmp_path.iterdir())
+
+
+def test_code_that_a_model_was_not_trained_with_is_refused(saved):
+    with pytest.raises(SettingError, match="was not trained with encoder of yours; leave it out"):
+        myow.load_model(saved, encoder=Mine())
 
 
 def test_a_device_that_is_not_there_is_refused(saved):

@@ -14,12 +14,12 @@ HOME = Path(myow.__file__).parent
 
 # DESIGN's floors. A folder stands for all files in it.
 FLOORS = {
-    0: "data device errors extras processes settings version",
-    1: "augment datasets disk geometry layers losses mining readers",
+    0: "data device errors extras processes settings stopping version",
+    1: "augment datasets disk geometry layers losses mining readers writers",
     2: "encoders graphs image_encoders probe sources training views",
     3: "estimators evaluation image_methods loading methods presets",
-    4: "bench report run_folder",
-    5: "__main__ cli image_workflow workflow",
+    4: "bench hub report run_card run_description run_folder run_sessions",
+    5: "__main__ cli image_workflow session_workflow workflow",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 HEAVY = ("torch", "sklearn", "matplotlib", "scipy", "pooch", "rich")

@@ -331,7 +331,7 @@ def test_a_dataset_is_read_out_as_its_card_says(tmp_path):
 @pytest.mark.parametrize("name", ["z.txt", "z", "z.npy"])
 def test_an_embedding_is_written_as_npz_or_not_at_all(tmp_path, file, name):
     train(file, tmp_path / "run")
-    with pytest.raises(SettingError, match=r"must end in \.npz"):
+    with pytest.raises(FileError, match=r"must end in \.csv"):
         embed_run(tmp_path / "run", str(file), tmp_path / name)
     with pytest.raises(FileError, match="cannot write"):
         embed_run(tmp_path / "run", str(file), tmp_path / "no" / "z.npz")

@@ -13,14 +13,22 @@ from typing import Any
 from .version import __version__ as __version__
 
 _HOMES = {
+    "Embedding": "data.embedding",
     "Images": "data.images",
     "Recording": "data.recording",
+    "embed": "estimators.embedding",
     "evaluate": "evaluation.recordings",
     "evaluate_images": "evaluation.images",
     "load": "datasets",
     "load_model": "loading",
+    "pull_from_hub": "hub",
+    "push_to_hub": "hub",
     "inspect": "readers",
+    "open_recording": "readers",
     "read": "readers",
+    "read_embedding": "writers",
+    "write": "writers",
+    "write_stored": "disk.stored_file",
 }
 
 

@@ -1,8 +1,13 @@
+from .data.embedding import Embedding as Embedding
 from .data.images import Images as Images
 from .data.recording import Recording as Recording
 from .datasets import load as load
+from .disk.stored_file import write_stored as write_stored
+from .estimators.embedding import embed as embed
 from .evaluation.images import evaluate_images as evaluate_images
 from .evaluation.recordings import evaluate as evaluate
+from .hub import pull_from_hub as pull_from_hub
+from .hub import push_to_hub as push_to_hub
 from .image_methods.byol import ImageBYOL as ImageBYOL
 from .image_methods.myow import ImageMYOW as ImageMYOW
 from .image_methods.simclr import ImageSimCLR as ImageSimCLR
@@ -23,6 +28,9 @@ from .methods.ts import TS as TS
 from .methods.unmined import Unmined as Unmined
 from .methods.untrained import Untrained as Untrained
 from .readers import inspect as inspect
+from .readers import open_recording as open_recording
 from .readers import read as read
+from .writers import read_embedding as read_embedding
+from .writers import write as write
 
 __version__: str

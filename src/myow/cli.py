@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .errors import MyowError, SettingError
+from .stopping import stopping
 
 __all__ = ["app", "main"]
 
@@ -30,6 +31,10 @@ Seed = Annotated[int, typer.Option(help="Seed of weights, batches and augmentati
 Device = Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
 ReadoutEpochs = Annotated[int, typer.Option(help="Epochs of the linear readout of images.", min=1)]
+Session = Annotated[
+    str | None,
+    typer.Option(help="Of a model of several sessions: whose units these are.", show_default="the one that fits"),
+]
 LoadOptions = Annotated[
     list[str], typer.Option("--data", help="Option of the dataset or file, key=value.", show_default=False)
 ]
@@ -37,6 +42,14 @@ LoadOptions = Annotated[
 
 def main() -> None:
     """Run the command line; an error that was raised on purpose becomes one line and exit code 1."""
+    with stopping() as stop:
+        try:
+            _run()
+        except SystemExit as end:
+            sys.exit(stop.code or end.code)
+
+
+def _run() -> None:
     try:
         app()
     except MyowError as error:
@@ -100,7 +113,12 @@ def inspect(
 
 @app.command()
 def train(
-    data: Data,
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A dataset's name (see 'myow datasets') or a file; several sessions as A,B.", show_default=False
+        ),
+    ],
     out: Out,
     method: Annotated[str, typer.Option(help="Identifier of a method.")] = "myow",
     preset: Annotated[str | None, typer.Option(help="Settings of a published release.")] = None,
@@ -158,10 +176,13 @@ def train(
         raise SettingError(
             f"several processes were started, and {data} is a recording, which one process trains on; leave torchrun out"
         )
+    from .run_sessions import session_names
+    from .session_workflow import train_sessions_run
     from .workflow import draw_run, train_run
 
+    several = len(session_names(data)) > 1
     try:
-        message = train_run(
+        message = (train_sessions_run if several else train_run)(
             data,
             out,
             method=method,
@@ -181,7 +202,47 @@ def train(
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped; nothing new was kept", file=sys.stderr)
         raise typer.Exit(130) from None
-    draw_run(out)
+    if not several:  # pictures are of one recording
+        draw_run(out)
+    print(message)
+
+
+@app.command()
+def adapt(
+    run: Folder,
+    data: Data,
+    out: Out,
+    name: Annotated[str | None, typer.Option(help="What to call the session.", show_default="its name")] = None,
+    with_: Annotated[
+        str, typer.Option("--with", metavar="A,B", help="Recordings trained on, to mine from as well.")
+    ] = "",
+    steps: Annotated[int | None, typer.Option(help="Steps.", show_default="those of the training", min=0)] = None,
+    rows: Annotated[str, typer.Option(help="Rows the read-in learns from: train or all.")] = "train",
+    device: Device = "auto",
+    load: LoadOptions = [],  # noqa: B006
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from what the folder holds.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn a read-in for a session that was not trained on, without labels; the rest of the model stays as it is."""
+    from .session_workflow import adapt_run
+
+    try:
+        message = adapt_run(
+            run,
+            data,
+            out,
+            name=name,
+            with_=with_,
+            steps=steps,
+            rows=rows,
+            load=load,
+            device=device,
+            resume=resume,
+            progress=not quiet,
+        )
+    except KeyboardInterrupt:
+        print(f"stopped; {out} holds the last checkpoint, --resume goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
     print(message)
 
 
@@ -202,22 +263,62 @@ def _train_images(data: str, out: Path, **options: Any) -> None:
 def embed(
     run: Folder,
     data: Data,
-    out: Annotated[Path, typer.Option(help="The .npz file to write.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(help="The file to write: .npz, .csv, .parquet, .nc or .nwb; of images .npz.", show_default=False),
+    ],
     load: LoadOptions = [],  # noqa: B006
     device: Device = "auto",
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Of .nwb: the session's file, of which a copy gets the embedding.", show_default=False),
+    ] = None,
+    options: Annotated[
+        list[str], typer.Option("--write", help="Option of the format written, key=value.", show_default=False)
+    ] = [],  # noqa: B006
+    session: Session = None,
 ) -> None:
-    """Write the embedding of a recording, with bin times and segments beside it, or of images."""
+    """Write the embedding of a recording, with times, segments, labels and provenance, or of images."""
     from .run_folder import RunFolder
 
     if RunFolder(run).read().of_images:
         from .image_workflow import embed_images_run
 
+        if into is not None or options or session is not None:
+            raise SettingError(
+                "--into, --session and --write are for recordings, and this run learnt from images; leave them out"
+            )
         print(f"{out}: z of shape {embed_images_run(run, data, out, load=load, device=device)}, test, labels")
         return
     from .workflow import embed_run
 
-    shape = embed_run(run, data, out, load=load, device=device)
+    chosen = [*([] if into is None else [f"into={into}"]), *options]
+    shape = embed_run(run, data, out, load=load, device=device, options=chosen, session=session)
     print(f"{out}: z of shape {shape}, times, segments")
+
+
+@app.command()
+def export(
+    run: Folder,
+    out: Annotated[Path, typer.Option(help="The .onnx file to write.", show_default=False)],
+    session: Annotated[
+        str | None,
+        typer.Option(help="Of a model of several sessions: whose units it takes.", show_default="the only one"),
+    ] = None,
+) -> None:
+    """Write the model of a run as an ONNX graph, from raw counts to the embedding."""
+    from .run_folder import RunFolder
+
+    print(f"{RunFolder(run).model('cpu').export(out, session)}: counts in, embedding out")
+
+
+@app.command()
+def card(run: Folder) -> None:
+    """Describe the model of a run in Markdown: data, limits, what it is worth, settings, citation."""
+    from .run_card import run_card
+    from .run_folder import RunFolder
+
+    print(run_card(RunFolder(run)), end="")
 
 
 @app.command()
@@ -235,15 +336,16 @@ def evaluate(
     load: LoadOptions = [],  # noqa: B006
     device: Annotated[str, typer.Option(help="Where images are embedded and read out.")] = "cpu",
     readout_epochs: ReadoutEpochs = 100,
+    session: Session = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what an embedding is worth, beside raw counts (pixels), principal components and an untrained encoder."""
     from .run_folder import RunFolder
 
     if RunFolder(run).read().of_images:
-        if data is not None or readout is not None:
+        if data is not None or readout is not None or session is not None:
             raise SettingError(
-                "images are read out by k-NN and a linear readout, on the images trained on; leave the recording and --readout out"
+                "images are read out by k-NN and a linear readout, on the images trained on; leave the recording, --readout and --session out"
             )
         from .image_workflow import evaluate_images_run
         from .report.image_tables import print_image_evaluation
@@ -254,7 +356,7 @@ def evaluate(
     from .report.tables import print_evaluation
     from .workflow import evaluate_run
 
-    result = evaluate_run(run, data, target=target, readout=readout, labels=labels, load=load)
+    result = evaluate_run(run, data, target=target, readout=readout, labels=labels, load=load, session=session)
     if as_json:
         print(json.dumps(result))
     else:

@@ -8,17 +8,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from .data.images import Images
 from .datasets import cards
+from .disk.arrays import write_arrays
 from .disk.storage import make_folder, write_json, writing
 from .errors import FileError, SettingError
 from .evaluation.images import evaluate_images
 from .image_methods import image_method_class
 from .presets import preset as preset_settings
 from .processes import from_environment
+from .run_card import write_run_card
 from .run_folder import OFFICIAL, Parts, Run, RunFolder
 from .settings import parse_settings
 from .sources import load_images
@@ -89,6 +90,7 @@ def train_images_run(
         finished, before = folder.train(run, model, taken, resume=resume, watchers=watchers)
         if not world.is_first:
             return ""
+        write_run_card(folder, finished)
         if before and before == finished.n_steps_:
             return f"{folder.model_path}: nothing to do, all {before} steps were done"
         subset = f" ({images.subset})" if images.subset else ""
@@ -130,6 +132,7 @@ def evaluate_images_run(
     result["steps"] = model.n_steps_
     name = "_".join([str(result["target"]), *([] if labels is None else [str(labels)])])
     write_json(folder.path / f"evaluation_images_{name}.json", result)
+    write_run_card(folder, model)
     return result
 
 
@@ -144,14 +147,15 @@ def embed_images_run(
         The shape of ``z``.
     """
     if path.suffix != ".npz":
-        raise SettingError(f"--out is {path}; it must end in .npz")
+        raise SettingError(
+            f"--out is {path}; it must end in .npz: other formats are for recordings, whose rows have times"
+        )
     folder = RunFolder(out)
     run = folder.read()
     images = load_images(data, load or (run.load if data == run.data else ()))
     z = folder.model(device).transform(images)
     labels: dict[str, Any] = {f"label_{k}": v for k, v in images.labels.items()}
-    with writing(path) as part:
-        np.savez_compressed(part, z=z, test=images.test, **labels)
+    write_arrays(path, {"z": z, "test": images.test} | labels)
     return tuple(z.shape)
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "masked_mean",
     "nt_xent",
     "poisson_nll",
+    "sliced_distance",
 ]
 
 
@@ -136,3 +137,26 @@ def gaussian_divergence(mean: Tensor, log_variance: Tensor, other_mean: Tensor, 
     ratio = log_variance - other_log_variance
     squared = (mean - other_mean).square() * (-other_log_variance).exp()
     return (ratio.exp() + squared - 1 - ratio).sum(dim=1) / 2
+
+
+def sliced_distance(x: Tensor, y: Tensor, directions: Tensor, levels: int = 99) -> Tensor:
+    r"""Squared sliced Wasserstein distance of two sets of points (Rabin et al. 2012), by quantiles along directions.
+
+    Mean over directions u and levels q of :math:`(Q_q(x \cdot u) - Q_q(y \cdot u))^2`: 0 for points of one distribution,
+    whichever row stands beside which.
+
+    Parameters
+    ----------
+    x, y : Tensor, shape (A, D) and (B, D)
+        The points.
+    directions : Tensor, shape (D, P)
+        Unit vectors.
+    levels : int, optional
+        Quantiles, evenly spaced from 0.01 to 0.99.
+
+    Returns
+    -------
+    Tensor, scalar
+    """
+    q = torch.linspace(0.01, 0.99, levels, dtype=x.dtype, device=x.device)
+    return (torch.quantile(x @ directions, q, dim=0) - torch.quantile(y @ directions, q, dim=0)).square().mean()

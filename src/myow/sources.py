@@ -26,7 +26,8 @@ def load_recording(data: str, load: Sequence[str] = ()) -> Recording:
     data : str
         Name or path.
     load : sequence of str, optional
-        Options of the dataset or reader, ``key=value``.
+        Options of the dataset or reader, ``key=value``. With ``stored=1`` the counts of a file stay on disk, and the
+        options are those of `myow.open_recording`.
 
     Raises
     ------
@@ -43,6 +44,12 @@ def load_recording(data: str, load: Sequence[str] = ()) -> Recording:
     if is_images(data):
         raise SettingError(f"{data} holds images; a recording is needed here: a file, or one of {', '.join(names)}")
     if Path(data).exists():
+        if options.pop("stored", 0):
+            known = inspect.signature(readers.open_recording).parameters
+            for option in options:
+                if option not in known or option == "path":
+                    raise unknown_name("option of stored files", option, [name for name in known if name != "path"])
+            return readers.open_recording(data, **options)
         return readers.read(data, **options)
     if _is_path(data):
         raise FileError(f"there is no file {data}; check the path")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -17,16 +19,22 @@ from .data.split import Split, split_rows
 from .datasets import cards
 from .disk.storage import make_folder, write_json, writing
 from .errors import FileError, SettingError, unknown_name
+from .estimators.embedding import embed
+from .estimators.learner import Learner
+from .estimators.stream import one_session
 from .evaluation.decoding import find_target
 from .evaluation.recordings import evaluate
 from .methods import method_class
 from .presets import preset as preset_settings
+from .run_card import write_run_card
 from .run_folder import Parts, Run, RunFolder, generic_split
-from .settings import parse_settings
+from .run_sessions import own_parts, sessions_of
+from .settings import parse_pairs, parse_settings
 from .sources import card_of, load_recording
 from .training.method import Watcher
 from .training.monitor import ProgressBar, TensorBoard
 from .version import __version__
+from .writers import check_options, write
 
 __all__ = ["bench_run", "draw_run", "embed_run", "evaluate_run", "train_run"]
 
@@ -59,6 +67,24 @@ def choose_split(name: str | None, seed: int, data: str, recording: Recording) -
     return "time" if rule.by == "time" else "random", rule
 
 
+def chosen_settings(estimator: type[Learner], preset: str | None, settings: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters that a preset and texts, ``key=value``, ask for; the texts decide.
+
+    Raises
+    ------
+    SettingError
+        If one is unknown, does not fit, or has an option of its own.
+    """
+    chosen = preset_settings(preset, estimator) if preset else {}
+    given = parse_settings(estimator, settings)
+    for key, option in (("random_state", "--seed"), ("device", "--device")):
+        if key in given:
+            raise SettingError(f"{key} is not set with --set; use {option}")
+    if "steps" in given and "epochs" not in given:
+        chosen.pop("epochs", None)  # a preset's epochs would decide in place of the steps asked for
+    return chosen | given
+
+
 def train_run(
     data: str,
     out: Path,
@@ -87,14 +113,7 @@ def train_run(
     if rows not in ("train", "all"):
         raise unknown_name("rows", rows, ("train", "all"))
     estimator = method_class(method)
-    chosen = preset_settings(preset, estimator) if preset else {}
-    given = parse_settings(estimator, settings)
-    for key, option in (("random_state", "--seed"), ("device", "--device")):
-        if key in given:
-            raise SettingError(f"{key} is not set with --set; use {option}")
-    if "steps" in given and "epochs" not in given:
-        chosen.pop("epochs", None)  # a preset's epochs would decide in place of the steps asked for
-    chosen |= given
+    chosen = chosen_settings(estimator, preset, settings)
     model = estimator(**chosen | {"random_state": seed, "device": device})
     recording = load_recording(data, load)
     split_name, rule = choose_split(split, split_seed, data, recording)
@@ -130,6 +149,7 @@ def train_run(
     folder = RunFolder(out)
     replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
     finished, before = folder.train(run, model, taken, resume=resume, watchers=watchers)
+    write_run_card(folder, finished)
     if before and before == finished.n_steps_:
         return f"{folder.model_path}: nothing to do, all {before} steps were done"
     done = f"{finished.n_steps_} steps" if finished.n_steps_ else "learnt without steps"
@@ -144,6 +164,7 @@ def evaluate_run(
     readout: str | None = None,
     labels: int | None = None,
     load: Sequence[str] = (),
+    session: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate a trained run; the parameters are those of ``myow evaluate``.
 
@@ -159,8 +180,9 @@ def evaluate_run(
     if card is not None:
         target = target or card.target
         readout = readout or (card.readout if target == card.target else None)
+    model = folder.model()
     result = evaluate(
-        folder.model(),
+        model if session is None else one_session(model, session, "an evaluation"),
         *(recording.select(rows) for rows in parts),
         target=target,
         readout=readout,
@@ -177,6 +199,7 @@ def evaluate_run(
         from .report import pictures
 
         pictures.draw_evaluations(folder)
+        write_run_card(folder)
     return result
 
 
@@ -184,8 +207,16 @@ def _recording_and_parts(
     run: Run, out: Path, data: str | None = None, load: Sequence[str] = ()
 ) -> tuple[Recording, Parts, bool]:
     """Load a run's own recording with the split stored at training, or another one, split by the same rule."""
+    sessions = sessions_of(run)
+    if sessions and data is None:
+        raise SettingError(f"{out} learnt from several sessions; name the one: {', '.join(s.data for s in sessions)}")
     wanted = data or run.data
+    if any(wanted in (s.data, s.name) for s in sessions):
+        load = load or run.load
     recording = load_recording(wanted, load or (run.load if wanted == run.data else ()))
+    of_session = own_parts(run, recording.digest()) if sessions else None
+    if of_session is not None:
+        return recording, of_session, False
     if recording.digest() == run.recording["digest"]:
         return recording, run.rows_of_parts(), True
     if data is None:
@@ -198,24 +229,39 @@ def _recording_and_parts(
     return recording, split_rows(recording, choose_split(name, run.split_seed, wanted, recording)[1]), False
 
 
-def embed_run(out: Path, data: str, path: Path, *, load: Sequence[str] = (), device: str = "auto") -> tuple[int, ...]:
-    """Write the embedding of a recording as .npz: ``z`` (T, D), ``times`` and ``segments`` (T,), and the labels.
+def embed_run(
+    out: Path,
+    data: str,
+    path: Path,
+    *,
+    load: Sequence[str] = (),
+    device: str = "auto",
+    options: Sequence[str] = (),
+    session: str | None = None,
+) -> tuple[int, ...]:
+    """Write the embedding of a recording in the format that the ending of the path says; the parameters are those of ``myow embed``.
 
     Returns
     -------
     tuple of int
         The shape of ``z``.
     """
-    if path.suffix != ".npz":
-        raise SettingError(f"--out is {path}; it must end in .npz")
+    chosen = parse_pairs(options)
+    check_options(path, chosen)
+    if path.exists() and Path(data).exists() and path.samefile(data):
+        raise SettingError(f"--out is {path}, the recording itself; give the embedding another name")
     folder = RunFolder(out)
     run = folder.read()
     recording = load_recording(data, load or (run.load if data == run.data else ()))
-    z = folder.model(device).transform(recording)
-    labels: dict[str, Any] = {f"label_{k}": v for k, v in recording.labels.items()}
-    with writing(path) as part:
-        np.savez_compressed(part, z=z, times=recording.times, segments=recording.segments, **labels)
-    return tuple(z.shape)
+    pairs = [*(("--data", one) for one in load), *(("--write", one) for one in options)]
+    pairs += [] if session is None else [("--session", session)]
+    words = ["myow", "embed", str(out), data, "--out", str(path), *(word for pair in pairs for word in pair)]
+    with folder.model_path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    made = {"model": str(folder.model_path), "model_sha256": digest, "command": shlex.join(words)}
+    embedding = embed(folder.model(device), recording, session=session, provenance=made)
+    write(path, embedding, **chosen)
+    return tuple(embedding.z.shape)
 
 
 def draw_run(out: Path) -> list[Path]:

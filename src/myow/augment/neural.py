@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from ..layers.inputs import Scaling
 
 __all__ = ["NeuralAugment", "kept_units"]
 
@@ -81,7 +80,7 @@ class NeuralAugment:
     pepper_apply: float = 1.0
     shared_mask: bool = False
 
-    def __call__(self, x: Tensor, scaling: Scaling, generator: torch.Generator) -> Tensor:
+    def __call__(self, x: Tensor, scaling: Callable[[Tensor], Tensor], generator: torch.Generator) -> Tensor:
         """Turn transformed windows of shape (V, B, W, N), 0 being silence, into scaled views of the same shape."""
         kept = None
         if self.dropout > 0 and self.dropout_apply > 0:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..data.images import Images
-from ..disk.storage import make_folder
+from ..disk.storage import make_folder, remove_leftovers
 from ..errors import MyowError, SettingError
 from ..estimators.learner import plain
 from ..evaluation.images import evaluate_images
@@ -24,6 +24,7 @@ from ..training.method import Watcher
 from ..training.monitor import MetricsFile, read_metrics
 from ..version import __version__
 from .owned_settings import check_owned, settings_of
+from .row_shape import image_row
 from .rows_file import RowsFile
 
 __all__ = ["ImageBench", "run_image_bench"]
@@ -138,24 +139,30 @@ def run_image_bench(
     list of dict
         All rows of the folder.
     """
-    file = RowsFile(make_folder(out) / "rows.jsonl")
+    file = RowsFile(make_folder(out) / "rows.jsonl", image_row)
     with file.locked():
         images = {name: load_images(name) for name in bench.datasets}
         held = {row["key"]: row for row in file.read() if not (bench.retry and row["error"])}
-        tasks = {
-            job: [n for n in bench.labels if n not in held.get(job.key, {"tasks": ()})["tasks"]]
-            for job in bench.jobs(images)
-        }
+        tasks = {job: _missing(bench, held.get(job.key)) for job in bench.jobs(images)}
+        known: dict[str, Any] = {}
         left = {job: labels for job, labels in tasks.items() if labels}
         for n, (job, labels) in enumerate(left.items(), 1):
-            row = _run(bench, job, labels, images[job.dataset], out, watch)
-            if job.key in held:  # other numbers of labels of the same training
+            row = _run(bench, job, labels, images[job.dataset], out, watch, known)
+            if (
+                job.key in held and held[job.key]["readout_epochs"] == bench.readout_epochs
+            ):  # other numbers of labels of the same training
                 row["tasks"] = held[job.key]["tasks"] + row["tasks"]
                 row["scores"] = held[job.key]["scores"] | row["scores"]
             file.append(row)
             if report is not None:
                 report(row, n, len(left))
         return file.read()
+
+
+def _missing(bench: ImageBench, row: dict[str, Any] | None) -> list[str]:
+    """Numbers of labels that a row does not hold yet; another length of the linear readout is another reading of them all."""
+    done = row["tasks"] if row is not None and row["readout_epochs"] == bench.readout_epochs else ()
+    return [n for n in bench.labels if n not in done]
 
 
 def _run(
@@ -165,6 +172,7 @@ def _run(
     images: Images,
     out: Path,
     watch: Callable[[str], Watcher] | None,
+    known: dict[str, Any],
 ) -> dict[str, Any]:
     estimator = image_method_class(job.method)
     model = estimator(**job.settings | {"random_state": job.seed, "device": bench.device})
@@ -179,6 +187,7 @@ def _run(
         "settings": {k: plain(v) for k, v in job.settings.items()},
         "seed": job.seed,
         "tasks": list(labels),
+        "readout_epochs": bench.readout_epochs,
         "version": __version__,
         "torch": torch.__version__,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -189,6 +198,7 @@ def _run(
         parts = tuple(images.select(rows) for rows in images.parts(job.seed))
         plan = model.plan(len(parts[0]))
         folder = make_folder(out / "runs" / f"{Path(job.dataset).name}-{row['encoder']}-{job.method}-{job.key}")
+        remove_leftovers(folder)
         watchers: list[Watcher] = [MetricsFile(folder / "metrics.jsonl")]
         watchers += [watch(f"{job.method} on {job.dataset}, seed {job.seed}")] if watch else []
         model.fit(parts[0], folder=folder, resume=True, watchers=watchers)
@@ -204,7 +214,7 @@ def _run(
             few = None if n == "all" else int(n)
             device = str(model.method_.scaling.mean.device)
             found = evaluate_images(
-                model, *parts, labels=few, epochs=bench.readout_epochs, seed=job.seed, device=device
+                model, *parts, labels=few, epochs=bench.readout_epochs, seed=job.seed, device=device, known=known
             )
             row["scores"][n] = {name: found[name] for name in ("embedding", "raw", "untrained")}
     except MyowError as error:

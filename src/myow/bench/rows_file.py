@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..disk.lines import append_line, whole_lines
+from ..disk.lock import locked
+from ..disk.shape import misfit
+from ..disk.storage import remove_leftovers
 from ..errors import FileError
 
 __all__ = ["RowsFile"]
@@ -25,10 +27,12 @@ class RowsFile:
     ----------
     path : Path
         The file; it need not exist.
+    wrong : callable, optional
+        Says what is wrong with a row, "" if nothing is; see `myow.bench.row_shape`. Default: it must have a key.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, wrong: Callable[[Any], str] = lambda row: misfit(row, {"key": str})) -> None:
+        self.path, self.wrong = path, wrong
 
     def read(self) -> list[dict[str, Any]]:
         """Return all whole rows; of several with one key the last, in the place of the first.
@@ -39,12 +43,15 @@ class RowsFile:
             If the file cannot be read or a whole line of it is no row.
         """
         rows: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(self._whole().splitlines(), 1):
+        for number, line in enumerate(whole_lines(self.path).splitlines(), 1):
             try:
                 row = json.loads(line)
-                rows[row["key"]] = row
-            except (ValueError, KeyError, TypeError) as error:
-                raise FileError(f"line {number} of {self.path} is not a row ({error}); remove that line") from error
+                why = self.wrong(row).strip()
+            except (ValueError, RecursionError) as error:
+                why = str(error).splitlines()[0]
+            if why:
+                raise FileError(f"line {number} of {self.path} is not a row ({why:.80}); remove that line")
+            rows[row["key"]] = row
         return list(rows.values())
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -55,50 +62,18 @@ class RowsFile:
         FileError
             If it cannot be written; the file then ends with the last whole row.
         """
-        line = (json.dumps(row, allow_nan=False) + "\n").encode()
-        try:
-            whole = len(self._whole())
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o666)
-            try:
-                os.ftruncate(handle, whole)
-                os.lseek(handle, whole, os.SEEK_SET)
-                written = os.write(handle, line)
-                if written < len(line):
-                    os.ftruncate(handle, whole)
-                    raise OSError(28, "no space left")
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            if isinstance(error, FileError):
-                raise
-            raise FileError(
-                f"cannot write {self.path}: {error.strerror or error}; make room and start again"
-            ) from error
-
-    def _whole(self) -> bytes:
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise FileError(f"cannot read {self.path}: {error.strerror or error}") from error
-        return content[: content.rfind(b"\n") + 1]
+        append_line(self.path, json.dumps(row, allow_nan=False))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep a second bench out of the same folder for a while.
+        """Keep a second bench out of the same folder for a while, and clear away what one that was killed left half written.
 
         Raises
         ------
         FileError
             If another one is at work there.
         """
-        with self.path.with_suffix(".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise FileError(
-                    f"another bench is writing to {self.path.parent}; wait for it, or use another folder"
-                ) from None
+        with locked(self.path.with_suffix(".lock"), "another bench"):
+            for folder in (self.path.parent, self.path.parent / "embeddings", self.path.parent / "figures"):
+                remove_leftovers(folder)
             yield

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..data.recording import Recording
+from ..disk.arrays import write_arrays
 from ..disk.storage import make_folder, writing
 from ..errors import FileError, SettingError, unknown_name
 from ..evaluation.decoding import default_readout, find_target
@@ -23,6 +24,7 @@ from .fit import Done
 from .jobs import Job, Task
 from .owned_settings import check_owned, settings_of
 from .protocols import PROTOCOLS
+from .row_shape import fit_row
 from .rows_file import RowsFile
 
 __all__ = ["Bench", "run_bench"]
@@ -185,7 +187,7 @@ def run_bench(
     FileError
         If the folder cannot be written or another bench is at work in it.
     """
-    file = RowsFile(make_folder(out) / "rows.jsonl")
+    file = RowsFile(make_folder(out) / "rows.jsonl", fit_row)
     with file.locked():
         rows = file.read()
         other = sorted({row["version"] for row in rows} - {__version__})
@@ -206,7 +208,8 @@ def run_bench(
                     report(done, n, len(jobs))
         finally:
             if jobs:
-                _add_minutes(out, (time.monotonic() - start) / 60)
+                with contextlib.suppress(FileError):  # it must not hide what stopped the bench
+                    _add_minutes(out, (time.monotonic() - start) / 60)
         return Outcome(file.read(), missing, len(jobs), _minutes(out))
 
 
@@ -265,8 +268,7 @@ def _keep_points(out: Path, done: Done) -> None:
     before, after = job.context
     folder = make_folder(out / "embeddings")
     dataset = Path(job.dataset).name
-    with writing(folder / f"{dataset}__{job.method}__{before}-{after}__{job.rows}.npz") as part:
-        np.savez_compressed(part, **done.points)  # type: ignore[arg-type]
+    write_arrays(folder / f"{dataset}__{job.method}__{before}-{after}__{job.rows}.npz", done.points)
 
 
 def _add_minutes(out: Path, minutes: float) -> None:
@@ -277,6 +279,7 @@ def _add_minutes(out: Path, minutes: float) -> None:
 
 def _minutes(out: Path) -> float:
     try:
-        return float((out / "minutes.txt").read_text())
+        minutes = float((out / "minutes.txt").read_text())
     except (OSError, ValueError):
         return 0.0
+    return minutes if math.isfinite(minutes) else 0.0

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError
 from .rows import group_runs
 
-__all__ = ["check_bin_size", "check_label", "check_segments", "check_times", "check_values", "frozen"]
+__all__ = ["check_bin_size", "check_index", "check_label", "check_segments", "check_times", "check_values", "frozen"]
 
 
 def _array(what: str, values: ArrayLike) -> NDArray[Any]:
@@ -127,3 +127,17 @@ def check_label(name: str, values: ArrayLike, n_bins: int) -> NDArray[Any]:
         except UnicodeDecodeError:
             raise DataError(f"label '{name}' holds bytes that are no UTF-8 text; store text or numbers") from None
     return array
+
+
+def check_index(chosen: ArrayLike | slice, size: int, what: str) -> NDArray[np.int64]:
+    """Return indices, a mask or a slice as indices; there must be at least one."""
+    array = chosen if isinstance(chosen, slice) else np.asarray(chosen)
+    if isinstance(array, np.ndarray) and array.size == 0:
+        array = array.astype(np.int64)
+    try:
+        index = np.arange(size)[array]
+    except IndexError as error:
+        raise DataError(f"cannot select by these {what}s ({error}); give indices or a mask of {size}") from None
+    if index.ndim != 1 or index.size == 0:
+        raise DataError(f"the selection holds no {what}; choose at least one")
+    return index

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from .checks import check_bin_size, check_label, check_segments, check_times, check_values, frozen
+from .checks import check_bin_size, check_index, check_label, check_segments, check_times, check_values, frozen
 from .rows import group_runs
 from .split import By, Split, split_rows
+from .summary import summarise
 
 __all__ = ["Recording"]
 
@@ -74,7 +75,7 @@ class Recording:
     source: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        counts = check_values(self.counts, self.kind)
+        counts = self._checked(self.counts)
         n_bins, n_units = counts.shape
         bin_size = check_bin_size(self.bin_size)
         segments = check_segments(self.segments, n_bins)
@@ -89,7 +90,7 @@ class Recording:
             if not self.periods[name] > 0:
                 raise DataError(f"the period of '{name}' is {self.periods[name]}; it must be above 0")
         checked = {
-            "counts": frozen(counts),
+            "counts": counts,
             "bin_size": bin_size,
             "segments": frozen(segments),
             "times": frozen(check_times(self.times, segments, bin_size)),
@@ -102,6 +103,21 @@ class Recording:
         }
         for key, value in checked.items():
             object.__setattr__(self, key, value)
+
+    # What differs where counts are not an array, see `myow.data.stored.StoredRecording`.
+
+    def _checked(self, counts: ArrayLike) -> NDArray[Any]:
+        return frozen(check_values(counts, self.kind))
+
+    def _rows(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        return self.counts[index]
+
+    def _columns(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        return self.counts[:, index]
+
+    def _activity(self) -> tuple[float, int]:
+        """Mean of all values, and how many units never change."""
+        return float(self.counts.mean()), int((np.ptp(self.counts, axis=0) == 0).sum())
 
     # What training sees: the `Rows` protocol.
 
@@ -137,6 +153,11 @@ class Recording:
         return len(self._runs[0])
 
     @property
+    def segment_lengths(self) -> NDArray[np.int64]:
+        """Rows of each segment, in recording order."""
+        return self._runs[1]
+
+    @property
     def duration(self) -> float:
         """Recorded time in seconds: bins times their width."""
         return len(self) * self.bin_size
@@ -146,12 +167,12 @@ class Recording:
         return group_runs(self.segments)
 
     def __repr__(self) -> str:
-        return f"Recording({self.name or 'unnamed'}: {len(self)} bins of {self.bin_size:g} s, {self.n_units} units, {self.n_segments} segments)"
+        return f"{type(self).__name__}({self.name or 'unnamed'}: {len(self)} bins of {self.bin_size:g} s, {self.n_units} units, {self.n_segments} segments)"
 
     def __reduce__(self) -> tuple[Any, ...]:
         keep = {k: getattr(self, k) for k in self.__dataclass_fields__ if k != "counts"}
         keep |= {k: dict(keep[k]) for k in ("labels", "periods", "source")}
-        return _rebuild, (self.counts, keep)
+        return _rebuild, (type(self), self.counts, keep)
 
     def digest(self) -> str:
         """Return a checksum of what training sees: values, times and segments."""
@@ -162,23 +183,7 @@ class Recording:
 
     def summary(self) -> str:
         """Describe the recording in a few lines of text."""
-        rate = self.counts.mean() / self.bin_size if self.kind == "counts" else float(self.counts.mean())
-        silent = int((np.ptp(self.counts, axis=0) == 0).sum())
-        _, lengths = self._runs
-        lines = [
-            f"{self.name or 'unnamed'}: {self.n_units} units, {len(self)} bins of {self.bin_size:g} s ({self.duration:.0f} s)",
-            f"  segments: {self.n_segments}, {lengths.min()} to {lengths.max()} bins, median {np.median(lengths):g}",
-            f"  mean {'rate ' + format(rate, '.2f') + ' Hz' if self.kind == 'counts' else 'value ' + format(rate, '.3g')}, "
-            f"constant units: {silent}",
-        ]
-        for name, values in self.labels.items():
-            if values.ndim == 1 and values.dtype.kind in "iubU":
-                found, count = np.unique(values, return_counts=True)
-                shown = ", ".join(f"{v}: {c}" for v, c in list(zip(found, count, strict=True))[:10])
-                lines.append(f"  label {name}: {len(found)} values ({shown}{', ...' if len(found) > 10 else ''})")
-            else:
-                lines.append(f"  label {name}: continuous, {values[0].size} column(s)")
-        return "\n".join(lines)
+        return summarise(self, *self._activity())
 
     # Parts of it.
 
@@ -200,12 +205,12 @@ class Recording:
         DataError
             If no row is left, or the rows would break the order of time.
         """
-        index = _index(rows, len(self), "row")
+        index = check_index(rows, len(self), "row")
         if (np.diff(index) <= 0).any():
             raise DataError("the rows to select do not rise; recordings keep their order, sort them and drop repeats")
         labels = {k: v[index] for k, v in self.labels.items()}
         return replace(
-            self, counts=self.counts[index], times=self.times[index], segments=self.segments[index], labels=labels
+            self, counts=self._rows(index), times=self.times[index], segments=self.segments[index], labels=labels
         )
 
     def select_segments(self, segments: ArrayLike) -> Recording:
@@ -214,8 +219,8 @@ class Recording:
 
     def select_units(self, units: ArrayLike) -> Recording:
         """Keep some units, by column indices or a mask of length N."""
-        index = _index(units, self.n_units, "unit")
-        return replace(self, counts=self.counts[:, index], units=[self.units[i] for i in index])
+        index = check_index(units, self.n_units, "unit")
+        return replace(self, counts=self._columns(index), units=[self.units[i] for i in index])
 
     def split(
         self,
@@ -290,19 +295,5 @@ class Recording:
         )
 
 
-def _rebuild(counts: NDArray[Any], rest: dict[str, Any]) -> Recording:
-    return Recording(counts, **rest)
-
-
-def _index(chosen: ArrayLike | slice, size: int, what: str) -> NDArray[np.int64]:
-    """Turn indices, a mask or a slice into indices; there must be at least one."""
-    array = chosen if isinstance(chosen, slice) else np.asarray(chosen)
-    if isinstance(array, np.ndarray) and array.size == 0:
-        array = array.astype(np.int64)
-    try:
-        index = np.arange(size)[array]
-    except IndexError as error:
-        raise DataError(f"cannot select by these {what}s ({error}); give indices or a mask of {size}") from None
-    if index.ndim != 1 or index.size == 0:
-        raise DataError(f"the selection holds no {what}; choose at least one")
-    return index
+def _rebuild(kind: type[Recording], counts: NDArray[Any], rest: dict[str, Any]) -> Recording:
+    return kind(counts, **rest)

@@ -16,6 +16,8 @@ Labels: ``direction`` 0..7 (cyclic), and where they were recorded ``position`` (
 ``acceleration`` (cm/s2) and ``force`` (as published), two columns each, averaged in the bin. Segments are trials in
 recording order. Bins in which the hand is slow are left out, so bins of a trial may have gaps.
 
+``source="nwb"`` reads a session from the file published as DANDI 000688 instead; see `myow.datasets.reaching_nwb`.
+
 The binned files were made by the authors; they counted a spike that falls on an edge in both bins. Binning from a raw
 file is done here with half-open bins, so that the two may differ by such a spike.
 """
@@ -33,8 +35,11 @@ from ..data.recording import Recording
 from ..data.split import Split
 from ..disk.published import PublishedFile, fetch, locate
 from ..disk.unpickle import load_pickle
-from ..errors import DataError, FileError, SettingError
+from ..errors import DataError, FileError, SettingError, unknown_name
+from ..readers._reaching import END, START, TARGET
+from ..readers.mat import read_raw
 from .card import Card
+from .reaching_nwb import load_nwb
 
 __all__ = ["CARDS", "load"]
 
@@ -110,7 +115,9 @@ CARDS = (
 )
 
 
-def load(name: str, *, bin_size: float = BIN_SIZE, speed_threshold: float = SPEED_THRESHOLD) -> Recording:
+def load(
+    name: str, *, bin_size: float = BIN_SIZE, speed_threshold: float = SPEED_THRESHOLD, source: str = "published"
+) -> Recording:
     """Load a session.
 
     Parameters
@@ -121,6 +128,8 @@ def load(name: str, *, bin_size: float = BIN_SIZE, speed_threshold: float = SPEE
         Width of a bin in s.
     speed_threshold : float, optional
         Keep the bins in which the mean velocity is faster than this, in cm/s.
+    source : {"published", "nwb"}, optional
+        The authors' files, or the session's NWB file of DANDI 000688, looked for in the folder that ``MYOW_DATA`` names.
 
     Returns
     -------
@@ -138,6 +147,10 @@ def load(name: str, *, bin_size: float = BIN_SIZE, speed_threshold: float = SPEE
     width, threshold = _number("bin_size", bin_size), _number("speed_threshold", speed_threshold)
     if width == 0:
         raise SettingError("bin_size is 0; it must be a number of seconds above 0")
+    if source == "nwb":
+        return load_nwb(name, width, threshold)
+    if source != "published":
+        raise unknown_name("source", str(source), ("published", "nwb"))
     binned, raw = BINNED.get((name, width, threshold)), RAW[name]
     if binned is not None and (locate(binned) is not None or locate(raw) is None):
         path = fetch(binned)
@@ -200,23 +213,16 @@ def _from_trials(path: Path, name: str, width: float, source: dict[str, str]) ->
 
 # A raw session, as exported from Matlab.
 
-# Columns of `trial_table`, counted from 0 as the authors' Python code does.
-TARGET, START, END = 1, 9, 12
-
 
 def _from_session(path: Path, name: str, width: float, threshold: float, source: dict[str, str]) -> Recording:
-    table, session = _read_session(path)
+    raw = read_raw(path)
     try:
-        trains = [np.atleast_1d(unit["ts"]) for unit in np.atleast_1d(session["units"])]
-        signals = {k: _samples(session.get(old)) for k, old in _SIGNALS.items()}
         # The last bin of a trial may reach past its end, as in the published binning.
-        bins = make_bins(table[:, [START, END]], width, overhang=True)
-        counts = count_spikes(trains, bins)
-        means = {k: average_samples(v[:, 0], v[:, 1:3], bins) for k, v in signals.items() if v.size}
+        bins = make_bins(raw.table[:, [START, END]], width, overhang=True)
+        counts = count_spikes(raw.trains, bins)
+        means = {k: average_samples(v[:, 0], v[:, 1:], bins) for k, v in raw.signals.items()}
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise FileError(f"{path} is not laid out as a raw session ({error}); get the published file") from None
     if "velocity" not in means:
         raise DataError(f"{path} holds no velocity, by which moving bins are chosen; get the published file")
     velocity, sampled = means["velocity"]
@@ -226,7 +232,7 @@ def _from_session(path: Path, name: str, width: float, threshold: float, source:
         raise DataError(f"{path}: no bin is faster than speed_threshold={threshold:g}; choose a lower one")
     # A signal with a pause cannot be a label, which has a value in every bin.
     movement = {k: mean[kept] for k, (mean, n) in means.items() if (n[kept] > 0).all()}
-    target = table[bins.interval[kept], TARGET]
+    target = raw.table[bins.interval[kept], TARGET]
     if not np.isin(target, np.arange(8)).all():
         raise DataError(f"{path}: targets are {np.unique(target)[:12].tolist()}; they must be 0 to 7")
     return _recording(
@@ -239,29 +245,6 @@ def _from_session(path: Path, name: str, width: float, threshold: float, source:
         name=name,
         source=source,
     )
-
-
-_SIGNALS = {"position": "pos", "velocity": "vel", "acceleration": "acc", "force": "force"}
-
-
-def _read_session(path: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, simplify_cells=True, variable_names=["trial_table", "out_struct"])
-        table = np.atleast_2d(np.asarray(content["trial_table"], dtype=np.float64))
-        session = content["out_struct"]
-    except Exception as error:  # a damaged .mat file can fail anywhere in its reader
-        reason = " ".join(str(error).split())[:80]
-        raise FileError(f"{path} cannot be read as a raw session ({type(error).__name__}: {reason})") from None
-    if table.shape[1] <= END or not isinstance(session, dict):
-        raise FileError(f"{path}: trial_table has shape {table.shape}; it must have at least {END + 1} columns")
-    return table, session
-
-
-def _samples(values: Any) -> NDArray[np.float64]:
-    array = np.asarray([] if values is None else values, dtype=np.float64)
-    return array.reshape(0, 3) if array.size == 0 else np.atleast_2d(array)
 
 
 def _recording(

@@ -25,7 +25,7 @@ from ..data.recording import Recording
 from .card import Card
 from .simulation import drift, log_normal_rates, seconds, whole_number
 
-__all__ = ["CARDS", "load"]
+__all__ = ["CARDS", "load", "states"]
 
 N_UNITS, N_BINS, BIN_SIZE = 42, 10_800, 4.0
 
@@ -86,7 +86,7 @@ def load(
     whole_number("n_bins", n_bins, 1)
     seconds("bin_size", bin_size)
     rng = np.random.default_rng(seed)
-    state = _states(n_bins, bin_size, rng)
+    state = states(n_bins, bin_size, rng)
     fluctuation = [drift(np.full(n_bins - 1, bin_size), FLUCTUATION_TIME, rng) for _ in range(2)]
     latent = CENTRES[state] + FLUCTUATION * np.stack(fluctuation, axis=1)
     gain = drift(np.full(n_bins - 1, bin_size), GAIN_TIME, rng)
@@ -104,7 +104,7 @@ def load(
     )
 
 
-def _states(n_bins: int, bin_size: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def states(n_bins: int, bin_size: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the state of each bin, drawn bout by bout; recordings begin in Wake."""
     states, lengths, total = [WAKE], [], 0
     while True:

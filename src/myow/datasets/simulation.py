@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import SettingError
 
-__all__ = ["drift", "log_normal_rates", "seconds", "whole_number"]
+__all__ = ["drift", "drift_on", "log_normal_rates", "seconds", "whole_number"]
 
 
 def whole_number(option: str, value: Any, least: int) -> None:
@@ -41,12 +41,20 @@ def drift(intervals: NDArray[np.float64], scale: float, rng: np.random.Generator
     -------
     ndarray, shape (T,)
     """
+    first = rng.normal()
+    return np.append(first, drift_on(first, intervals, scale, rng))
+
+
+def drift_on(
+    last: float, intervals: NDArray[np.float64], scale: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the points that follow the last one of such a path, shape (T,), given the seconds from each to the next."""
     keep = np.exp(-intervals / scale)
-    kicks = (rng.normal(size=len(intervals) + 1) * np.sqrt(np.append(1.0, 1 - keep**2))).tolist()
-    path = kicks[:1]
-    for kept, kick in zip(keep.tolist(), kicks[1:], strict=True):
+    kicks = (rng.normal(size=len(intervals)) * np.sqrt(1 - keep**2)).tolist()
+    path = [last]
+    for kept, kick in zip(keep.tolist(), kicks, strict=True):
         path.append(kept * path[-1] + kick)
-    return np.array(path)
+    return np.array(path[1:])
 
 
 def log_normal_rates(n: int, median: float, spread: float, top: float, rng: np.random.Generator) -> NDArray[np.float64]:

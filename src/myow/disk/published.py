@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import FileError
-from .storage import make_folder, writing
+from .storage import make_folder, remove, writing
 
-__all__ = ["Bar", "DownloadBar", "PublishedFile", "cache_folder", "fetch", "locate", "verify"]
+__all__ = ["Bar", "DownloadBar", "PublishedFile", "cache_folder", "fetch", "locate", "offline", "verify"]
 
 ATTEMPTS = 3
 TIMEOUT = 20.0  # seconds without an answer
@@ -117,6 +117,11 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("myow", appauthor=False))
 
 
+def offline() -> bool:
+    """Whether ``MYOW_OFFLINE`` forbids to download anything."""
+    return os.environ.get("MYOW_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+
+
 def locate(file: PublishedFile) -> Path | None:
     """Find a file in the folder that ``MYOW_DATA`` names (searched recursively), else in the cache.
 
@@ -169,10 +174,10 @@ def fetch(file: PublishedFile, *, bar: Callable[[str], Bar] = DownloadBar) -> Pa
         except FileError:
             if found != cached:
                 raise
-            cached.unlink(missing_ok=True)  # the cache is ours to mend: fetch it again
+            remove(cached)  # the cache is ours to mend: fetch it again
         else:
             return found
-    if os.environ.get("MYOW_OFFLINE", "0").lower() not in ("", "0", "false", "no"):
+    if offline():
         raise FileError(f"{file.name} is not at hand and MYOW_OFFLINE forbids to download it; {_where(file)}")
     make_folder(cached.parent)
     _download(file, cached, bar)
@@ -191,8 +196,10 @@ def verify(path: str | os.PathLike[str], file: PublishedFile) -> None:
     kind, expected = file.checksum
     try:
         state = path.stat()
-        key = (str(path), state.st_size, state.st_mtime_ns, expected)
-        if key in _VERIFIED:  # repeated loads in one process need not read the file twice
+        # Repeated loads in one process need not read the file twice. A clock that jumps, or a time that is set by hand, can
+        # make an altered file look as old as it was; when its entry was last changed is harder to say falsely.
+        key = (str(path), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, expected)
+        if key in _VERIFIED:
             return
         found = _digest(path, kind, state.st_size)
     except OSError as error:
@@ -206,7 +213,7 @@ def verify(path: str | os.PathLike[str], file: PublishedFile) -> None:
     _VERIFIED.add(key)
 
 
-_VERIFIED: set[tuple[str, int, int, str]] = set()
+_VERIFIED: set[tuple[str, int, int, int, int, str]] = set()
 
 
 def _digest(path: Path, kind: str, size: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,17 +15,22 @@ from safetensors import SafetensorError
 
 from ..errors import FileError
 
-__all__ = ["make_folder", "write_json", "writing"]
+__all__ = ["make_folder", "remove", "remove_leftovers", "write_json", "writing"]
+
+# Behind a hidden file's name, followed by the process and random letters; tells what a crash left from files of others.
+HALF = ".half-"
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def writing(path: str | os.PathLike[str], *, lasting: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it is synced and renamed, on failure removed.
 
     Parameters
     ----------
     path : path-like
         Where the finished file is to stand.
+    lasting : bool, optional
+        Whether its name is synced too, so that a power cut right afterwards cannot bring the old file back.
 
     Yields
     ------
@@ -48,7 +54,9 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     part: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem[:40]}{HALF}{os.getpid()}-", suffix=path.suffix, dir=path.parent
+        )
         os.close(handle)
         part = Path(name)
         yield part
@@ -57,6 +65,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         part = None
+        if lasting:
+            _sync_folder(path.parent)
     except (OSError, SafetensorError) as error:  # safetensors wraps the system's errors in its own
         if isinstance(error, FileError):
             raise
@@ -67,6 +77,16 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Sync the names in a folder; a system that cannot do so is not asked twice."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:
@@ -80,6 +100,45 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with writing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def remove(*paths: Path) -> None:
+    """Remove files; one that is not there is no error.
+
+    Raises
+    ------
+    FileError
+        If one cannot be removed.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FileError(
+                f"cannot remove {path}: {error.strerror or error}; check the folder's permissions"
+            ) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes had half written when they were killed; what a process here is still writing stays."""
+    if os.name != "posix":  # where to ask after a process may end it
+        return
+    half = re.compile(rf"\..{{0,40}}{re.escape(HALF)}(\d+)-[a-z0-9_]{{8}}(\..*)?")
+    with contextlib.suppress(OSError):  # the next one to come will do
+        for path in folder.iterdir():
+            found = half.fullmatch(path.name)
+            if found and path.is_file() and not _runs(int(found[1])):
+                path.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:  # it is someone else's
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

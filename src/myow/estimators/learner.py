@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..data.checks import check_index
+from ..data.identity import identify
 from ..data.rows import Rows
 from ..data.targets import Targets, read_targets
 from ..device import choose_device, cpu_threads
-from ..disk.model_file import write_model
 from ..errors import DataError, SettingError
 from ..processes import current
 from ..training.checkpoint import Checkpoint
@@ -26,12 +27,14 @@ from ..training.loop import train
 from ..training.method import NO_STEPS, Method, Plan, Watcher
 from ..version import __version__
 from ..views.windows import TrainingRows
+from .last_step import LastStep
+from .products import Products, plain
 
 __all__ = ["Learner", "plain"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Learner(Products, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Base of `myow.estimators.recordings.Estimator`, for recordings, and of `myow.estimators.images.ImageEstimator`.
 
     A fitted one holds its network as ``method_``, the number of units (channels of images) as ``n_features_in_``, the seed as
@@ -128,14 +131,15 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if folder is not None:
             checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(data, rows.targets))
             if not resume and current().is_first:
-                checkpoint.path.unlink(missing_ok=True)
+                checkpoint.discard()
             current().barrier()  # before any process looks for it
-        count = _StepCount()
+        count = LastStep()
         try:
             with cpu_threads(self.threads):
                 train(self.method_, rows, plan, generator, [count, *watchers], checkpoint)
         finally:
             self.n_steps_ = count.done
+            self.metrics_ = {"training": count.metrics} if count.metrics else {}
         return self
 
     def initialise(self, X: Any, y: Any = None, *, labelled: Any = None) -> Self:
@@ -166,6 +170,8 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._learn_scaling(method, rows)
         self.method_ = method.to(device).eval()
         self.n_steps_ = 0
+        self.trained_on_ = identify(data)
+        self.metrics_, self.version_ = {}, __version__
         return data, rows
 
     def _read_labels(self, y: Any, labelled: Any, n_rows: int) -> Targets | None:
@@ -200,45 +206,49 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         DataError
             If the number of units, the bin width or the values do not fit.
         """
-        check_is_fitted(self, "method_")
-        device = self.method_.scaling.mean.device
-        rows = self._hold(self._take(X, reset=False), device)
-        self.method_.eval()
-        with torch.inference_mode():
-            some = torch.split(torch.arange(len(rows), device=device), self.at_once)
-            parts = [self.method_.embed(rows.gather(i)).float() for i in some]
-        embedding: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+        held = self._held(X)
+        embedding, done = np.empty((0, 0), dtype=np.float32), 0
+        for block in self._embed(held, torch.arange(len(held))):
+            if not done:  # now it is known how many dimensions there are
+                embedding = np.empty((len(held), block.shape[1]), dtype=np.float32)
+            embedding[done : done + len(block)] = block
+            done += len(block)
         return embedding
 
-    def save(self, path: str | os.PathLike[str], **about: Any) -> None:
-        """Write the fitted model as one file, whole or not at all; `myow.load_model` reads it.
+    def transform_blocks(self, X: Any, *, rows: ArrayLike | None = None) -> Iterator[NDArray[np.float32]]:
+        """Embed rows a block at a time, where all of the embedding would take too much memory.
 
         Parameters
         ----------
-        path : path-like
-            Usually ends in ``.myow``.
-        **about
-            Anything JSON can hold that should travel with it, such as what it was trained on.
+        X : Recording or array_like, shape (T, N), or Images
+            Rows of the same units as in training.
+        rows : array_like of int, optional
+            Which of them to embed, each with its whole context window. Default: all, in order.
+
+        Returns
+        -------
+        iterator of ndarray of float32, each of shape (B, D)
+            B is at most `at_once`.
 
         Raises
         ------
-        FileError
-            If the file cannot be written.
+        DataError
+            As `transform`.
         """
+        held = self._held(X)
+        wanted = np.arange(len(held)) if rows is None else check_index(rows, len(held), "row")
+        return self._embed(held, torch.from_numpy(wanted))
+
+    def _held(self, X: Any) -> TrainingRows:
         check_is_fitted(self, "method_")
-        settings = self.get_params()
-        # Code is not saved: an encoder or augmentation of one's own is named, and given again at loading.
-        code = sorted(k for k, v in settings.items() if callable(v))
-        header = {
-            "version": __version__,
-            "data": self.learns_from,
-            "method": type(self).__module__.rsplit(".", 1)[-1].replace("_", "-"),
-            "settings": {k: plain(v) for k, v in settings.items() if k not in code} | {"random_state": self.seed_},
-            "code": code,
-            "learnt": {k: plain(getattr(self, k)) for k in self.learnt},
-            "about": about,
-        }
-        write_model(path, header, self.method_.state_dict())
+        return self._hold(self._take(X, reset=False), self.method_.scaling.mean.device)
+
+    def _embed(self, held: TrainingRows, rows: torch.Tensor) -> Iterator[NDArray[np.float32]]:
+        self.method_.eval()
+        for some in torch.split(rows.to(held.device), held.at_once(self.at_once)):
+            with torch.inference_mode():
+                block: NDArray[np.float32] = self.method_.embed(held.gather(some)).float().cpu().numpy()
+            yield block
 
     # What scikit-learn asks for.
 
@@ -274,31 +284,6 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         settings.pop("threads")  # nor does it matter on how many
         settings |= {} if targets is None else {"labels": targets.digest()}
         return settings | {"random_state": self.seed_, "rows": data.digest(), "method": type(self).__name__}
-
-
-class _StepCount:
-    """A watcher that knows how far an interrupted training came."""
-
-    done = 0
-
-    def begin(self, step: int, total: int) -> None:
-        self.done = step
-
-    def step(self, step: int) -> None:
-        self.done = step
-
-    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, torch.Tensor]) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-
-def plain(value: Any) -> Any:
-    """Turn a setting, which may come from a NumPy grid, into what JSON can hold."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        value = value.tolist()
-    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _seed(random_state: Any) -> int:

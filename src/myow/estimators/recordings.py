@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,15 +12,20 @@ from sklearn.utils.validation import validate_data
 
 from ..data.images import Images
 from ..data.recording import Recording
+from ..data.stored import StoredRecording
 from ..data.targets import Targets
 from ..errors import DataError, SettingError
 from ..geometry import effective_rank
-from ..layers.inputs import transform_values
+from ..layers.inputs import Scaling, transform_values
 from ..training.method import Method
+from ..views.lookup import LookedUpRows
 from ..views.windows import TrainingRows
 from .learner import Learner
 
 __all__ = ["Estimator"]
+
+MOST_BYTES = 1 << 28
+"""What transformed values may take as one tensor; larger recordings keep their small whole numbers and are transformed in batches."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -92,10 +98,17 @@ class Estimator(Learner):
         return recording
 
     def _hold(self, data: Recording, device: torch.device, targets: Targets | None = None) -> TrainingRows:
+        if isinstance(data, StoredRecording) or 4 * len(data) * data.n_units > MOST_BYTES:
+            transform = partial(transform_values, how=self.input_, bin_size=data.bin_size)
+            return LookedUpRows(data, transform, self._context(), device, targets)
         return TrainingRows(data, self._values(data), self._context(), device, targets)
 
     def _learn_scaling(self, method: Method, rows: TrainingRows) -> None:
-        method.scaling.fit(rows.values, self.scale)
+        self._scale_by(method.scaling, rows)
+
+    def _scale_by(self, scaling: Scaling, rows: TrainingRows) -> None:
+        """Learn a scaling from rows of one session."""
+        scaling.fit(rows.blocks(), self.scale)
 
     def _as_recording(self, X: Any, *, reset: bool) -> Recording:
         """Check units and values; an array becomes a recording of one segment."""
@@ -104,6 +117,13 @@ class Estimator(Learner):
             raise DataError(
                 f"{name} learns from recordings, and {X.name or 'this'} holds images; methods for images are called Image..., as in ImageMYOW"
             )
+        if isinstance(X, (list, tuple)) and X and isinstance(X[0], Recording):
+            if len(X) > 1:
+                raise DataError(
+                    f"{type(self).__name__} learns from one recording and was given {len(X)}; MYOW, Unmined, BYOL and SimCLR learn from "
+                    "several"
+                )
+            X = X[0]
         if isinstance(X, Recording):
             if reset:
                 self.n_features_in_: int = X.n_units

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .augmented import AugmentedEstimator
+from .adaptable import AdaptableEstimator
 
 __all__ = ["ViewEstimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ViewEstimator(AugmentedEstimator):
+class ViewEstimator(AdaptableEstimator):
     """Settings of views.
 
     Parameters
@@ -24,7 +24,8 @@ class ViewEstimator(AugmentedEstimator):
         Whether the embedding is scaled to unit length. The losses compare directions, so that lengths were taught by
         nothing; yet they carry what a readout of real numbers, such as position or speed, can use.
     **others
-        See `myow.estimators.augmented.AugmentedEstimator` and `myow.estimators.trained.TrainedEstimator`.
+        See `myow.estimators.adaptable.AdaptableEstimator`, `myow.estimators.sessions.SessionEstimator`, `myow.estimators.augmented.AugmentedEstimator` and
+        `myow.estimators.trained.TrainedEstimator`.
     """
 
     noise_unit: Literal["input", "change"] = "change"
@@ -42,4 +43,5 @@ class ViewEstimator(AugmentedEstimator):
             If an augmentation's setting is out of its range or does not fit the input.
         """
         augment = self.make_augment(shared_mask=self.shared_mask)
-        return {"positives": tuple(self.positives), "augment": augment, "unit_norm": self.unit_norm}
+        views = {"positives": tuple(self.positives), "augment": augment, "unit_norm": self.unit_norm}
+        return views | self.session_settings()

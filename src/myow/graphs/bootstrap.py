@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..augment.neural import NeuralAugment
 from ..errors import SettingError, unknown_name
 from ..layers.perceptron import perceptron
+from ..layers.sessions import SessionScaling
 from ..losses import cosine_loss
 from ..training.optim import moving_average
 from ..views.windows import TrainingRows
@@ -75,7 +76,7 @@ class Bootstrap(PairedViews):
         Hidden width of the predictor.
     activation : str
         Activation of projector and predictor.
-    positives, augment, unit_norm
+    positives, augment, unit_norm, scaling
         See `myow.graphs.paired_views.PairedViews`.
     momentum, momentum_schedule
         See `target_momentum`.
@@ -103,8 +104,9 @@ class Bootstrap(PairedViews):
         momentum_schedule: str,
         symmetric: bool,
         embedding: str,
+        scaling: SessionScaling | None = None,
     ) -> None:
-        super().__init__(n_units, positives=positives, augment=augment, unit_norm=unit_norm)
+        super().__init__(n_units, positives=positives, augment=augment, unit_norm=unit_norm, scaling=scaling)
         if not 0 <= momentum <= 1:
             raise SettingError(f"target_momentum is {momentum}; it must lie between 0 and 1")
         target_momentum(0.0, momentum, momentum_schedule)  # an unknown schedule is refused now, not after a step

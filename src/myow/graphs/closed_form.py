@@ -38,5 +38,6 @@ class ClosedForm(Method):
     def training_features(self, data: TrainingRows, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Features of some training rows, or of all T, in double precision; shape (R, W * N)."""
         index = np.arange(len(data)) if rows is None else rows
+        data.fit_at_once(len(index), 8, type(self).__name__.removesuffix("Graph"))
         features = self.features(data.gather(torch.from_numpy(index).to(data.device)))
         return features.double().cpu().numpy()

@@ -1,94 +1,32 @@
-"""BYOL's networks that also predict mined views (Azabou et al. 2021), and the settings of mining."""
+"""BYOL's networks that also predict mined views (Azabou et al. 2021)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..augment.image import ImageAugment, ImageDraws
-from ..errors import DataError, SettingError, unknown_name
+from ..errors import SettingError
 from ..layers.perceptron import perceptron
 from ..losses import cosine_loss, masked_mean
-from ..mining.exact import default_gap, excluded_pairs, excluded_ranges, mine
+from ..mining.exact import mine
 from ..mining.memory_queue import MemoryQueue
 from ..processes import current
 from ..training.optim import ramp
 from ..views.contexts import choose_contexts
 from ..views.image_views import shared_draws
-from ..views.windows import TrainingRows, positive_ranges
+from ..views.windows import TrainingRows
 from .bootstrap import Bootstrap, frozen_copy
+from .candidate_bank import CandidateBank, draw_rows
+from .mining_rule import mining_rule
+from .mining_settings import MiningSettings, check_mining
 from .paired_views import Pair
 
-__all__ = ["MinedBootstrap", "MiningSettings"]
-
-POOLS = ("batch", "sample", "recording", "queue")
-LAYOUTS = ("cascaded", "parallel", "single")
-EXCLUDES = ("auto", "segment", "time", "self")
-ANCHORS = ("view", "row")
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class MiningSettings:
-    """Which candidates are mined, and how much what is mined weighs.
-
-    Parameters
-    ----------
-    k : int, optional
-        Neighbours to choose from. Default: 10, or fewer if the pool is smaller than 40.
-    pool : {"batch", "sample", "recording", "queue"}, optional
-        Candidates: the target's view of the batch and its positives; `pool_size` rows drawn and encoded anew each step;
-        so many rows drawn each step from the whole recording, which is encoded anew every `pool_refresh` steps; or the
-        last `pool_size` representations of the batches' rows, kept in a queue. Rows of the last three are not augmented.
-        A pool of the recording needs room for T representations.
-    pool_size, pool_refresh : int, optional
-        See `pool`.
-    key_bins : int, optional
-        With ``pool="recording"``, anchors and candidates are compared not by the representation of their own bin but by
-        the mean over so many bins on either side, inside the segment, of unit representations by the target. A bin of 0.1 s holds few
-        spikes; what surrounds it says better which other moments are like it, and the network learns to tell from the bin
-        alone. With 0, or another pool, the anchor's online representation is looked up (Azabou et al. 2021).
-        Default: as many as RP calls near, see `myow.views.contexts.choose_contexts`: in trials two thirds of
-        the median one, never more than 10.
-    views : int, optional
-        Neighbours that are drawn, with replacement, and whose unit projections are averaged to what is predicted.
-    exclude : {"auto", "segment", "time", "self"}, optional
-        What an anchor may not mine: its own segment; rows of its segment within `exclude_gap` seconds; or only itself.
-        "auto" takes segments if there are two or more, else time.
-    exclude_gap : float, optional
-        Seconds. Default: a hundredth of the recording's duration, at least ten bins and at most a quarter of it.
-    mined_anchor : {"view", "row"}, optional
-        Whether the anchor looks up and predicts from its augmented view, or from its row as recorded, encoded once more.
-    layout : {"cascaded", "parallel", "single"}, optional
-        Whether the mined projector stands on the projection g(y), on the representation y, or is the first projector.
-    mined_projector : tuple of int, optional
-        Hidden and output widths of h; an embedding by prediction has the latter. Default: 128 and `dim`.
-    mined_predictor : int, optional
-        Hidden width of q_m.
-    mined_weight : float, optional
-        Final weight a, in [0, 1].
-    mined_start, mined_ramp : float, optional
-        Share of training after which mining begins, and over which a rises linearly.
-    """
-
-    k: int | None = None
-    pool: Literal["batch", "sample", "recording", "queue"] = "recording"
-    pool_size: int = 1024
-    pool_refresh: int = 10
-    key_bins: int | None = None
-    views: int = 1
-    exclude: Literal["auto", "segment", "time", "self"] = "auto"
-    exclude_gap: float | None = None
-    mined_anchor: Literal["view", "row"] = "view"
-    layout: Literal["cascaded", "parallel", "single"] = "cascaded"
-    mined_projector: tuple[int, ...] | None = None
-    mined_predictor: int = 128
-    mined_weight: float = 0.4
-    mined_start: float = 0.0
-    mined_ramp: float = 0.1
+__all__ = ["MinedBootstrap"]
 
 
 @dataclass(frozen=True)
@@ -127,13 +65,11 @@ class MinedBootstrap(Bootstrap):
         Anchors per step, of which there may be fewer if the rows are fewer.
     milder : ImageAugment, optional
         How images are changed before they become candidates; rows of recordings are not.
+    mine_sessions : {"all", "within", "across"}, optional
+        Which sessions' rows are candidates, see `myow.graphs.mining_rule.mining_rule`.
     **bootstrap
         See `myow.graphs.bootstrap.Bootstrap`.
     """
-
-    bank: Tensor
-    keys: Tensor
-    age: Tensor
 
     def __init__(
         self,
@@ -144,12 +80,14 @@ class MinedBootstrap(Bootstrap):
         mining: MiningSettings,
         batch_size: int,
         milder: ImageAugment | None = None,
+        mine_sessions: str = "all",
         **bootstrap: Any,
     ) -> None:
         super().__init__(encoder, n_units, dim, **bootstrap)
-        _check(mining)
+        check_mining(mining)
         self.mining = mining
         self.milder = milder
+        self.mine_sessions = mine_sessions
         self.dim = dim
         self.batch_size = batch_size
         activation = bootstrap["activation"]
@@ -174,27 +112,22 @@ class MinedBootstrap(Bootstrap):
     def bind(self, data: TrainingRows) -> None:
         """Fix the rule of exclusion, and refuse a recording in which some row could mine nothing."""
         super().bind(data)
-        self.k, how, gap = self._rule(data)
+        self.k = self._k(len(data))
+        self.rule = mining_rule(data, self.mining.exclude, self.mining.exclude_gap, self.mine_sessions)
         near, _ = choose_contexts(data.data, self.mining.key_bins, None, 0)
         self.key_bins = near if self.mining.pool == "recording" else 0
-        barred = excluded_ranges(data.data.groups, data.data.times, how=how, gap=gap)
-        self.barred = torch.from_numpy(barred).to(data.device)
         if self.mining.pool == "recording":
-            around = positive_ranges(data.data, -self.key_bins, self.key_bins)
-            self.around = torch.from_numpy(around).to(data.device)
-            # Buffers while training lasts, so that a resumed run mines from the same bank.
-            for name in ("bank", "keys"):
-                self.register_buffer(name, torch.zeros(len(data), self.dim, device=data.device))
-            self.register_buffer("age", torch.zeros((), dtype=torch.int64, device=data.device))
+            size, every = self.mining.pool_size, self.mining.pool_refresh
+            self.bank = CandidateBank(data, self.dim, key_bins=self.key_bins, pool_size=size, every=every)
         elif self.mining.pool == "queue":
             self.queue = MemoryQueue(self.mining.pool_size, self.dim).to(data.device)
 
     def unbind(self) -> None:
         """Let go of the bank of candidates too."""
         super().unbind()
-        del self.barred
+        del self.rule
         if self.mining.pool == "recording":
-            del self.around, self.bank, self.keys, self.age
+            del self.bank
         elif self.mining.pool == "queue":
             del self.queue
 
@@ -208,9 +141,10 @@ class MinedBootstrap(Bootstrap):
                 pool = pair.rows.flip(0).flatten() if self.symmetric else pair.rows[1]
             case "queue":
                 pool = rows
+            case "sample":
+                pool = draw_rows(len(self.data), self.mining.pool_size, generator)
             case _:
-                size = min(self.mining.pool_size, len(self.data))
-                pool = torch.randperm(len(self.data), generator=generator, device=rows.device)[:size]
+                pool = self.bank.draw(generator)
         of_pool = of_anchors = None
         if self.milder is not None:
             if self.mining.pool in ("queue", "sample"):
@@ -268,11 +202,11 @@ class MinedBootstrap(Bootstrap):
         to be predicted (A, Z).
         """  # noqa: D205
         pool, keys, y_pool, projected = self._candidates(y_target, z_target, views)
-        queries = self.keys[anchors] if self.key_bins else y
+        queries = self.bank.queries(anchors, self._encode) if self.key_bins else y
         if self.mining.pool == "queue":
-            excluded = self.queue.excluded(anchors, self.barred)
+            excluded = self.rule.excluded_of(anchors, self.queue)
         else:
-            excluded = excluded_pairs(anchors, pool, self.barred)
+            excluded = self.rule.excluded(anchors, pool)
         with torch.autocast(y.device.type, enabled=False):  # neighbours are told by small differences
             index, found = mine(queries.float(), keys.float(), self.k, excluded, views.choice)
         rows = torch.where(found[:, None], pool[index], -1)
@@ -289,10 +223,8 @@ class MinedBootstrap(Bootstrap):
                 pool, y_pool, projected = (world.gather_values(part) for part in (pool, y_target, projected))
                 return pool, y_pool, y_pool, projected
             case "recording":
-                if self.age % self.mining.pool_refresh == 0:
-                    self._refresh()
-                self.age += 1
-                return pool, self.keys[pool], self.bank[pool], z_target
+                keys, y_pool = self.bank.candidates(pool, self._encode)
+                return pool, keys, y_pool, z_target
         # Each process encodes its share of the candidates, and all of them mine among all.
         own = self.target.encoder(self._mild(pool[world.share(len(pool))], views.of_pool))
         y_pool = world.gather_values(own)
@@ -301,19 +233,13 @@ class MinedBootstrap(Bootstrap):
             pool, y_pool = self.queue.rows, self.queue.values
         return pool, y_pool, y_pool, z_target
 
-    def _refresh(self) -> None:
-        """Encode the whole recording by the target."""
-        self.target.eval()  # running statistics, since the whole recording may be far larger than a batch
-        for rows in torch.split(torch.arange(len(self.data), device=self.bank.device), 4096):
-            self.bank[rows] = self.target.encoder(self.scaling(self.data.gather(rows)))
-        self.target.train()
-        if not self.key_bins:
-            self.keys.copy_(self.bank)
-            return
-        # Means over runs of rows are differences of running sums, in double precision since the sums are long.
-        sums = F.pad(F.normalize(self.bank.double(), dim=1).cumsum(dim=0), (0, 0, 1, 0))
-        first, last = self.around.unbind(1)
-        self.keys.copy_((sums[last + 1] - sums[first]) / (last - first + 1)[:, None])
+    def _encode(self, rows: Tensor) -> Tensor:
+        """Encode rows as recorded by the target, by running statistics, since they may be far more than a batch."""
+        training = self.target.training
+        self.target.eval()
+        y: Tensor = self.target.encoder(self.scaling(self.data.gather(rows)))
+        self.target.train(training)
+        return y
 
     def _mined_target(self, index: Tensor, y_pool: Tensor, projected: Tensor) -> Tensor:
         """What each anchor is to predict, from mined candidates (A, views): their projections by the target, averaged."""
@@ -326,9 +252,9 @@ class MinedBootstrap(Bootstrap):
             mined = self._above(self.mined_target, chosen, z).view(*index.shape, -1)
         return mined[:, 0] if self.mining.views == 1 else F.normalize(mined, dim=2).mean(dim=1)
 
-    def _rule(self, data: TrainingRows) -> tuple[int, str, float]:
-        """Decide k, the rule of exclusion and its gap from the rows at hand."""
-        settings, n_rows = self.mining, len(data)
+    def _k(self, n_rows: int) -> int:
+        """Decide k from the number of rows at hand."""
+        settings = self.mining
         batch = min(self.batch_size, n_rows)
         two = 2 if self.symmetric else 1
         pool = batch * two if settings.pool == "batch" else min(settings.pool_size, n_rows)
@@ -337,25 +263,7 @@ class MinedBootstrap(Bootstrap):
             raise SettingError(
                 f"k is {k}, but the candidate pool holds {pool} rows; choose a smaller k or a larger pool"
             )
-        segments = torch.unique(data.groups)
-        how = settings.exclude
-        if how == "auto":
-            how = "segment" if len(segments) > 1 else "time"
-        gap = default_gap(data.data.times, settings.exclude_gap)
-        if how == "segment" and len(segments) == 1:
-            raise DataError(
-                "no candidate is left: the recording is one segment and exclude='segment'; use exclude='time'"
-            )
-        if how == "time" and len(segments) == 1:
-            farthest = torch.maximum(data.times - data.times[0], data.times[-1] - data.times)
-            if gap >= float(farthest.min()) and n_rows > 1:
-                raise DataError(
-                    f"no candidate is left: exclude_gap is {gap:g} s, but nothing lies that far from the row at "
-                    f"{float(data.times[farthest.argmin()]):g} s; use a gap below {float(farthest.min()):g} s"
-                )
-        if n_rows < 2:
-            raise DataError("no candidate is left: mining needs two or more rows")
-        return k, how, gap
+        return k
 
 
 def _own(choice: Tensor, sides: int) -> Tensor:
@@ -370,33 +278,3 @@ def _mean(values: Tensor, mask: Tensor) -> Tensor:
     if world.alone:
         return masked_mean(values, mask)
     return (values * mask).sum() * world.size / world.total(mask.sum()).clamp(min=1)
-
-
-def _check(settings: MiningSettings) -> None:
-    for name, choices in (("pool", POOLS), ("layout", LAYOUTS), ("exclude", EXCLUDES), ("mined_anchor", ANCHORS)):
-        if getattr(settings, name) not in choices:
-            raise unknown_name(name, str(getattr(settings, name)), choices)
-    if not 0 <= settings.mined_weight <= 1:
-        raise SettingError(f"mined_weight is {settings.mined_weight}; it must lie between 0 and 1")
-    if settings.k is not None and settings.k < 1:
-        raise SettingError(f"k is {settings.k}; it must be 1 or more")
-    for name, least in (
-        ("pool_size", 2),
-        ("views", 1),
-        ("pool_refresh", 1),
-        ("mined_predictor", 1),
-        ("mined_start", 0),
-        ("mined_ramp", 0),
-    ):
-        if getattr(settings, name) < least:
-            raise SettingError(f"{name} is {getattr(settings, name)}; it must be {least} or more")
-    if any(width < 1 for width in settings.mined_projector or ()):
-        raise SettingError(f"mined_projector is {settings.mined_projector}; it must be widths of 1 or more")
-    if settings.key_bins is not None and settings.key_bins < 0:
-        raise SettingError(f"key_bins is {settings.key_bins}; it must be 0 or more")
-    if settings.key_bins and settings.pool != "recording":
-        raise SettingError(
-            f"key_bins is {settings.key_bins}, but pool='{settings.pool}' holds no rows around its candidates; use pool='recording'"
-        )
-    if settings.exclude_gap is not None and not 0 <= settings.exclude_gap < float("inf"):
-        raise SettingError(f"exclude_gap is {settings.exclude_gap}; it must be 0 or more seconds")

@@ -13,13 +13,17 @@ from torch.nn import functional as F
 
 from ..augment.neural import NeuralAugment
 from ..layers.inputs import Scaling
+from ..layers.sessions import SessionScaling, read_in_encoders
 from ..processes import current
 from ..training.method import Method
+from ..views.lookup import LookedUpRows
+from ..views.session_rows import SessionRows, spread_rows
 from ..views.windows import TrainingRows, positive_ranges, sample_positives
 
 __all__ = ["Augment", "Pair", "PairedViews", "augment_of", "augmented", "change", "mostly_new"]
 
 MOST_PAIRS = 50_000  # of adjacent bins that tell how much changes between them
+MOST_VALUES = 1 << 22  # that are looked up from disk at a time
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -53,12 +57,22 @@ class PairedViews(Method):
         How views are made; a callable gets transformed windows (V, B, W, N) and a generator, and its result is scaled.
     unit_norm : bool
         Whether embeddings have unit length.
+    scaling : SessionScaling, optional
+        That of several sessions, in place of one for all rows.
     """
 
     def __init__(
-        self, n_units: int, *, positives: tuple[int, int], augment: NeuralAugment | Augment, unit_norm: bool
+        self,
+        n_units: int,
+        *,
+        positives: tuple[int, int],
+        augment: NeuralAugment | Augment,
+        unit_norm: bool,
+        scaling: SessionScaling | None = None,
     ) -> None:
         super().__init__(n_units)
+        if scaling is not None:
+            self.scaling = scaling
         self.unit_norm = unit_norm
         self.positives = positives
         self.augment = augment
@@ -66,11 +80,15 @@ class PairedViews(Method):
     def bind(self, data: TrainingRows) -> None:
         """Look up, once, which rows may be each row's positive."""
         super().bind(data)
-        self.ranges = torch.from_numpy(positive_ranges(data.data, *self.positives)).to(data.device)
+        ranges = positive_ranges(data.data, *self.positives).astype(np.int32)  # half the room, of millions of rows
+        self.ranges = torch.from_numpy(ranges).to(data.device)
         self.augmenting = augment_of(data, self.augment, self.scaling)
 
     def unbind(self) -> None:
-        """Let go of the rows and of the ranges made from them."""
+        """Let go of the rows and of the ranges made from them; a graph with read-ins keeps some representations."""
+        for encoder in list(read_in_encoders(self))[:1]:
+            with torch.no_grad():
+                encoder.seen.copy_(encoder(self.scaling(self.data.gather(spread_rows(self.data, len(encoder.seen))))))
         super().unbind()
         del self.ranges, self.augmenting
 
@@ -95,10 +113,17 @@ class PairedViews(Method):
 
 def augmented(x: Tensor, augment: NeuralAugment | Augment, scaling: Scaling, generator: torch.Generator) -> Tensor:
     """Augment and scale windows of shape (V, B, W, N); an augmentation of one's own sees them before they are scaled."""
+    if isinstance(scaling, SessionScaling):
+        return scaling.apart(x, lambda units, scale: _augmented(units, augment, scale, generator))
+    return _augmented(x, augment, scaling, generator)
+
+
+def _augmented(
+    x: Tensor, augment: NeuralAugment | Augment, scale: Callable[[Tensor], Tensor], generator: torch.Generator
+) -> Tensor:
     if isinstance(augment, NeuralAugment):
-        return augment(x, scaling, generator)
-    scaled: Tensor = scaling(augment(x, generator))
-    return scaled
+        return augment(x, scale, generator)
+    return scale(augment(x, generator))
 
 
 def change(data: TrainingRows, scaling: Scaling) -> float | None:
@@ -106,20 +131,36 @@ def change(data: TrainingRows, scaling: Scaling) -> float | None:
 
     That is :math:`\sqrt{E (x_{t+1} - x_t)^2 / 2}`, the mean over units and adjacent bins of a segment (the mean square
     successive difference of von Neumann 1941): the deviation of what is new in every bin, spike noise above all, without
-    what lasts.
+    what lasts. Of several sessions it is the mean square over all of them that counts.
     """
+    if isinstance(data, SessionRows) and isinstance(scaling, SessionScaling):
+        levels = [change(part, scaling.of(i)) for i, part in zip(data.numbers, data.parts, strict=True)]
+        known = [level**2 for level in levels if level is not None]
+        return float(np.sqrt(np.mean(known))) if known else None
     adjacent = np.flatnonzero((np.diff(data.data.groups) == 0) & (np.diff(data.data.bins) == 1))
     if not len(adjacent):
         return None
     some = torch.from_numpy(adjacent[:: 1 + len(adjacent) // MOST_PAIRS]).to(data.device)
-    step = (data.values[some + 1] - data.values[some]) / scaling.deviation
-    return float(step.double().square().mean().div(2).sqrt())
+    squares = []
+    for part in torch.split(some, _at_once(data, scaling)):
+        step = (data.look_up(part + 1) - data.look_up(part)) / scaling.deviation
+        squares.append(step.double().square().mean() * (len(part) / len(some)))
+    return float(torch.stack(squares).sum().div(2).sqrt())
+
+
+def _at_once(data: TrainingRows, scaling: Scaling) -> int:
+    """Rows that are looked at in one go: all that there are, unless they are on disk."""
+    return max(1, MOST_VALUES // len(scaling.mean)) if isinstance(data, LookedUpRows) else len(data)
 
 
 def mostly_new(data: TrainingRows, scaling: Scaling) -> bool:
-    """Whether more than half of the scaled input's variance is new in every bin."""
+    """Whether more than half of the scaled input's variance is new in every bin; of several sessions, in most of them."""
+    if isinstance(data, SessionRows) and isinstance(scaling, SessionScaling):
+        votes = [mostly_new(part, scaling.of(i)) for i, part in zip(data.numbers, data.parts, strict=True)]
+        return 2 * sum(votes) > len(votes)
     level = change(data, scaling)
-    variance = (data.values.var(dim=0, correction=0) / scaling.deviation.square()).mean()
+    some = torch.arange(0, len(data), -(-len(data) // _at_once(data, scaling)), device=data.device)
+    variance = (data.look_up(some).var(dim=0, correction=0) / scaling.deviation.square()).mean()
     return level is not None and level**2 > 0.5 * float(variance)
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 from ..augment.image import ImageAugment
 from ..estimators.image_bootstrap import ImageBootstrapEstimator
-from ..graphs.mined_bootstrap import MinedBootstrap, MiningSettings
+from ..graphs.mined_bootstrap import MinedBootstrap
+from ..graphs.mining_settings import MiningSettings
 
 __all__ = ["ImageMYOW"]
 
@@ -36,7 +37,7 @@ class ImageMYOW(ImageBootstrapEstimator):
         Whether an image looks up and predicts from its augmented view, or from one made by the milder transform, encoded
         once more.
     views, layout, mined_projector, mined_predictor, mined_weight, mined_start, mined_ramp
-        See `myow.graphs.mined_bootstrap.MiningSettings`.
+        See `myow.graphs.mining_settings.MiningSettings`.
     **others
         See `myow.estimators.image_bootstrap.ImageBootstrapEstimator` and `myow.estimators.images.ImageEstimator`.
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..device import cpu_threads
 from ..errors import DataError, unknown_name
 
-__all__ = ["INPUTS", "SCALES", "Scaling", "transform_values"]
+__all__ = ["INPUTS", "SCALES", "Scaling", "moments", "transform_row", "transform_values"]
 
 Input = Literal["auto", "sqrt", "anscombe", "rate", "none"]
 Scale = Literal["common", "unit", "none"]
+CACHED = 1 << 17  # numbers of a block that are looked at while they are in a processor's cache
 INPUTS = ("auto", "sqrt", "anscombe", "rate", "none")
 SCALES = ("common", "unit", "none")
 
@@ -53,6 +59,32 @@ def transform_values(values: Tensor, how: str, bin_size: float) -> Tensor:
     raise unknown_name("input transform", how, INPUTS)
 
 
+def transform_row(values: NDArray[Any], how: str, bin_size: float) -> NDArray[np.float32]:
+    """Transform a few values as `transform_values` does, without the time that waking torch's threads takes.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., N)
+    how, bin_size
+        See `transform_values`.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., N)
+    """
+    row: NDArray[np.float32] = np.asarray(values, dtype=np.float32)
+    match how:
+        case "sqrt":
+            return np.asarray(np.sqrt(row))
+        case "anscombe":
+            return np.asarray(2 * np.sqrt(row + np.float32(0.375)) - np.float32(math.sqrt(1.5)), dtype=np.float32)
+        case "rate":
+            return np.asarray(row / np.float32(bin_size))
+        case "none":
+            return row
+    raise unknown_name("input transform", how, INPUTS)
+
+
 class Scaling(nn.Module):
     """Centre every unit, then divide by one common deviation or by each unit's own.
 
@@ -73,18 +105,18 @@ class Scaling(nn.Module):
         self.register_buffer("mean", torch.zeros(n_units))
         self.register_buffer("deviation", torch.ones(n_units))
 
-    def fit(self, values: Tensor, how: str) -> None:
-        """Learn mean and deviation, shape (N,), from training rows of shape (T, N).
+    def fit(self, values: Tensor | Iterable[Tensor], how: str) -> None:
+        """Learn mean and deviation, shape (N,), from training rows of shape (T, N), or from blocks of them.
 
         Raises
         ------
         DataError
             If no unit varies, so that there is nothing to learn from.
         """
-        variance, mean = torch.var_mean(values.double(), dim=0, correction=0)
+        variance, mean = moments([values] if isinstance(values, Tensor) else values)
         active = variance > 1e-12 * (variance + mean.square())  # relative, since signals may be in volts
         if not bool(active.any()):
-            raise DataError(f"all {values.shape[1]} units are constant (silent) in the training rows; check the counts")
+            raise DataError(f"all {len(mean)} units are constant (silent) in the training rows; check the counts")
         match how:
             case "common":
                 deviation = variance.mean().sqrt().expand_as(mean)
@@ -101,3 +133,36 @@ class Scaling(nn.Module):
         """Scale transformed values of shape (..., N)."""
         scaled: Tensor = (values - self.mean) / self.deviation
         return scaled
+
+
+def moments(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Variance and mean, shape (N,), of rows that come a block at a time, in double precision.
+
+    Parameters
+    ----------
+    blocks : iterable of Tensor, each of shape (B, N)
+        At least one.
+
+    Returns
+    -------
+    variance, mean : Tensor of float64, shape (N,)
+    """
+    blocks = iter(blocks)
+    first = next(blocks)
+    variance, mean = torch.var_mean(first.double(), dim=0, correction=0)
+    second = next(blocks, None)
+    if second is None:
+        return variance, mean
+    # Sums of differences to the first block's mean: nothing large is subtracted in the end, whatever the signal's offset.
+    around, n = mean, 0
+    total, squares = torch.zeros_like(mean), torch.zeros_like(mean)
+    with cpu_threads(1):  # a second one would wait for the first most of the time
+        for block in itertools.chain([first, second], blocks):
+            for part in torch.split(block, max(1, CACHED // block.shape[1])):
+                apart = part.double() - around
+                ones = apart.new_ones(len(apart))
+                total += ones @ apart
+                squares += ones @ apart.square_()
+                n += len(apart)
+    shift = total / n
+    return squares / n - shift.square(), around + shift

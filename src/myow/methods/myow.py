@@ -18,7 +18,7 @@ class MYOW(MinedEstimator):
     second projector h cascaded on the first: :math:`L_m = 1 - \cos(q_m(h(g(y))), h'(g'(y')))`. The total is
     :math:`(1 - a) L + a L_m`, with a rising to `mined_weight`.
 
-    All parameters are keyword arguments, described in `myow.graphs.mined_bootstrap.MiningSettings`,
+    All parameters are keyword arguments, described in `myow.graphs.mining_settings.MiningSettings`,
     `myow.estimators.bootstrap.BootstrapEstimator`, `myow.estimators.view.ViewEstimator` and
     `myow.estimators.trained.TrainedEstimator`.
 

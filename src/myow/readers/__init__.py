@@ -5,7 +5,8 @@ A module of a format holds
 ``SUFFIXES``
     Endings of its files in lower case, such as ``(".nwb",)``; empty for objects alone.
 ``takes(thing) -> bool``, optional
-    Whether an object of another library is one that it reads. It is decided without importing that library.
+    Whether an object of another library, or the path of a file that its ending does not tell, is one that it reads. It
+    is decided without importing that library.
 ``read(source, notes, *, bin_size=None, ...) -> Recording``
     Reads a path or such an object; keyword-only parameters are the options of the format. What it found, used and
     skipped goes into ``notes`` as it is learnt, so that it is there even where reading ends with an error.
@@ -26,8 +27,9 @@ from typing import Any
 from ..data.recording import Recording
 from ..errors import FileError, MyowError, unknown_name
 from ._notes import Inspection, Notes
+from ._stored import open_recording
 
-__all__ = ["Inspection", "Notes", "inspect", "read", "suffixes"]
+__all__ = ["Inspection", "Notes", "inspect", "open_recording", "read", "suffixes"]
 
 
 def _modules() -> dict[str, ModuleType]:
@@ -120,16 +122,18 @@ def _module(source: Any, format: str | None) -> ModuleType:
     modules = _modules()
     if format is not None and format not in modules:
         raise unknown_name("format", format, modules)
+    for name, module in modules.items():
+        if hasattr(module, "takes") and format in (None, name) and module.takes(source):
+            return module
     if not isinstance(source, Path):
-        for name, module in modules.items():
-            if hasattr(module, "takes") and module.takes(source) and format in (None, name):
-                return module
         takers = ", ".join(name for name, module in modules.items() if hasattr(module, "takes"))
         raise FileError(
             f"a {type(source).__module__}.{type(source).__name__} cannot be read; give the path of a file, or an object of {takers}"
         )
     by_suffix = {suffix: module for module in modules.values() for suffix in module.SUFFIXES}
     found = modules[format] if format else by_suffix.get(source.suffix.lower())
+    if found is None and modules["neo"].reads(source):
+        found = modules["neo"]
     if found is None:
         raise FileError(f"{source} cannot be read: its ending must be one of {', '.join(sorted(by_suffix))}")
     if not source.is_file():

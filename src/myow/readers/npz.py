@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from ..disk.storage import writing
 from ..errors import DataError, FileError
+from ._array_labels import PERIOD
+from ._array_roles import Options, Titles
+from ._array_session import read_arrays
+from ._fields import Arrays, Field, most_bytes
+from ._guard import DEFLATE, parsing
 from ._notes import Notes
 
 __all__ = ["SUFFIXES", "read", "write_npz"]
@@ -35,10 +41,25 @@ __all__ = ["SUFFIXES", "read", "write_npz"]
 SUFFIXES = (".npz",)
 
 RESERVED = ("counts", "bin_size", "segments", "times", "kind", "units", "name", "source")
-PERIOD = "period_"
+MEMBERS = 100_000
 
 
-def read(path: Path, notes: Notes, *, bin_size: float | None = None, name: str | None = None) -> Recording:
+def read(
+    path: Path,
+    notes: Notes,
+    *,
+    bin_size: float | None = None,
+    counts: str | None = None,
+    segments: Any = None,
+    times: str | None = None,
+    kind: str | None = None,
+    units: Any = None,
+    labels: Any = None,
+    name: str | None = None,
+    transpose: Any = False,
+    align: Any = None,
+    window: Any = None,
+) -> Recording:
     """Read an .npz file.
 
     Parameters
@@ -49,8 +70,22 @@ def read(path: Path, notes: Notes, *, bin_size: float | None = None, name: str |
         What was found, used and skipped.
     bin_size : float, optional
         Width of a bin in s, where the file does not say.
+    counts, times : str, optional
+        Names of arrays that are called otherwise.
+    segments : str or array_like, optional
+        Name of the array of segment numbers, "whole", a number a bin, or starts and ends in s, (n, 2).
+    kind : {"counts", "continuous"}, optional
+        Default: as the file says, else counts.
+    units : optional
+        "quality=good,region=M1|PMd" by arrays of N values, names, indices or a mask. Default: all.
+    labels : str or sequence of str, optional
+        Labels to keep; "none" for none. Default: all. Rows without a value of one that is named are left out.
     name : str, optional
         Name of the recording. Default: that in the file, else the file's.
+    transpose : bool, optional
+        Whether counts are stored as (N, T).
+    align, window : optional
+        Name of an array of times, or times in s, and "before,after" in s: a segment is then a window around each.
 
     Returns
     -------
@@ -71,48 +106,11 @@ def read(path: Path, notes: Notes, *, bin_size: float | None = None, name: str |
     >>> read(path, Notes()).labels["direction"].tolist()
     [3, 3]
     """
-    arrays = _arrays(path)
+    options = Options(bin_size, counts, segments, times, kind, units, labels, name, transpose, None, align, window)
     notes.format = "NumPy archive"
-    notes.found += [f"{key} {array.shape} {array.dtype}" for key, array in arrays.items()]
-    if "counts" not in arrays:
-        raise DataError(
-            f"{path} has no array 'counts', only {', '.join(sorted(arrays)) or 'nothing'}; store counts (T, N)"
-        )
-    counts = arrays["counts"]
-    n_bins = len(counts) if counts.ndim else 0
-    width = _scalar(path, arrays, "bin_size", None)
-    if width is None and bin_size is None:
-        raise DataError(f"{path} has no 'bin_size'; store it, or give bin_size in seconds")
-    if width is not None and bin_size is not None and width != bin_size:
-        raise DataError(f"{path} has bin_size {width}, but {bin_size} was given; leave one out")
-    labels, periods = {}, {}
-    for key, array in arrays.items():
-        if key in RESERVED:
-            continue
-        if array.ndim == 0 and key.startswith(PERIOD):
-            periods[key.removeprefix(PERIOD)] = array.item()
-        elif array.ndim in (1, 2) and len(array) == n_bins:
-            labels[key] = array
-        else:
-            raise DataError(
-                f"{path}: '{key}' has shape {array.shape}, which is no label of {n_bins} bins; give it one row a bin or leave it out"
-            )
-    notes.used += list(arrays)  # there is nothing that is left out without an error
-    try:
-        return Recording(
-            counts,
-            bin_size=width if bin_size is None else bin_size,
-            times=arrays.get("times"),  # type: ignore[arg-type]
-            segments=arrays.get("segments"),  # type: ignore[arg-type]
-            labels=labels,
-            kind=_scalar(path, arrays, "kind", "counts"),
-            periods=periods,
-            units=arrays["units"].ravel().tolist() if "units" in arrays else (),
-            name=name if name is not None else str(_scalar(path, arrays, "name", path.stem)),
-            source=_source(path, arrays),
-        )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+    with parsing(path, ".npz archive"), zipfile.ZipFile(path) as archive:
+        titles = Titles(path.stem, path.name, strict=True)
+        return read_arrays(Arrays(_fields(path, archive, notes)), notes, options, titles, path)
 
 
 def write_npz(path: str | os.PathLike[str], recording: Recording) -> None:
@@ -149,41 +147,46 @@ def write_npz(path: str | os.PathLike[str], recording: Recording) -> None:
                 np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except OSError as error:
-        if error.errno is not None:
-            raise FileError(f"cannot read {path}: {error.strerror or error}; check the path") from None
-        raise _damaged(path, error) from None
-    except Exception as error:  # damaged bytes can fail in zip, zlib, the header's parser or anywhere else
-        if "Object arrays" in str(error):
+def _fields(path: Path, archive: zipfile.ZipFile, notes: Notes) -> dict[str, Field]:
+    """Return the arrays, once it is known that they are plain and what they take."""
+    members = archive.infolist()
+    total, limit = sum(info.file_size for info in members), most_bytes(path)
+    if len(members) > MEMBERS or total > limit:
+        raise FileError(f"{path} promises {len(members)} arrays of {total} bytes, more than it may; it was altered")
+    found = {}
+    for info in members:
+        if not info.filename.endswith(".npy"):
+            notes.skipped.append(f"{info.filename[:80]}: no array")
+            continue
+        # Others than these can make gigabytes of a few bytes in one step; NumPy writes none of them.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise FileError(f"{path}: {info.filename} is compressed in a way that NumPy does not; write it with numpy")
+        if info.file_size > DEFLATE * info.compress_size + 1024:
+            raise FileError(f"{path}: {info.filename} promises {info.file_size} bytes, which it cannot hold; refused")
+        with archive.open(info) as file:
+            shape, dtype = _header(file)
+            start = file.tell()
+        if dtype.hasobject:
+            raise FileError(f"{path} holds an array of Python objects, which could run code; store plain numbers")
+        size = int(np.prod(shape, dtype=object)) * max(dtype.itemsize, 1)
+        if size > info.file_size - start:
             raise FileError(
-                f"{path} holds an array of Python objects, which could run code; store plain numbers"
-            ) from None
-        raise _damaged(path, error) from None
+                f"{path}: {info.filename} promises an array {shape} of {dtype}, more than it holds; it is no whole .npz archive"
+            )
+        key = info.filename.removesuffix(".npy")
+        found[key] = Field(shape, str(dtype), partial(_load, archive, info))
+    return found
 
 
-def _damaged(path: Path, error: Exception) -> FileError:
-    reason = " ".join(str(error).split())[:80]
-    return FileError(
-        f"{path} is no whole .npz archive ({type(error).__name__}: {reason}); write it again with numpy.savez"
-    )
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
 
 
-def _scalar(path: Path, arrays: dict[str, NDArray[Any]], key: str, default: Any) -> Any:
-    if key not in arrays:
-        return default
-    if arrays[key].size != 1:
-        raise DataError(f"{path}: '{key}' has shape {arrays[key].shape}; it must be a single value")
-    return arrays[key].item()
-
-
-def _source(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
-    found = {"file": path.name}
-    try:
-        stored = json.loads(str(_scalar(path, arrays, "source", "{}")))
-        return {**found, **{str(k): str(v) for k, v in stored.items()}}
-    except (ValueError, AttributeError):
-        raise DataError(f"{path}: 'source' must be a JSON object in a string; leave it out") from None
+def _load(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(info) as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        file.read(1)  # to the end, where the checksum is
+    return array

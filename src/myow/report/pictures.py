@@ -22,6 +22,9 @@ from .style import save
 
 __all__ = ["candidates_per_step", "draw_evaluations", "draw_training", "picture_label"]
 
+MOST_ROWS = 200_000
+"""Rows that are embedded to be drawn; ten times as many as there are marks in a picture."""
+
 
 def draw_training(
     folder: RunFolder,
@@ -52,9 +55,12 @@ def draw_training(
     """
     name = f"{type(model).__name__} on {recording.name or folder.path.name}"
     pictures: dict[str, Figure] = {}
-    z = model.transform(recording)
-    held_out = np.isin(np.arange(len(recording)), test)
-    label = None if target is None else recording.labels[target]
+    # Of a recording that is too long to embed for a picture, evenly spaced rows.
+    every = -(-len(recording) // MOST_ROWS)
+    shown = np.arange(0, len(recording), every)
+    z = np.concatenate(list(model.transform_blocks(recording, rows=shown)))
+    held_out = np.isin(shown, test)
+    label = None if target is None else recording.labels[target][shown]
     period = recording.periods.get(target or "")
     for dimensions in (2, 3):
         if min(z.shape) >= dimensions:
@@ -64,7 +70,7 @@ def draw_training(
                 dimensions=2 if dimensions == 2 else 3,
                 period=period,
                 part=held_out,
-                name=name,
+                name=name if every == 1 else f"{name}, one bin in {every}",
                 label_name=target or "label",
             )
     place: dict[str, Any] = {

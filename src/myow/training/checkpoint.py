@@ -11,11 +11,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from ..disk.storage import writing
+from ..disk.storage import remove, writing
 from ..errors import FileError, SettingError
 from ..views.batches import BatchStream
 
-__all__ = ["Checkpoint"]
+__all__ = ["CHECKPOINT", "Checkpoint"]
+
+CHECKPOINT = "checkpoint.safetensors"
+"""Name of the file in its folder."""
 
 
 class Checkpoint:
@@ -45,6 +48,10 @@ class Checkpoint:
         """
         return self._read_header()["step"] if self.path.exists() else 0
 
+    def discard(self) -> None:
+        """Remove the file, to start afresh."""
+        remove(self.path)
+
     def save(self, method: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream, step: int) -> None:
         """Write the state after `step` steps, whole or not at all."""
         tensors = {f"model.{k}": v for k, v in method.state_dict().items()}
@@ -70,7 +77,8 @@ class Checkpoint:
 
     def _restore(self, method: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream) -> None:
         with safe_open(self.path, framework="pt") as file:
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a mapping)
+            # Copied: what safetensors gives is the file itself, mapped into memory, and the file is soon replaced.
+            tensors = {k: file.get_tensor(k).clone() for k in file.keys()}  # noqa: SIM118 (not a mapping)
         method.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import TrainingError
 from ..layers.synchronised import synchronise_batch_norm
 from ..processes import current
-from ..views.batches import BatchStream
+from ..views.session_rows import batches_of
 from ..views.windows import TrainingRows
 from .checkpoint import Checkpoint
 from .measure import Measure, finite_terms
@@ -69,7 +69,7 @@ def train(
         weight_decay=plan.weight_decay,
         momentum=plan.momentum,
     )
-    stream = BatchStream(len(data), plan.batch_size, generator)
+    stream = batches_of(data, plan.batch_size, generator)
     measure = Measure(data)
     done = checkpoint.restore(method, optimizer, stream) if checkpoint else 0
     for watcher in watchers:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..data.rows import group_runs
 from ..errors import TrainingError
 from ..geometry import alignment, effective_rank, hubness, neighbours, uniformity
 from ..mining.exact import default_gap, excluded_pairs, excluded_ranges
@@ -36,7 +37,7 @@ class Measure:
         n = min(len(data), MOST_ROWS)
         self.rows = torch.arange(n, device=data.device) * (len(data) - 1) // max(n - 1, 1)
         groups, times = data.data.groups, data.data.times
-        how = "segment" if len(torch.unique(data.groups)) > 1 else "time"
+        how = "segment" if len(group_runs(groups)[0]) > 1 else "time"
         ranges = excluded_ranges(groups, times, how=how, gap=default_gap(times))
         self._excluded = excluded_pairs(self.rows, self.rows, torch.from_numpy(ranges).to(data.device))
         goes_on = data.groups[1:] == data.groups[:-1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..disk.storage import writing
+from ..disk.arrays import read_arrays, write_arrays
+from ..disk.lines import append_line, whole_lines
+from ..disk.storage import remove, writing
 from ..errors import FileError, SettingError
 
 __all__ = ["MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
@@ -86,7 +87,7 @@ class MetricsFile:
         kept = [m for m in read_metrics(self.path) if m["step"] <= step] if self.path.exists() else []
         with writing(self.path) as part:
             part.write_text("".join(json.dumps(m) + "\n" for m in kept))
-        self._since = time.monotonic() - (kept[-1]["seconds"] if kept else 0.0)
+        self._since = time.monotonic() - (kept[-1].get("seconds", 0.0) if kept else 0.0)
 
     def step(self, step: int) -> None:
         """Nothing is written between records."""
@@ -94,25 +95,31 @@ class MetricsFile:
     def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
         """Append a line."""
         line = {"step": step, "seconds": round(time.monotonic() - self._since, 3)} | dict(metrics)
-        try:
-            with self.path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise FileError(f"cannot write {self.path}: {error.strerror}; free some room and use --resume") from error
+        append_line(self.path, json.dumps(line))
 
     def end(self) -> None:
         """Nothing is left to write."""
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read the lines of a metrics file; a last line cut off by a crash is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
+    """Read the lines of a metrics file; one that was cut off by a crash or damaged is left out, the others are kept.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read.
+    """
+    return [row for row in map(_metrics, whole_lines(path).splitlines()) if row]
+
+
+def _metrics(line: bytes) -> dict[str, Any]:
+    """Return the numbers of a line; none if it is not one that `MetricsFile` wrote."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    numbers = isinstance(row, dict) and all(type(v) in (int, float) for v in row.values())
+    return row if numbers and type(row.get("step")) is int else {}
 
 
 class PairsFile:
@@ -137,16 +144,15 @@ class PairsFile:
     def begin(self, step: int, total: int) -> None:
         """Keep the pairs up to `step`."""
         if step and self.path.exists():
+            old = read_arrays(self.path)
             try:
-                with np.load(self.path) as old:
-                    pairs = np.stack([old["anchor"], old[self.name]], axis=2)
-                    self._kept = [(int(s), p) for s, p in zip(old["step"], pairs, strict=True) if s <= step]
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-                raise FileError(
-                    f"{self.path} is damaged ({str(error).splitlines()[0]}); remove it and go on"
-                ) from error
+                pairs = np.stack([old["anchor"], old[self.name]], axis=2)
+                self._kept = [(int(s), p) for s, p in zip(old["step"], pairs, strict=True) if s <= step]
+            except (ValueError, KeyError, TypeError) as error:
+                why = str(error).splitlines()[0]
+                raise FileError(f"{self.path} is damaged ({why}); remove it and go on") from error
         else:
-            self.path.unlink(missing_ok=True)
+            remove(self.path)
 
     def step(self, step: int) -> None:
         """Nothing is written between records."""
@@ -159,8 +165,8 @@ class PairsFile:
         self._kept.append((step, trace.numpy().astype(np.int32)))
         pairs = np.stack([p for _, p in self._kept])
         arrays: dict[str, Any] = {"step": [s for s, _ in self._kept], "anchor": pairs[..., 0], self.name: pairs[..., 1]}
-        with writing(self.path) as part:
-            np.savez(part, **arrays)  # at every record: packing would take longer than the steps in between
+        # At every record, where packing would take longer than the steps in between; the checkpoint syncs its name.
+        write_arrays(self.path, arrays, packed=False, lasting=False)
 
     def end(self) -> None:
         """Nothing is left to write."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.rows import Rows
+from ..data.rows import Rows, group_runs
 
 __all__ = ["choose_contexts", "draw_between", "draw_far", "draw_outside", "segment_ranges"]
 
@@ -55,9 +55,9 @@ def choose_contexts(data: Rows, tau_pos: int | None, tau_neg: int | None, least:
     -------
     tau_pos, tau_neg : int
     """
-    runs = np.unique(segment_ranges(data.groups), axis=0)
-    span = int(np.median(data.bins[runs[:, 1]] - data.bins[runs[:, 0]])) + 1
-    single = len(runs) == 1
+    heads, lengths = group_runs(data.groups)
+    span = int(np.median(data.bins[heads + lengths - 1] - data.bins[heads])) + 1
+    single = len(heads) == 1
     if tau_pos is None:
         tau_pos = max(least, min(LONGEST, span // 8 if single else 2 * span // 3))
     if tau_neg is None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
 
 from ..data.images import Images
 from ..data.targets import Targets
 from ..layers.inputs import Scaling
-from .windows import TrainingRows
+from .windows import TrainingRows, shared
 
 __all__ = ["ImageRows", "bytes_of", "learn_scaling"]
 
@@ -46,9 +44,7 @@ class ImageRows(TrainingRows):
 
 def bytes_of(images: Images) -> Tensor:
     """Return the pixels as a tensor that shares their memory; it must not be written to."""
-    with warnings.catch_warnings():  # that they are read-only, which torch cannot express
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(images.pixels)
+    return shared(images.pixels)
 
 
 def learn_scaling(scaling: Scaling, pixels: Tensor) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +15,10 @@ from ..data.rows import Rows, group_runs
 from ..data.targets import Targets
 from ..errors import DataError, SettingError
 
-__all__ = ["TrainingRows", "positive_ranges", "sample_positives", "windows"]
+__all__ = ["TrainingRows", "nearest", "positive_ranges", "sample_positives", "shared", "windows"]
+
+MOST_INDICES = 1 << 24
+"""Rows times width of the windows that are kept as one table."""
 
 
 def windows(data: Rows, before: int, after: int) -> NDArray[np.int64]:
@@ -37,6 +44,12 @@ def windows(data: Rows, before: int, after: int) -> NDArray[np.int64]:
     DataError
         If the window is wider than every segment.
     """
+    key = _window_key(data, before, after)
+    return _inside(key, np.arange(len(key)), before, after)
+
+
+def _window_key(data: Rows, before: int, after: int) -> NDArray[np.int64]:
+    """Number bins as `_key` does, and refuse a window that no segment holds."""
     if before < 0 or after < 0:
         raise SettingError(f"context is ({before}, {after}); both must be 0 or more bins")
     key, spans = _key(data, before + after)
@@ -45,11 +58,38 @@ def windows(data: Rows, before: int, after: int) -> NDArray[np.int64]:
             f"the context window is {before + after + 1} bins wide, but the longest segment spans {spans.max()}; "
             "choose a smaller context"
         )
-    wanted = key[:, None] + np.arange(-before, after + 1)
-    right = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+    return key
+
+
+def _inside(key: NDArray[np.int64], rows: NDArray[np.int64], before: int, after: int) -> NDArray[np.int64]:
+    nearer = nearest(key, key[rows][..., None] + np.arange(-before, after + 1))
+    nearer[..., before] = rows  # also where jitter in the times puts two rows into one bin
+    return nearer
+
+
+def nearest(bins: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the row that stands in for each wanted bin: the one nearest in time, the earlier of two.
+
+    Parameters
+    ----------
+    bins : ndarray of int64, shape (T,)
+        Bin of each row, rising or equal.
+    wanted : ndarray of int64
+        Bins, of any shape.
+
+    Returns
+    -------
+    ndarray of int64
+        Rows, of the shape of `wanted`. Of several rows of the wanted bin itself, the first.
+
+    Examples
+    --------
+    >>> nearest(np.array([3, 4, 8]), np.array([1, 4, 6, 7])).tolist()
+    [0, 1, 1, 2]
+    """
+    right = np.minimum(np.searchsorted(bins, wanted), len(bins) - 1)
     left = np.maximum(right - 1, 0)
-    nearer = np.where(np.abs(key[left] - wanted) <= np.abs(key[right] - wanted), left, right)
-    nearer[:, before] = np.arange(len(key))  # also where jitter in the times puts two rows into one bin
+    nearer = np.where(np.abs(bins[left] - wanted) <= np.abs(bins[right] - wanted), left, right)
     return np.asarray(nearer, dtype=np.int64)
 
 
@@ -116,6 +156,8 @@ def sample_positives(rows: Tensor, ranges: Tensor, generator: torch.Generator) -
 class TrainingRows:
     """Rows held on the device as one tensor, from which views are looked up by index.
 
+    `myow.views.lookup.LookedUpRows` are the same to whoever looks up views, without the tensor.
+
     Parameters
     ----------
     data : Rows
@@ -130,6 +172,8 @@ class TrainingRows:
         Labels of some rows, for a method that learns from them.
     """
 
+    values: Tensor
+
     def __init__(
         self,
         data: Rows,
@@ -138,16 +182,23 @@ class TrainingRows:
         device: torch.device,
         targets: Targets | None = None,
     ) -> None:
-        self.data = data
         self.values = values.to(device)
+        self._place(data, context, device, targets)
+
+    def _place(self, data: Rows, context: tuple[int, int], device: torch.device, targets: Targets | None) -> None:
+        """Keep all that is known of the rows besides their values."""
+        self.data = data
         self.device = device
         self.targets = targets
-        self.groups = torch.from_numpy(np.array(data.groups)).to(device)
-        self.times = torch.from_numpy(np.array(data.times)).to(device)
-        self._windows = None if context == (0, 0) else torch.from_numpy(windows(data, *context)).to(device)
+        self.groups = shared(data.groups).to(device)
+        self.times = shared(data.times).to(device)
+        self._windows: Tensor | _Windows | None = None
+        if context != (0, 0):
+            many = len(data) * (sum(context) + 1) > MOST_INDICES
+            self._windows = _Windows(data, context) if many else torch.from_numpy(windows(data, *context)).to(device)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.data)
 
     def inside(self, rows: Tensor) -> Tensor:
         """Return the rows that the windows of some rows hold: indices of shape (...,) become (..., W)."""
@@ -156,5 +207,39 @@ class TrainingRows:
     def gather(self, rows: Tensor) -> Tensor:
         """Return the windows of some rows: indices of shape (...,) become values of shape (..., W, N)."""
         inside = self.inside(rows)
+        return self.look_up(inside.flatten()).view(*inside.shape, -1)
+
+    def look_up(self, rows: Tensor) -> Tensor:
+        """Return the transformed values of some rows, shape (R,), without a window: shape (R, N)."""
         # Whole rows are copied at once, which indexing with a tensor does not do.
-        return self.values.index_select(0, inside.flatten()).view(*inside.shape, -1)
+        return self.values.index_select(0, rows)
+
+    def at_once(self, most: int) -> int:
+        """Return how many rows to gather in one go where all are wanted, at most so many."""
+        return most
+
+    def fit_at_once(self, n_rows: int, size: int, who: str) -> None:
+        """Refuse to load so many windows, at `size` bytes a value, where they would fill the memory: not those of these rows."""
+
+    def blocks(self) -> Iterator[Tensor]:
+        """Go once through the transformed values of all rows, a number of rows at a time, in order."""
+        yield self.values
+
+
+class _Windows:
+    """Windows that are found when they are asked for, since a table of all would take more room than the rows' times."""
+
+    def __init__(self, data: Rows, context: tuple[int, int]) -> None:
+        self._context = context
+        self._key = _window_key(data, *context)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        found = _inside(self._key, rows.cpu().numpy(), *self._context)
+        return torch.from_numpy(found).to(rows.device)
+
+
+def shared(array: NDArray[Any]) -> Tensor:
+    """Return a tensor that shares the memory of an array, which may be read-only: it must not be written to."""
+    with warnings.catch_warnings():  # about being read-only, which torch cannot express
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.asarray(array))

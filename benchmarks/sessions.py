@@ -1,0 +1,188 @@
+"""Many sessions: a read-in for an animal that was not trained on, and for the same animal months later.
+
+Two questions, each asked with seeds; every seed deals the trials anew.
+
+- transfer: MYOW learns from chewie-1 and chewie-2 without labels; a read-in for mihi-1 is adapted, with all else frozen,
+  on Mihi's training trials without labels. A logistic readout of reach direction is fitted on Mihi's training and validation
+  trials, or on a few of them, and scored on Mihi's test trials. Beside it: MYOW trained on the same trials of mihi-1 alone,
+  raw counts (each unit on its own scale, or all on one), the read-in as adaptation begins (principal components) and a
+  read-in of random numbers.
+- drift: MYOW learns from Chewie's October (chewie-1); a read-in for December (chewie-2) is adapted without labels. With 0
+  labels, the readout fitted on October's embedding names December's test trials; with n, a readout is fitted on n
+  labelled trials of December a direction. Beside it: MYOW trained on December alone, raw counts, and both read-ins above.
+  There is no row of raw counts for 0 labels, since the two days have different units.
+
+    MYOW_DATA=folder python benchmarks/sessions.py [transfer] [drift] [--seeds 10] [--steps 600] [--labels 1,2,5] [--set read_in=64]
+
+Printed is a Markdown table: the mean over seeds with the deviation over seeds. Chance is 1/8. With --simulated both questions are asked
+of simulated sessions, which settings may be tuned on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+import myow
+from myow.data.split import split_rows
+from myow.errors import MyowError
+from myow.evaluation.decoding import decode
+from myow.layers.sessions import read_in_encoders
+from myow.probe import fit_readout
+from myow.run_folder import generic_split
+from myow.settings import parse_settings
+
+TARGET, CHANCE = "direction", 1 / 8
+RAW = ("raw counts", "raw counts, one scale")
+QUESTIONS = ("transfer", "drift")
+Parts = tuple[myow.Recording, myow.Recording, myow.Recording]
+
+
+def sessions_of(question: str, simulated: bool) -> tuple[list[myow.Recording], myow.Recording]:
+    """Recordings to train on, and the one that comes later."""
+    if simulated:
+        many = [
+            myow.load("simulated-reach", seed=seed, n_units=units) for seed, units in ((0, 174), (1, 150), (2, 187))
+        ]
+        first, second, third = (replace(r, name=f"simulated-{i}") for i, r in enumerate(many))
+    else:
+        first, second, third = (myow.load(name) for name in ("chewie-1", "chewie-2", "mihi-1"))
+    return ([first, second], third) if question == "transfer" else ([first], second)
+
+
+def deal(recording: myow.Recording, seed: int) -> Parts:
+    """Training, validation and test trials of one seed."""
+    train, valid, test = (recording.select(rows) for rows in split_rows(recording, generic_split(recording, seed)))
+    return train, valid, test
+
+
+def at_random(model: Any, seed: int) -> Any:
+    """The model with the newest read-in replaced by random numbers of the same size, and the same in the target."""
+    model = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    weight = next(read_in_encoders(model.method_)).linear()[-1].weight
+    drawn = torch.randn(weight.shape, generator=generator).to(weight) * weight.detach().std()
+    for encoder in read_in_encoders(model.method_):
+        encoder.put(-1, drawn)
+    return model
+
+
+def one_seed(question: str, seed: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Accuracy of every row at every number of labels: {"adapted read-in": {"all": 0.6, "1": ...}, ...}."""
+    torch.set_num_threads(1)
+    known, later = sessions_of(question, options.simulated)
+    settings = parse_settings(myow.MYOW, options.set) | {"steps": options.steps, "random_state": seed, "device": "cpu"}
+    settings = {"read_in": 64} | settings
+    parts = deal(later, seed)
+    before = {r.name: deal(r, seed) for r in known}
+    start = time.perf_counter()
+    model = myow.MYOW(**settings).fit({name: p[0] for name, p in before.items()})
+    begun = copy.deepcopy(model).adapt(parts[0], name=later.name, steps=0)
+    mined_with = [p[0] for p in before.values()] if options.with_trained else ()
+    adapted = copy.deepcopy(model).adapt(parts[0], name=later.name, with_=mined_with, steps=options.adapt_steps)
+    alone = myow.MYOW(**settings | {"read_in": None, "mine_sessions": "all"}).fit(parts[0])
+    models = {
+        "adapted read-in": adapted,
+        "trained on it alone": alone,
+        **dict.fromkeys(RAW, myow.Raw().fit(parts[0])),
+        "read-in as it begins": begun,
+        "untrained read-in": at_random(begun, seed),
+    }
+    found: dict[str, dict[str, float]] = {"seconds": {"all": time.perf_counter() - start}}
+    for name, judged in models.items():
+        found[name] = {}
+        for labels in options.labels.split(","):
+            few = None if labels == "all" else int(labels)
+            scaling = {"raw counts": "each", "raw counts, one scale": "common"}.get(name)
+            result = decode(
+                lambda _, m=judged: m, parts, target=TARGET, readout="class", labels=few, seed=seed, scaling=scaling
+            )
+            found[name][labels] = float(result["accuracy"])
+        if question == "drift" and hasattr(judged, "sessions_") and later.name in judged.sessions_:
+            found[name]["0"] = _without_labels(judged, before, parts[2])
+    return found
+
+
+def _without_labels(model: Any, before: dict[str, Parts], test: myow.Recording) -> float:
+    """Accuracy on a later session's test trials of a readout that was fitted on the earlier sessions' trials."""
+    (train, valid, _), *_ = before.values()
+    z, z_valid = model.transform(train), model.transform(valid)
+    reader = fit_readout("class", z, train.labels[TARGET], z_valid, valid.labels[TARGET])
+    return float(np.mean(reader.predict(model.transform(test)) == test.labels[TARGET]))
+
+
+def table(question: str, seeds: list[dict[str, dict[str, float]]], labels: list[str]) -> str:
+    """Mean and deviation over seeds, a row a model and a column a number of labelled trials."""
+    lines = [
+        f"| {question} | " + " | ".join("all labels" if n == "all" else f"{n} a direction" for n in labels) + " |",
+        "|---|" + "---|" * len(labels),
+    ]
+
+    def cell(values: list[float], sign: str = "") -> str:
+        deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+        return f"{np.mean(values):{sign}.3f}{deviation}"
+
+    for name in (n for n in seeds[0] if n != "seconds"):
+        cells = [cell([s[name][n] for s in seeds]) if n in seeds[0][name] else "" for n in labels]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    adapted = "adapted read-in"
+    for other in ("trained on it alone", *RAW):
+        both = [n for n in labels if n in seeds[0][other]]
+        apart = {n: cell([s[adapted][n] - s[other][n] for s in seeds], "+") for n in both}
+        lines.append(f"| adapted minus {other} | " + " | ".join(apart.get(n, "") for n in labels) + " |")
+    lines.append("| chance | " + " | ".join([f"{CHANCE:.3f}"] * len(labels)) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("questions", nargs="*", help="transfer, drift; both by default")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=600, help="steps of training")
+    parser.add_argument("--adapt-steps", type=int, help="steps of adaptation, as many as of training by default")
+    parser.add_argument("--labels", default="all,1,2,5", help="labelled trials a direction")
+    parser.add_argument("--set", action="append", default=[], help="setting of MYOW, key=value")
+    parser.add_argument("--with-trained", action="store_true", help="mine from the sessions trained on while adapting")
+    parser.add_argument("--simulated", action="store_true", help="on simulated sessions")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    questions = options.questions or list(QUESTIONS)
+    unknown = [q for q in questions if q not in QUESTIONS]
+    if unknown:
+        sys.exit(f"error: unknown question '{unknown[0]}'. Choices: {', '.join(QUESTIONS)}")
+    found = {}
+    for question in questions:
+        try:
+            run: Callable[..., Any] = Parallel(n_jobs=options.jobs)
+            found[question] = run(delayed(one_seed)(question, seed, options) for seed in range(options.seeds))
+        except MyowError as error:
+            sys.exit(f"error: {error}")
+    command = shlex.join(["python", "benchmarks/sessions.py", *sys.argv[1:]])
+    if options.json:
+        print(json.dumps({"command": command, "version": myow.__version__, "torch": torch.__version__} | found))
+        return
+    asked = options.labels.split(",")
+    for question, seeds in found.items():
+        columns = ["0", *asked] if question == "drift" else asked
+        seconds = np.mean([s["seconds"]["all"] for s in seeds])
+        print(table(question, seeds, columns))
+        print(
+            f"\n`{command}`, myow {myow.__version__}, torch {torch.__version__}, {len(seeds)} seeds, "
+            f"{seconds:.0f} s a seed; accuracy, ± is the deviation over seeds.\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Several recordings of different units, one after the other, as rows of one training set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .recording import Recording
+from .rows import group_runs
+
+__all__ = ["Sessions", "described", "named_recordings"]
+
+
+class Sessions:
+    """Recordings of one bin width and kind, each with units of its own; what training sees of them: the `Rows` protocol.
+
+    Segments are numbered anew, so that no two sessions share one. Labels stay where they are: rows of several sessions
+    have none.
+
+    Parameters
+    ----------
+    recordings : mapping of str to Recording
+        The sessions by name, in order.
+
+    Raises
+    ------
+    DataError
+        If there is none, or bin widths or kinds differ.
+    """
+
+    labels: Mapping[str, NDArray[Any]] = {}
+
+    def __init__(self, recordings: Mapping[str, Recording]) -> None:
+        if not recordings:
+            raise DataError("there is no session to learn from; give at least one recording")
+        self.recordings = dict(recordings)
+        names, parts = list(recordings), list(recordings.values())
+        for name, other in recordings.items():
+            if other.kind != parts[0].kind or not np.isclose(other.bin_size, parts[0].bin_size):
+                raise DataError(
+                    f"session {names[0]} holds {parts[0].kind} in bins of {parts[0].bin_size:g} s, but {name} {other.kind} "
+                    f"in bins of {other.bin_size:g} s; sessions share kind and bin width"
+                )
+        self.lengths = [len(part) for part in parts]
+        self.times = np.concatenate([part.times for part in parts])
+        self.bins = np.concatenate([part.bins for part in parts])
+        groups, before = [], 0
+        for part in parts:
+            _, lengths = group_runs(part.segments)
+            groups.append(np.repeat(np.arange(len(lengths)), lengths) + before)
+            before += len(lengths)
+        self.groups = np.concatenate(groups)
+        self.of = np.repeat(np.arange(len(parts)), self.lengths)
+        """Which of the recordings each row is of, shape (T,)."""
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def gather(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the values of some rows, padded with zeros to the widest session, shape (len(rows), N)."""
+        widest = max(part.n_units for part in self.recordings.values())
+        starts = np.cumsum(self.lengths) - self.lengths
+        values = np.zeros((len(rows), widest), dtype=next(iter(self.recordings.values())).counts.dtype)
+        for number, (start, part) in enumerate(zip(starts, self.recordings.values(), strict=True)):
+            mine = self.of[rows] == number
+            values[mine, : part.n_units] = part.gather(rows[mine] - start)
+        return values
+
+    def digest(self) -> str:
+        """Return a checksum of what training sees: names, values, times and segments of every session, in order."""
+        sha = hashlib.sha256()
+        for name, part in self.recordings.items():
+            sha.update(f"{name}\n{part.digest()}\n".encode())
+        return sha.hexdigest()
+
+
+def named_recordings(X: Any) -> dict[str, Recording] | None:
+    """Return several recordings by name, or None for anything that is not several recordings.
+
+    Parameters
+    ----------
+    X : Any
+        A list or tuple of recordings, which keep their names (those without one are called "session1", ...); or a mapping
+        from names to recordings.
+
+    Raises
+    ------
+    DataError
+        If recordings stand among other things, or two have the same name.
+    """
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse matrices are mappings
+        items = [(str(name), part) for name, part in X.items()]
+    elif isinstance(X, Sequence) and any(isinstance(part, Recording) for part in X):
+        items = [(getattr(part, "name", "") or f"session{i + 1}", part) for i, part in enumerate(X)]
+    else:
+        return None
+    for name, part in items:
+        if not isinstance(part, Recording):
+            raise DataError(f"session {name} is a {type(part).__name__}; every session must be a Recording")
+    names = [name for name, _ in items]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"two sessions are called {twice[0]}; give a mapping from names to recordings to tell them apart"
+        )
+    return dict(items)
+
+
+def described(recording: Recording) -> dict[str, Any]:
+    """Say, in what JSON can hold, which units a session has and which recording it is; names made up for units are left out."""
+    made_up = tuple(recording.units) == tuple(f"unit{i}" for i in range(recording.n_units))
+    return {
+        "recording": recording.name,
+        "n_units": recording.n_units,
+        "units": [] if made_up else list(recording.units),
+        "bin_size": recording.bin_size,
+        "rows": len(recording),
+        "digest": recording.digest(),
+    }

@@ -1,0 +1,36 @@
+"""Every Python example in docs/formats.md runs by itself, in a folder of its own."""
+
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parent.parent / "docs" / "formats.md"
+
+
+def blocks():
+    """Examples of the page, by the heading that they stand under."""
+    heading, found = "", {}
+    for match in re.finditer(r"^## ([^\n]+)$|^```python\n(.*?)^```$", PAGE.read_text(), flags=re.M | re.S):
+        if match[1]:
+            heading = match[1]
+        else:
+            found[f"{heading} {sum(k.startswith(heading) for k in found)}"] = match[2]
+    return found
+
+
+BLOCKS = blocks()
+
+
+def test_there_is_an_example_under_every_heading():
+    headings = re.findall(r"^## (.+)$", PAGE.read_text(), flags=re.M)
+    assert {key.rpartition(" ")[0] for key in BLOCKS} == set(headings)
+
+
+@pytest.mark.parametrize("title", BLOCKS)
+def test_the_example_runs(title, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(BLOCKS[title], f"formats.md, {title}", "exec"), {"__name__": "example"})

@@ -1,0 +1,136 @@
+"""Damaged and hostile files that hold HDF5: one error of our own, before memory is taken or another file is read."""
+
+import numpy as np
+import pytest
+from spike_files import write_nwb
+
+import myow
+from myow.errors import DataError, FileError
+
+
+@pytest.fixture(scope="module")
+def nwb_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("nwb") / "day.nwb"
+    write_nwb(path)
+    return path
+
+
+def test_an_index_that_points_outside_of_the_spikes_is_refused(nwb_path, tmp_path):
+    import h5py
+
+    path = tmp_path / "x.nwb"
+    path.write_bytes(nwb_path.read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["units/spike_times_index"][:] = [3, 200, 9]
+    with pytest.raises(FileError, match="index of spike times does not fit"):
+        myow.read(path, bin_size=0.1)
+
+
+def test_links_external_storage_and_bombs_are_refused_before_they_are_read(nwb_path, tmp_path):
+    import h5py
+
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["x"] = np.arange(3)
+
+    def link(file):
+        file["acquisition/more"] = h5py.ExternalLink("secret.h5", "/x")
+
+    def external(file):
+        file.create_dataset("acquisition/more", (3,), "i8", external=[(str(secret), 0, 24)])
+
+    def virtual(file):
+        layout = h5py.VirtualLayout((3,), "i8")
+        layout[:] = h5py.VirtualSource(str(secret), "x", (3,))
+        file.create_virtual_dataset("acquisition/more", layout)
+
+    def empty(file):
+        replace_spikes(file, shape=(1 << 40,), chunks=(1 << 10,))
+
+    def chunk(file):
+        replace_spikes(file, shape=(20,), maxshape=(None,), chunks=(1 << 28,), compression="gzip")
+
+    def replace_spikes(file, **how):
+        kept = dict(file["units/spike_times"].attrs)
+        del file["units/spike_times"]
+        file.create_dataset("units/spike_times", dtype="f8", **how).attrs.update(kept)
+
+    for change, said in (
+        (link, "link to another file"),
+        (external, "in another file"),
+        (virtual, "in another file"),
+        (empty, "cannot hold"),
+        (chunk, "cannot hold"),
+    ):
+        path = tmp_path / "x.nwb"
+        path.write_bytes(nwb_path.read_bytes())
+        with h5py.File(path, "r+") as file:
+            change(file)
+        with pytest.raises(FileError, match=said) as caught:
+            myow.read(path, bin_size=0.1)
+        assert "\n" not in str(caught.value)
+
+
+def test_texts_that_all_point_at_one_are_counted(tmp_path, monkeypatch):
+    import h5py
+
+    from myow.readers._guard import open_hdf5
+
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["names"] = np.array(["a" * 1000] * 50, dtype=h5py.string_dtype())
+    with open_hdf5(path, limit=60_000) as file:
+        assert len(file["names"]) == 50
+    with pytest.raises(FileError, match="texts of /names take more"), open_hdf5(path, limit=40_000):
+        pass
+
+
+def test_what_crashes_hangs_or_swells_in_a_child_is_refused_here(tmp_path):
+    import os
+    import signal
+    import time
+
+    from myow.readers._rehearsal import rehearse
+
+    path = tmp_path / "x.h5"
+    path.write_bytes(b"x")
+    for act, said, options in (
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "crashes what reads it .SIGSEGV", {}),
+        (lambda: time.sleep(60), "takes more than 0.05 s", {"seconds": 0.05}),
+        (lambda: bytearray(1 << 33), "asks for more memory", {"memory": 1 << 30}),
+    ):
+        with pytest.raises(FileError, match=said):
+            rehearse(path, "HDF5 file", act, **options)
+    rehearse(path, "HDF5 file", lambda: 1 / 0)  # other errors are raised where they are expected
+
+
+def test_bytes_changed_at_random_give_errors_of_our_own(nwb_path, tmp_path):
+    rng = np.random.default_rng(0)
+    whole, path = nwb_path.read_bytes(), tmp_path / "x.nwb"
+    refused = 0
+    for _ in range(12):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), 40):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        told = error_of(path)
+        refused += told != ""
+        assert "\n" not in told
+    assert refused
+
+
+def error_of(path):
+    try:
+        myow.read(path, bin_size=0.1)
+    except (FileError, DataError) as error:
+        return str(error)
+    return ""
+
+
+def test_hdf5_that_is_no_nwb(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "x.nwb", "w") as file:
+        file["x"] = 1
+    with pytest.raises(FileError, match="no nwb_version"):
+        myow.read(tmp_path / "x.nwb", bin_size=0.1)

@@ -1,0 +1,250 @@
+"""Tables: a row a bin or a row a spike, written by pandas and pyarrow, as counted by hand."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from command import myow as command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spike_files import COUNTS as SPIKE_COUNTS
+from spike_files import DIRECTION, SEGMENTS, TIMES, TRAINS, TRIALS
+
+import myow
+from myow.errors import DataError, FileError, UnknownNameError
+
+COUNTS = np.array([[0, 2], [1, 0], [3, 1], [0, 0]])
+WIDE = pd.DataFrame(
+    {
+        "time": [5.0, 5.1, 5.0, 5.1],
+        "trial": [4, 4, 2, 2],
+        "unit0": COUNTS[:, 0],
+        "unit1": COUNTS[:, 1],
+        "velocity_1": [1.5, 2.5, 3.5, 4.5],
+        "velocity_0": [1.0, 2.0, 3.0, 4.0],
+        "state": ["wake", "wake", "nap, or so", "nap, or so"],
+        "correct": [True, False, True, True],
+        "direction": [3, 3, 7, 7],
+    }
+)
+WRITE = {
+    "csv": lambda frame, path: frame.to_csv(path, index=False),
+    "tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    "parquet": lambda frame, path: frame.to_parquet(path),
+}
+
+
+@pytest.fixture(params=WRITE)
+def save(request, tmp_path):
+    def save(frame):
+        path = tmp_path / f"session.{request.param}"
+        WRITE[request.param](frame, path)
+        return path
+
+    return save
+
+
+def test_a_row_a_bin(save):
+    rec = myow.read(save(WIDE), bin_size=0.1)
+    np.testing.assert_array_equal(rec.counts, COUNTS)
+    assert (rec.units, rec.segments.tolist()) == (("unit0", "unit1"), [4, 4, 2, 2])
+    np.testing.assert_allclose(rec.times, [5.0, 5.1, 5.0, 5.1])
+    assert set(rec.labels) == {"velocity", "state", "correct", "direction"}
+    np.testing.assert_array_equal(rec.labels["velocity"], [[1, 1.5], [2, 2.5], [3, 3.5], [4, 4.5]])
+    assert rec.labels["state"].tolist() == WIDE["state"].tolist()
+    assert rec.labels["correct"].tolist() == [True, False, True, True]
+    assert rec.labels["direction"].dtype.kind == "i"
+
+
+def test_the_width_of_a_bin_may_stand_in_a_column(save):
+    assert myow.read(save(WIDE.assign(bin_size=0.1))).bin_size == 0.1
+    with pytest.raises(DataError, match="bin_size differs from row to row"):
+        myow.read(save(WIDE.assign(bin_size=[0.1, 0.2, 0.1, 0.1])))
+    with pytest.raises(DataError, match=r"no 'bin_size'.*probably bin_size=0\.1"):
+        myow.read(save(WIDE))
+
+
+def test_units_by_name_and_by_pattern(save):
+    frame = WIDE.rename(columns={"unit0": "n_a", "unit1": "n_b"})
+    assert myow.read(save(frame), bin_size=0.1, units="n_*").units == ("n_a", "n_b")
+    rec = myow.read(save(frame), bin_size=0.1, units="n_b", labels="direction")
+    assert (rec.units, set(rec.labels)) == (("n_b",), {"direction"})
+    frame = WIDE.rename(columns={"unit0": "counts_a", "unit1": "counts_b"})
+    assert myow.read(save(frame), bin_size=0.1).units == ("a", "b")
+    with pytest.raises(UnknownNameError, match="did you mean 'counts_a'"):
+        myow.read(save(frame), bin_size=0.1, units="count_a")
+    with pytest.raises(DataError, match="no column is called unit"):
+        myow.read(save(WIDE[["time", "trial"]]), bin_size=0.1)
+    with pytest.raises(DataError, match="column state holds no numbers"):
+        myow.read(save(WIDE), bin_size=0.1, units="unit0,state")
+
+
+def test_missing_values_are_never_silent(save):
+    frame = WIDE.assign(speed=[1.0, np.nan, 3.0, 4.0], state=["a", "b", None, "c"])
+    rec = myow.read(save(frame), bin_size=0.1)
+    assert not {"speed", "state"} & set(rec.labels)
+    assert "speed: no value in 1 of 4 rows; labels=speed leaves those out instead" in rec.source["skipped"]
+    rec = myow.read(save(frame), bin_size=0.1, labels="speed,state")
+    assert (rec.labels["speed"].tolist(), rec.labels["state"].tolist()) == ([1, 4], ["a", "c"])
+    np.testing.assert_array_equal(rec.counts, COUNTS[[0, 3]])
+    with pytest.raises(DataError, match="finite"):
+        myow.read(save(WIDE.assign(unit0=[0, 1, np.nan, 0])), bin_size=0.1)
+    rec = myow.read(save(WIDE.assign(trial=[np.nan, 1, 2, 2])), bin_size=0.1)
+    assert rec.segments.tolist() == [1, 2, 2]
+    rec = myow.read(save(WIDE.assign(trial=["z", "z", "a", "a"])), bin_size=0.1)
+    assert rec.segments.tolist() == [0, 0, 1, 1]
+
+
+def spikes():
+    """A row a spike; the trials of spike_files overlap, so that some spikes are listed in two."""
+    rows = []
+    for trial, ((start, stop), direction) in enumerate(zip(TRIALS, DIRECTION, strict=True)):
+        for unit, train in enumerate(TRAINS):
+            rows += [(unit, t, trial, start, stop, direction) for t in train if start <= t < stop]
+    frame = pd.DataFrame(rows, columns=["unit", "time", "trial", "trial_start", "trial_stop", "direction"])
+    return frame.assign(amplitude=np.arange(len(frame)) / 10)
+
+
+def test_a_row_a_spike(save):
+    rec = myow.read(save(spikes()), bin_size=0.1)
+    assert rec.counts.T.tolist() == SPIKE_COUNTS
+    np.testing.assert_allclose(rec.times, TIMES)
+    assert (rec.segments.tolist(), rec.units) == (SEGMENTS, ("0", "1", "2"))
+    assert rec.labels["direction"].tolist() == [DIRECTION[trial] for trial in SEGMENTS]
+    assert "amplitude: it differs inside of a trial" in rec.source["skipped"]
+    assert myow.read(save(spikes()), bin_size=0.1, units="1,2").counts.T.tolist() == SPIKE_COUNTS[1:]
+    with pytest.raises(DataError, match="width of a bin is missing"):
+        myow.read(save(spikes()))
+
+
+def test_trials_whose_clocks_start_anew_keep_their_own_spikes(save):
+    frame = pd.DataFrame(
+        {
+            "unit": ["b", "a", "b", "b"],
+            "time": [0.0, 0.1, 0.3, 0.05],
+            "trial": [7, 7, 3, 3],
+            "cue": ["l", "l", "r", "r"],
+        }
+    )
+    rec = myow.read(save(frame), bin_size=0.1)
+    # Trial 7 from 0.0 to 0.2, where its last spike's bin ends; trial 3 from 0.0 to 0.4.
+    assert (rec.units, rec.segments.tolist()) == (("a", "b"), [7, 7, 3, 3, 3, 3])
+    assert rec.counts.T.tolist() == [[0, 1, 0, 0, 0, 0], [1, 0, 1, 0, 0, 1]]
+    np.testing.assert_allclose(rec.times, [0, 0.1, 0, 0.1, 0.2, 0.3])
+    assert rec.labels["cue"].tolist() == ["l"] * 2 + ["r"] * 4
+    whole = myow.read(save(frame.drop(columns="trial")), bin_size=0.1)
+    assert whole.counts.T.tolist() == [[0, 1, 0, 0], [2, 0, 0, 1]]
+    late = myow.read(save(frame.assign(trial_start=0.05, trial_stop=0.3)), bin_size=0.1)
+    assert late.counts.T.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]  # from 0.05, in two whole bins
+    assert "2 of 4 spikes: outside of their trial" in late.source["skipped"]
+
+
+@settings(max_examples=8, deadline=None)
+@given(n_bins=st.integers(1, 9), n_units=st.integers(1, 5), seed=st.integers(0, 99))
+@pytest.mark.parametrize("form", WRITE)
+def test_any_shape_comes_back(tmp_path_factory, form, n_bins, n_units, seed):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.poisson(3.0, (n_bins, n_units)), columns=[f"unit{i}" for i in range(n_units)])
+    frame["segment"] = np.sort(rng.integers(0, 3, n_bins))
+    frame["place_0"], frame["place_1"] = rng.normal(size=(2, n_bins))
+    path = tmp_path_factory.mktemp("shapes") / f"a.{form}"
+    WRITE[form](frame, path)
+    rec = myow.read(path, bin_size=0.02)
+    np.testing.assert_array_equal(rec.counts, frame.iloc[:, :n_units])
+    np.testing.assert_array_equal(rec.segments, frame["segment"])
+    np.testing.assert_array_equal(rec.labels["place"], frame[["place_0", "place_1"]])
+
+
+def test_the_command_line_reads_the_same(save):
+    frame = WIDE.rename(columns={"unit0": "n0", "unit1": "n1"})
+    words = ["--data", "bin_size=0.1", "--data", "units=n*", "--data", "labels=velocity,direction"]
+    told = command("inspect", save(frame), *words, "--json").json()
+    assert told["recording"].startswith("session: 2 units, 4 bins of 0.1 s")
+    assert "n0" in told["found"][0]
+    assert "state: a label that was not asked for" in told["skipped"]
+
+
+# What is a CSV file's own.
+
+
+def test_marks_semicolons_and_blank_lines(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'\xef\xbb\xbf"unit0";unit1;"note; here"\r\n0;2;"a ""b"""\r\n\r\n1;0;c\r\n')
+    rec = myow.read(path, bin_size=0.1)
+    assert rec.counts.tolist() == [[0, 2], [1, 0]]
+    assert rec.labels["note; here"].tolist() == ['a "b"', "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("", FileError, "first line must name them"),
+        ("unit0,unit1\n", DataError, "no row below"),
+        ("unit0,unit1\n1,2\n3\n", FileError, "row 2 has 1 cells, but there are 2"),
+        ("unit0,unit1\n1,2\n3,4", FileError, "line 3, the last one, has no end"),
+        ("unit0,unit0\n1,2\n", DataError, "several columns called unit0"),
+        ("unit0\n-1\n", DataError, "-1 at bin 0, unit 0"),
+        ("unit0\nmany\n", DataError, "column unit0 holds no numbers"),
+        ('unit0\n"1\n', FileError, "no whole CSV file"),
+        ("unit0\n\udcff\n", FileError, "no whole CSV file"),
+    ],
+)
+def test_a_bad_table_is_refused_in_one_line(tmp_path, text, error, said):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(error, match=said) as caught:
+        myow.read(path, bin_size=0.1)
+    assert "a.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_that_change_their_kind_and_long_texts(tmp_path, monkeypatch):
+    monkeypatch.setattr("myow.readers._csv.BLOCK", 6)  # two rows at a time
+    frame = WIDE.assign(mixed=[1, 2, "x", 4], grows=[1, 2, 2.5, 3], long=["a", "b", "c" * 300, "d"])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    rec = myow.read(tmp_path / "a.csv", bin_size=0.1)
+    np.testing.assert_array_equal(rec.counts, COUNTS)
+    assert rec.labels["mixed"].tolist() == ["1", "2", "x", "4"]
+    assert rec.labels["grows"].tolist() == [1, 2, 2.5, 3]
+    assert "long: texts longer than 256 characters" in rec.source["skipped"]
+
+
+def test_lines_without_end_take_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("myow.readers._csv.LINE", 1000)
+    (tmp_path / "a.csv").write_text("unit0\n" + "1" * 100_000)
+    with pytest.raises(FileError, match="line 2 is longer than 1000 characters"):
+        myow.read(tmp_path / "a.csv", bin_size=0.1)
+    (tmp_path / "a.csv").write_text('unit0\n"' + "1\n" * 100_000)  # one cell of many lines
+    with pytest.raises(FileError, match="field larger than"):
+        myow.read(tmp_path / "a.csv", bin_size=0.1)
+
+
+# What is Parquet's own.
+
+
+def test_what_is_kept_beside_the_columns(tmp_path):
+    kept = {"bin_size": 0.1, "kind": "continuous", "name": "day 1", "periods": {"direction": 8}, "source": {"a": "b"}}
+    table = pa.Table.from_pandas(WIDE.rename(columns={"unit0": "x", "unit1": "y"}))
+    table = table.replace_schema_metadata({b"myow": json.dumps(kept | {"units": ["x", "y"]})})
+    pq.write_table(table, tmp_path / "a.parquet")
+    rec = myow.read(tmp_path / "a.parquet")
+    assert (rec.bin_size, rec.kind, rec.name, dict(rec.periods)) == (0.1, "continuous", "day 1", {"direction": 8})
+    assert (rec.units, rec.source["a"]) == (("x", "y"), "b")
+    for bad in (b"[1]", b"{", b'{"periods": 3, "units": 5, "bin_size": []}'):
+        pq.write_table(table.replace_schema_metadata({b"myow": bad}), tmp_path / "a.parquet")
+        assert myow.read(tmp_path / "a.parquet", units="x,y", bin_size=0.1).kind == "counts"
+
+
+def test_columns_that_are_neither_numbers_nor_texts(tmp_path):
+    table = pa.Table.from_pandas(WIDE).append_column("list", pa.array([[1], [2], [3], [4]]))
+    table = table.append_column("long", pa.array(["x" * 300] * 4)).append_column(
+        "name", pa.array(["b", None, "a", "b"]).dictionary_encode()
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    rec = myow.read(tmp_path / "a.parquet", bin_size=0.1)
+    assert "list: list<" in rec.source["skipped"]
+    assert "long: " in rec.source["skipped"]
+    assert myow.read(tmp_path / "a.parquet", bin_size=0.1, labels="name").labels["name"].tolist() == ["b", "a", "b"]
