@@ -129,7 +129,7 @@ class Embedding:
 
 def _values(values: Any) -> NDArray[np.float32]:
     try:
-        array = np.array(values)
+        array = np.asarray(values)  # copied once, below
     except ValueError:
         raise DataError("z is ragged (rows of unequal length); it must be one array") from None
     if array.dtype.kind not in "iuf" or array.ndim != 2 or 0 in array.shape:
