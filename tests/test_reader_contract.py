@@ -5,6 +5,7 @@ import datetime
 import numpy as np
 import pytest
 from command import myow as command
+from matlab_files import write_mat5
 
 import myow
 from myow import Recording
@@ -76,10 +77,69 @@ def write_neo(path):
     return {"bin_size": 0.1, "format": "neo"}
 
 
+def named_arrays():
+    """The known recording as arrays by name."""
+    arrays = {"counts": KNOWN.counts, "times": KNOWN.times, "segments": KNOWN.segments, "bin_size": 0.1}
+    return arrays | {"direction": KNOWN.labels["direction"]}
+
+
+def write_mat(path):
+    write_mat5(path, named_arrays())
+    return {}
+
+
+def write_hdf5(path):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, values in named_arrays().items():
+            file[name] = values
+    return {}
+
+
+def frame():
+    import pandas as pd
+
+    columns = {f"unit_{unit}": KNOWN.counts[:, i] for i, unit in enumerate(KNOWN.units)}
+    rest = {"time": KNOWN.times, "segment": KNOWN.segments, "direction": KNOWN.labels["direction"]}
+    return pd.DataFrame(columns | rest)
+
+
+def write_csv(path):
+    frame().to_csv(path, index=False)
+    return {"bin_size": 0.1}
+
+
+def write_tsv(path):
+    frame().to_csv(path, index=False, sep="\t")
+    return {"bin_size": 0.1}
+
+
+def write_parquet(path):
+    frame().to_parquet(path)
+    return {"bin_size": 0.1}
+
+
+def write_netcdf(path):
+    import xarray as xr
+
+    of = {"counts": (("time", "unit"), KNOWN.counts), "direction": ("time", KNOWN.labels["direction"])}
+    places = {"time": KNOWN.times, "unit": list(KNOWN.units), "segment": ("time", KNOWN.segments)}
+    xr.Dataset(of, coords=places, attrs={"bin_size": 0.1}).to_netcdf(path, engine="h5netcdf")
+    return {}
+
+
 # A writer for each ending that a reader names; it returns the options that reading needs.
 WRITERS = {
     ".npz": write_npz,
     ".nwb": write_nwb,
+    ".mat": write_mat,
+    ".h5": write_hdf5,
+    ".hdf5": write_hdf5,
+    ".csv": write_csv,
+    ".tsv": write_tsv,
+    ".parquet": write_parquet,
+    ".nc": write_netcdf,
 }
 # Formats whose files have an ending of another reader.
 SHARED = {

@@ -709,7 +709,7 @@ def test_embeddings_of_images_are_npz_alone(run, tmp_path):
     said = command("embed", tmp_path / "images", "folder", "--out", tmp_path / "z.csv").error()
     assert "must end in .npz" in said
     said = command("embed", tmp_path / "images", "folder", "--out", tmp_path / "z.npz", "--into", "a.nwb").error()
-    assert "--into and --write are for recordings" in said
+    assert "--into, --session and --write are for recordings" in said
 
 
 def test_a_missing_package_is_said(monkeypatch, tmp_path):

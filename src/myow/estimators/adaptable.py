@@ -126,7 +126,7 @@ class AdaptableEstimator(SessionEstimator):
             train(Adaptation(method, self.align), rows, plan, generator, watchers, checkpoint)
         self.method_ = method.requires_grad_(True).eval()
         self._know(sessions)
-        self.trained_on_ = [*self.trained_on_, identify(rows.data)[-1]]
+        self.trained_on_ = [*self.trained_on_, identify(rows.data)[-1] | {"adapted": True}]
         return self
 
 

@@ -38,7 +38,7 @@ def model_card(model: Learner, evaluations: Sequence[Mapping[str, Any]] = ()) ->
     check_is_fitted(model, "method_")
     stored = model.metrics_.get("evaluations")
     found = list(evaluations) or (stored if isinstance(stored, list) else [])
-    names = [shown(about.get("name")) for about in model.trained_on_ if about.get("name")]
+    names = [shown(about.get("name")) for about in model.trained_on_ if about.get("name") and not about.get("adapted")]
     parts = [
         f"# {type(model).__name__}{' of ' + ', '.join(names) if names else ''}",
         _what(model),
@@ -99,11 +99,7 @@ def _data(model: Learner) -> str:
             ]
         )
     head = ["data", "kind", "units", "bin", "rows", "segments", "SHA-256 of values, times and segments"]
-    later = [
-        name
-        for name in getattr(model, "sessions_", {})
-        if name not in {about.get("name") for about in model.trained_on_}
-    ]
+    later = [about.get("name") for about in model.trained_on_ if about.get("adapted")]
     notes = [f"Read-ins were learnt later for: {', '.join(map(shown, later))}."] if later else []
     for about in model.trained_on_:
         source = about.get("source")

@@ -97,7 +97,7 @@ def read_roles(arrays: Arrays, options: Options, *, strict: bool = False) -> Rol
     names = {}
     for role, known in aliases.items():
         found = [group + alias for group in groups for alias in known if group + alias in arrays.fields]
-        if role != "counts" and found and (strict or role != "segments" or _fits(arrays, counts, found[0])):
+        if role != "counts" and found and (strict or _may_be(role, arrays, counts, found[0])):
             names[role] = found[0]
     if options.times:
         names["times"] = arrays.find(options.times, arrays.fields, "array")
@@ -107,6 +107,18 @@ def read_roles(arrays: Arrays, options: Options, *, strict: bool = False) -> Rol
         if any(plain in (key, arrays.last(key)) for key in arrays.fields):
             names["segments"] = arrays.find(plain, arrays.fields, "array")
     return Roles(counts, names)
+
+
+def _may_be(role: str, arrays: Arrays, counts: str | None, name: str) -> bool:
+    """Whether an array can have a role; a table may well have a column called "name" that is a label."""
+    if role in ("kind", "name", "source"):
+        field = arrays.fields[name]
+        return (
+            field.size == 1
+            or len(field.shape) == 0
+            or (counts is None or arrays.rows(name) not in arrays.fields[counts].shape)
+        )
+    return role != "segments" or _fits(arrays, counts, name)
 
 
 def _fits(arrays: Arrays, counts: str | None, name: str) -> bool:

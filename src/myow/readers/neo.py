@@ -30,6 +30,7 @@ __all__ = ["SUFFIXES", "read", "reads", "takes"]
 
 SUFFIXES: tuple[str, ...] = ()  # those that Neo knows and no other reader has; see `reads`
 REFUSED = ("PickleIO",)  # a pickle can run code
+UNSAID = (".txt",)  # an ending that says nothing of the format; Neo reads such a file where it is asked to
 
 
 def takes(thing: Any) -> bool:
@@ -38,7 +39,9 @@ def takes(thing: Any) -> bool:
 
 
 def reads(path: Path) -> bool:
-    """Whether Neo is installed and knows files of this ending."""
+    """Whether Neo is installed and knows files of this ending by it."""
+    if path.suffix.lower() in UNSAID:
+        return False
     try:
         import neo
     except ImportError:
