@@ -113,11 +113,7 @@ def _may_be(role: str, arrays: Arrays, counts: str | None, name: str) -> bool:
     """Whether an array can have a role; a table may well have a column called "name" that is a label."""
     if role in ("kind", "name", "source"):
         field = arrays.fields[name]
-        return (
-            field.size == 1
-            or len(field.shape) == 0
-            or (counts is None or arrays.rows(name) not in arrays.fields[counts].shape)
-        )
+        return field.size == 1 or counts is None or arrays.rows(name) not in arrays.fields[counts].shape
     return role != "segments" or _fits(arrays, counts, name)
 
 
