@@ -1,7 +1,9 @@
 """Several sessions of different units: read-ins, balanced batches, mining within and across, adaptation, and what is refused."""
 
 import copy
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -441,3 +443,10 @@ def test_an_adaptation_that_cannot_work_is_refused(two):
         two.adapt(myow.Recording(C.counts, bin_size=0.2))
     with pytest.raises(SettingError, match="mine_sessions"):
         myow.MYOW(**MINED, mine_sessions="some").fit([A, B])
+
+
+def test_the_example_of_the_page_runs(capsys):
+    page = (Path(__file__).parents[1] / "docs" / "sessions.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(example, {})
+    assert capsys.readouterr().out == "(269, 64) ['monday', 'tuesday', 'later']\n"
