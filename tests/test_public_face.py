@@ -19,7 +19,8 @@ FLOORS = {
     2: "encoders graphs image_encoders probe sources training views",
     3: "estimators evaluation image_methods loading methods presets",
     4: "bench hub report run_card run_description run_folder run_sessions",
-    5: "__main__ cli image_workflow session_workflow workflow",
+    5: "bench_workflow image_workflow session_workflow training_workflow workflow",
+    6: "__main__ cli commands",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 HEAVY = ("torch", "sklearn", "matplotlib", "scipy", "pooch", "rich")

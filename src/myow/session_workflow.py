@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from .run_description import Parts, Run
 from .run_folder import RunFolder
 from .run_sessions import SessionOfRun, joined_parts, session_names, sessions_of, told
 from .sources import load_recording
-from .training.method import Watcher
-from .training.monitor import ProgressBar, TensorBoard
+from .training.monitor import ProgressBar
+from .training_workflow import chosen_settings, own_settings, train_into
 from .version import __version__
-from .workflow import choose_split, chosen_settings
+from .workflow import choose_split
 
 __all__ = ["adapt_run", "train_sessions_run"]
 
@@ -69,12 +69,11 @@ def train_sessions_run(
     rules = [choose_split(split, split_seed, name, part) for name, part in zip(names, recordings, strict=True)]
     parts = [split_rows(part, rule) for part, (_, rule) in zip(recordings, rules, strict=True)]
     model = estimator(**chosen | {"random_state": seed, "device": device})
-    defaults = {f.name: f.default for f in fields(estimator)}
     run = Run(
         data=data,
         load=list(load),
         method=method,
-        settings={k: v for k, v in chosen.items() if v != defaults[k]} | {"random_state": seed},
+        settings=own_settings(estimator, chosen, seed),
         rows=rows,
         split=rules[0][0],
         split_seed=split_seed,
@@ -86,18 +85,16 @@ def train_sessions_run(
     }
     if len(taken) < len(sessions):
         raise SettingError(f"two of {data} have the same name; name each recording once")
-    title = run.recording["name"]
-    watchers: list[Watcher] = [ProgressBar(f"{method} on {title}")] if progress else []
-    if tensorboard:
-        watchers.append(TensorBoard(make_folder(out / "tensorboard")))
-    folder = RunFolder(out)
-    replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
-    finished, before = folder.train(run, model, taken, resume=resume, watchers=watchers)
-    write_run_card(folder, finished)
-    if before and before == finished.n_steps_:
-        return f"{folder.model_path}: nothing to do, all {before} steps were done"
-    held = ", ".join(f"{len(part)} bins of {name}" for name, part in taken.items())
-    return f"{folder.model_path}: {method}, {finished.n_steps_} steps on {held}{replaced}"
+    return train_into(
+        out,
+        run,
+        model,
+        taken,
+        learnt_from=", ".join(f"{len(part)} bins of {name}" for name, part in taken.items()),
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=progress,
+    )
 
 
 def adapt_run(

@@ -5,38 +5,28 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .bench.fit import Done
 from .data.recording import Recording
 from .data.split import Split, split_rows
-from .datasets import cards
-from .disk.storage import make_folder, write_json, writing
+from .disk.storage import write_json
 from .errors import FileError, SettingError, unknown_name
 from .estimators.embedding import embed
-from .estimators.learner import Learner
 from .estimators.stream import one_session
 from .evaluation.decoding import find_target
 from .evaluation.recordings import evaluate
 from .methods import method_class
-from .presets import preset as preset_settings
 from .run_card import write_run_card
 from .run_folder import Parts, Run, RunFolder, generic_split
 from .run_sessions import own_parts, sessions_of
-from .settings import parse_pairs, parse_settings
+from .settings import parse_pairs
 from .sources import card_of, load_recording
-from .training.method import Watcher
-from .training.monitor import ProgressBar, TensorBoard
-from .version import __version__
+from .training_workflow import chosen_settings, own_settings, train_into
 from .writers import check_options, write
 
-__all__ = ["bench_run", "draw_run", "embed_run", "evaluate_run", "train_run"]
+__all__ = ["draw_run", "embed_run", "evaluate_run", "train_run"]
 
 SPLITS = ("released", "random", "time")
 
@@ -65,24 +55,6 @@ def choose_split(name: str | None, seed: int, data: str, recording: Recording) -
         return "time", Split((0.8, 0.1, 0.1), by="time")
     rule = generic_split(recording, seed)
     return "time" if rule.by == "time" else "random", rule
-
-
-def chosen_settings(estimator: type[Learner], preset: str | None, settings: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters that a preset and texts, ``key=value``, ask for; the texts decide.
-
-    Raises
-    ------
-    SettingError
-        If one is unknown, does not fit, or has an option of its own.
-    """
-    chosen = preset_settings(preset, estimator) if preset else {}
-    given = parse_settings(estimator, settings)
-    for key, option in (("random_state", "--seed"), ("device", "--device")):
-        if key in given:
-            raise SettingError(f"{key} is not set with --set; use {option}")
-    if "steps" in given and "epochs" not in given:
-        chosen.pop("epochs", None)  # a preset's epochs would decide in place of the steps asked for
-    return chosen | given
 
 
 def train_run(
@@ -129,12 +101,11 @@ def train_run(
         target = find_target([recording], target or (card.target if card else None))
     elif target is not None:
         raise SettingError(f"{method} learns without labels; leave --target out, or name it to 'myow evaluate'")
-    defaults = {f.name: f.default for f in fields(estimator)}
     run = Run(
         data=data,
         load=list(load),
         method=method,
-        settings={k: v for k, v in chosen.items() if v != defaults[k]} | {"random_state": seed},
+        settings=own_settings(estimator, chosen, seed),
         rows=rows,
         split=split_name,
         split_seed=split_seed,
@@ -142,18 +113,17 @@ def train_run(
         target=target,
         recording={"name": recording.name or data, "digest": recording.digest(), **recording.source},
     )
-    watchers: list[Watcher] = [ProgressBar(f"{method} on {recording.name or data}")] if progress else []
-    if tensorboard:
-        watchers.append(TensorBoard(make_folder(out / "tensorboard")))
     taken = recording if rows == "all" else recording.select(parts[0])
-    folder = RunFolder(out)
-    replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
-    finished, before = folder.train(run, model, taken, resume=resume, watchers=watchers)
-    write_run_card(folder, finished)
-    if before and before == finished.n_steps_:
-        return f"{folder.model_path}: nothing to do, all {before} steps were done"
-    done = f"{finished.n_steps_} steps" if finished.n_steps_ else "learnt without steps"
-    return f"{folder.model_path}: {method}, {done} on {len(taken)} bins of {run.recording['name']}{replaced}"
+    return train_into(
+        out,
+        run,
+        model,
+        taken,
+        learnt_from=f"{len(taken)} bins of {run.recording['name']}",
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=progress,
+    )
 
 
 def evaluate_run(
@@ -282,95 +252,3 @@ def draw_run(out: Path) -> list[Path]:
     target = pictures.picture_label(recording, [card.target] if card else [])
     drawn = pictures.draw_training(folder, folder.model("cpu"), recording, seen, parts[-1], target)
     return drawn + pictures.draw_evaluations(folder)
-
-
-def bench_run(
-    out: Path,
-    *,
-    datasets: Sequence[str] = (),
-    contexts: Sequence[str] = ("0,0",),
-    n_jobs: int = 1,
-    backend: str = "loky",
-    progress: bool = True,
-    **options: Any,
-) -> dict[str, Any]:
-    """Compare methods on recordings into a folder; the parameters are those of ``myow bench``.
-
-    Parameters
-    ----------
-    out : Path
-        Folder to write to; what it holds already is not done again.
-    datasets : sequence of str, optional
-        Names or files. Default: every recording that can be named.
-    contexts : sequence of str, optional
-        Windows, "before,after" each.
-    n_jobs, backend
-        See `myow.bench.run.run_bench`.
-    progress : bool, optional
-        Whether to print a line a fit on stderr.
-    **options
-        See `myow.bench.run.Bench`.
-
-    Returns
-    -------
-    dict
-        "table" (Markdown), "added" and "failed" (fits), "missing" (recordings not at hand), "cells" (the table's figures) and
-        "files".
-    """
-    from .bench.run import Bench, run_bench
-    from .bench.summary import failures, summarise
-    from .report import bench_tables
-    from .report.bench_pictures import draw_bench
-
-    names = list(datasets) or [card.name for card in cards()]
-    bench = Bench(datasets=names, contexts=[_window(c) for c in contexts], **options)
-    outcome = run_bench(bench, out, n_jobs=n_jobs, backend=backend, report=_report if progress else None)
-    cells, failed = summarise(outcome.rows), failures(outcome.rows)
-    columns = [*dict.fromkeys([*names, *(row["dataset"] for row in outcome.rows)])]
-    periods = {row["dataset"]: row.get("period") for row in outcome.rows if not row["error"]}
-    about = {
-        "version": __version__,
-        "fits": f"{len(outcome.rows)} ({len(failed)} failed)",
-        "machine": ", ".join(sorted({f"{row['machine']}, torch {row['torch']}" for row in outcome.rows})),
-        "minutes": outcome.minutes,
-    }
-    table = bench_tables.markdown(
-        cells, datasets=columns, missing=outcome.missing, failures=failed, about=about, periods=periods
-    )
-    written = {
-        "table.md": table,
-        "table.csv": bench_tables.csv_text(cells),
-        "table.tex": bench_tables.latex(cells, datasets=columns, missing=outcome.missing, periods=periods),
-    }
-    for file, text in written.items():
-        with writing(out / file) as part:
-            part.write_text(text, encoding="utf-8")
-    pictures = draw_bench(out, outcome.rows, cells)
-    return {
-        "table": table,
-        "added": outcome.added,
-        "failed": len(failed),
-        "missing": outcome.missing,
-        "cells": [asdict(cell) for cell in cells],
-        "files": [str(out / "rows.jsonl"), *(str(out / file) for file in written), *map(str, pictures)],
-    }
-
-
-def _window(text: str) -> tuple[int, int]:
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise SettingError(f"context is '{text}'; write bins before and after, such as 2,2")
-    return int(parts[0]), int(parts[1])
-
-
-def _report(done: Done, n: int, total: int) -> None:
-    """Say on stderr what came of a job."""
-    row = done.row
-    shown = [
-        f"{s['readout']} {s['labels']}: {s['per_draw'] and np.mean(s['per_draw']):.3f}"
-        for s in row["scores"]
-        if not s["control"]
-    ]
-    result = row["error"] or ", ".join(shown)
-    seconds = f"{row['seconds']:.1f} s" if not row["error"] else "failed"
-    print(f"[{n}/{total}] {done.job.describe()}: {result} ({seconds})", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""The commands of ``myow``, each a function whose parameters typer reads."""
