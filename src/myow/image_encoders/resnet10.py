@@ -1,0 +1,20 @@
+"""ResNet-10 for small images: 4 basic blocks, half as deep as ResNet-18; trains on a CPU where that is too slow."""
+
+from __future__ import annotations
+
+from ._resnet import ResNet, basic
+
+__all__ = ["Encoder"]
+
+
+class Encoder(ResNet):
+    """ResNet-10: one basic block a stage, with the small-image stem; a representation of 8 times the width.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first stage; 64 would have 4,898,112 weights.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(basic, (1, 1, 1, 1), width, expansion=1, zero_init=False)
