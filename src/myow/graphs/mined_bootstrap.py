@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from ..mining.exact import default_gap, excluded_pairs, excluded_ranges, mine
 from ..mining.memory_queue import MemoryQueue
 from ..processes import current
 from ..training.optim import ramp
+from ..training.progress import number
 from ..views.contexts import choose_contexts
 from ..views.image_views import shared_draws
 from ..views.windows import TrainingRows, positive_ranges
@@ -185,7 +187,8 @@ class MinedBootstrap(Bootstrap):
             # Buffers while training lasts, so that a resumed run mines from the same bank.
             for name in ("bank", "keys"):
                 self.register_buffer(name, torch.zeros(len(data), self.dim, device=data.device))
-            self.register_buffer("age", torch.zeros((), dtype=torch.int64, device=data.device))
+            # On the CPU: it decides what is done next, and nobody should wait for a GPU to know that.
+            self.register_buffer("age", torch.zeros((), dtype=torch.int64))
         elif self.mining.pool == "queue":
             self.queue = MemoryQueue(self.mining.pool_size, self.dim).to(data.device)
 
@@ -227,8 +230,7 @@ class MinedBootstrap(Bootstrap):
         """Return both terms and their weighted sum, and the pairs of rows that were mined."""
         pair = views.pair
         augmented, y, z, y_target, z_target = self.bootstrap(pair.x)
-        weight = self.mining.mined_weight * ramp(progress, self.mining.mined_start, self.mining.mined_ramp)
-        if weight == 0:
+        if self._weight(progress) == 0:
             return {"loss": augmented, "augmented": augmented}
         anchors = self.anchors(pair)
         if self.mining.mined_anchor == "row":
@@ -237,7 +239,7 @@ class MinedBootstrap(Bootstrap):
             found, mined_rows, goal = self._mine(y, y_target, z_target, anchors, views)
         prediction = self.mined_predictor(self._above(self.mined_projector, y, z))
         mined = _mean(cosine_loss(prediction, goal), found)
-        total = (1 - weight) * augmented + weight * mined
+        total = number(progress, lambda p: 1 - self._weight(p)) * augmented + number(progress, self._weight) * mined
         pairs = torch.stack([anchors[:, None].expand_as(mined_rows), mined_rows], dim=2).flatten(0, 1)
         return {"loss": total, "augmented": augmented, "mined": mined, "mined_pairs": pairs}
 
@@ -289,7 +291,7 @@ class MinedBootstrap(Bootstrap):
                 pool, y_pool, projected = (world.gather_values(part) for part in (pool, y_target, projected))
                 return pool, y_pool, y_pool, projected
             case "recording":
-                if self.age % self.mining.pool_refresh == 0:
+                if self._due():
                     self._refresh()
                 self.age += 1
                 return pool, self.keys[pool], self.bank[pool], z_target
@@ -300,6 +302,24 @@ class MinedBootstrap(Bootstrap):
             self.queue.push(pool, y_pool.float())
             pool, y_pool = self.queue.rows, self.queue.values
         return pool, y_pool, y_pool, z_target
+
+    def phase(self, progress: float) -> Hashable:
+        """Tell apart steps before mining begins, steps of mining, and those that refresh the bank."""
+        mining = self._weight(progress) > 0
+        return mining, mining and self.mining.pool == "recording" and self._due()
+
+    def replayed(self, progress: float) -> None:
+        """Count a replayed step of mining."""
+        if self.mining.pool == "recording" and self._weight(progress) > 0:
+            self.age += 1
+
+    def _weight(self, progress: float) -> float:
+        """Weight of the mined term."""
+        return self.mining.mined_weight * ramp(progress, self.mining.mined_start, self.mining.mined_ramp)
+
+    def _due(self) -> bool:
+        """Whether the bank is to be refreshed."""
+        return int(self.age) % self.mining.pool_refresh == 0
 
     def _refresh(self) -> None:
         """Encode the whole recording by the target."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -54,6 +55,8 @@ class PairedViews(Method):
     unit_norm : bool
         Whether embeddings have unit length.
     """
+
+    capturable: ClassVar[bool] = True
 
     def __init__(
         self, n_units: int, *, positives: tuple[int, int], augment: NeuralAugment | Augment, unit_norm: bool
