@@ -4,7 +4,9 @@ For each preset and for the defaults: ``steps_per_s``, and ``ratio``, the time o
 products alone (forward and backward, same shapes and strides, same threads). Both are taken in one process, in turns, so
 that the ratio holds when the machine's speed drifts.
 
-    python benchmarks/step.py [--json] [--rounds 5] [--steps 120] [--threads 1]
+Where there is a GPU, also its steps per second: in Python, and with the whole step captured as a CUDA graph.
+
+    python benchmarks/step.py [--json] [--rounds 5] [--steps 120] [--threads 1] [--device cuda] [--gpu-steps 4000]
 """
 
 from __future__ import annotations
@@ -76,6 +78,24 @@ class Products(TorchDispatchMode):
         pass
 
 
+class GpuClock(Clock):
+    """Notes how long a step took on a GPU, over all steps between two records: Python does not know when one ends."""
+
+    def begin(self, step: int, total: int) -> None:
+        self.last = 0.0
+
+    def step(self, step: int) -> None:
+        place = step % self.record_every
+        # The first stretch is left out: kernels are loaded in it, and graphs captured.
+        if step < self.record_every or place not in (0, self.record_every - 1):
+            return
+        torch.cuda.synchronize()
+        now = time.perf_counter()
+        if place:
+            self.seconds.append((now - self.last) / (self.record_every - 1))
+        self.last = now
+
+
 def time_products(found: list[list[tuple[torch.Size, tuple[int, ...]]]], repeats: int) -> float:
     """Median seconds of doing all products of a step once."""
     operands = [[torch.empty_strided(size, stride).normal_() for size, stride in pair] for pair in found]
@@ -114,18 +134,46 @@ def measure(
     }
 
 
+def measure_gpu(settings: dict[str, Any], recording: myow.Recording, steps: int) -> dict[str, float]:
+    """Steps per second on a GPU: in Python, and as a CUDA graph."""
+    settings = settings | {"epochs": None, "mined_start": 0.0, "mined_ramp": 0.0, "random_state": 0, "device": "cuda"}
+    found = {}
+    for name, captured in (("gpu_steps_per_s", False), ("gpu_captured_steps_per_s", True)):
+        clock = GpuClock(record_every=max(1, steps // 40))
+        myow.MYOW(**settings | {"steps": steps, "cuda_graph": captured}).fit(recording, watchers=[clock])
+        found[name] = 1 / statistics.median(clock.seconds)
+    return found
+
+
+def gpu_columns(row: Mapping[str, float]) -> str:
+    """What the table says about a GPU."""
+    if "gpu_steps_per_s" not in row:
+        return f"{'no GPU here':>20s}"
+    return f"{row['gpu_steps_per_s']:12.0f} {row['gpu_captured_steps_per_s']:7.0f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=5, help="turns of steps and products")
     parser.add_argument("--steps", type=int, default=120, help="steps per turn")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of both; 1 is the default of a fit")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="whether to time a GPU too")
+    parser.add_argument("--gpu-steps", type=int, default=4000, help="steps on a GPU, of each kind; 120 or more")
     options = parser.parse_args()
+    there = torch.cuda.is_available()
+    if options.device == "cuda" and not there:
+        parser.error("there is no GPU that torch can use here; leave out --device, or use --device cpu")
+    if options.gpu_steps < 120:
+        parser.error(f"--gpu-steps is {options.gpu_steps}; some steps between records are needed: 120 or more")
+    on_gpu = there and options.device != "cpu"
     reach, sleep = myow.load("simulated-reach"), myow.load("simulated-sleep")
     results = {}
     for name in ("default", *PRESETS):
         recording = sleep if "rodent" in name else reach
         results[name] = measure(PRESETS.get(name, {}), recording, options.steps, options.rounds, options.threads)
+        if on_gpu:
+            results[name] |= measure_gpu(PRESETS.get(name, {}), recording, options.gpu_steps)
     about = {
         "torch": torch.__version__,
         "myow": myow.__version__,
@@ -133,14 +181,18 @@ def main() -> None:
         "machine": platform.machine(),
         "rounds": options.rounds,
         "steps": options.steps,
+        "gpu": torch.cuda.get_device_name() if on_gpu else None,
     }
     if options.json:
         print(json.dumps(about | {"settings": results}))
         return
     print(", ".join(f"{k} {v}" for k, v in about.items()))
-    print(f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s}")
+    print(
+        f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s} {'GPU: steps/s':>12s} {'graph':>7s}"
+    )
     for name, row in results.items():
-        print(f"{name:14s} {row['steps_per_s']:8.0f} {row['ratio']:6.2f} {row['products']:9.0f} {row['gflop']:7.3f}")
+        cpu = f"{name:14s} {row['steps_per_s']:8.0f} {row['ratio']:6.2f} {row['products']:9.0f} {row['gflop']:7.3f}"
+        print(cpu, gpu_columns(row))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import types
 from collections.abc import Sequence
@@ -74,7 +75,8 @@ def _convert(text: str, hint: Any) -> Any:
             return None
         for option in arguments:
             if option in (int, float, bool, str) or get_origin(option) in (tuple, Literal):
-                return _convert(text, option)
+                with contextlib.suppress(ValueError):
+                    return _convert(text, option)
         raise ValueError(text)
     if origin is Literal:
         if text not in arguments:

@@ -14,7 +14,8 @@ from ..errors import SettingError, unknown_name
 from ..layers.perceptron import perceptron
 from ..layers.sessions import SessionScaling
 from ..losses import cosine_loss
-from ..training.optim import moving_average
+from ..training.optim import approach
+from ..training.progress import number
 from ..views.windows import TrainingRows
 from .paired_views import Augment, PairedViews, mostly_new
 
@@ -172,7 +173,10 @@ class Bootstrap(PairedViews):
     def after_step(self, progress: float) -> None:
         """Move the target network towards the online one."""
         target, online = self._averaged
-        moving_average(target, online, target_momentum(progress, self.momentum, self.momentum_schedule))
+        approach(target, online, number(progress, self._share))
+
+    def _share(self, progress: float) -> float:
+        return 1 - target_momentum(progress, self.momentum, self.momentum_schedule)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them."""

@@ -68,13 +68,18 @@ class CandidateBank(nn.Module):
         self.register_buffer("values", torch.zeros(held, dim, device=data.device))
         self.register_buffer("keys", torch.zeros(held, dim, device=data.device))
         self.register_buffer("starts", torch.zeros(n_stretches, dtype=torch.int64, device=data.device))
-        self.register_buffer("age", torch.zeros((), dtype=torch.int64, device=data.device))
+        # On the CPU: it decides what is done next, and nobody should wait for a GPU to know that.
+        self.register_buffer("age", torch.zeros((), dtype=torch.int64))
+
+    def due(self) -> bool:
+        """Whether the next step begins with a refresh."""
+        return int(self.age) % self.every == 0
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw the rows of a step's candidates, shape (P,); of a long recording, from stretches that are chosen first if due."""
         if self.whole:
             return draw_rows(self.n_rows, self.pool_size, generator)
-        if self.age % self.every == 0:
+        if self.due():
             self._choose(generator)
         places = draw_rows(len(self.values), self.pool_size, generator)
         return self.starts[places // self.stretch] + places % self.stretch
@@ -103,7 +108,7 @@ class CandidateBank(nn.Module):
         -------
         keys, values : Tensor, shape (P, D)
         """
-        if self.age % self.every == 0:
+        if self.due():
             self._refresh(encode)
         self.age += 1
         if not self.whole:

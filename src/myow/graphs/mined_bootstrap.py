@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..mining.exact import mine
 from ..mining.memory_queue import MemoryQueue
 from ..processes import current
 from ..training.optim import ramp
+from ..training.progress import number
 from ..views.contexts import choose_contexts
 from ..views.image_views import shared_draws
 from ..views.windows import TrainingRows
@@ -119,6 +121,7 @@ class MinedBootstrap(Bootstrap):
         if self.mining.pool == "recording":
             size, every = self.mining.pool_size, self.mining.pool_refresh
             self.bank = CandidateBank(data, self.dim, key_bins=self.key_bins, pool_size=size, every=every)
+            self.capturable = self.bank.whole  # of a changing part, what is encoded has no fixed shape
         elif self.mining.pool == "queue":
             self.queue = MemoryQueue(self.mining.pool_size, self.dim).to(data.device)
 
@@ -161,8 +164,7 @@ class MinedBootstrap(Bootstrap):
         """Return both terms and their weighted sum, and the pairs of rows that were mined."""
         pair = views.pair
         augmented, y, z, y_target, z_target = self.bootstrap(pair.x)
-        weight = self.mining.mined_weight * ramp(progress, self.mining.mined_start, self.mining.mined_ramp)
-        if weight == 0:
+        if self._weight(progress) == 0:
             return {"loss": augmented, "augmented": augmented}
         anchors = self.anchors(pair)
         if self.mining.mined_anchor == "row":
@@ -171,7 +173,7 @@ class MinedBootstrap(Bootstrap):
             found, mined_rows, goal = self._mine(y, y_target, z_target, anchors, views)
         prediction = self.mined_predictor(self._above(self.mined_projector, y, z))
         mined = _mean(cosine_loss(prediction, goal), found)
-        total = (1 - weight) * augmented + weight * mined
+        total = number(progress, lambda p: 1 - self._weight(p)) * augmented + number(progress, self._weight) * mined
         pairs = torch.stack([anchors[:, None].expand_as(mined_rows), mined_rows], dim=2).flatten(0, 1)
         return {"loss": total, "augmented": augmented, "mined": mined, "mined_pairs": pairs}
 
@@ -240,6 +242,20 @@ class MinedBootstrap(Bootstrap):
         y: Tensor = self.target.encoder(self.scaling(self.data.gather(rows)))
         self.target.train(training)
         return y
+
+    def phase(self, progress: float) -> Hashable:
+        """Tell apart steps before mining begins, steps of mining, and those that refresh the bank."""
+        mining = self._weight(progress) > 0
+        return mining, mining and self.mining.pool == "recording" and self.bank.due()
+
+    def replayed(self, progress: float) -> None:
+        """Count a replayed step of mining."""
+        if self.mining.pool == "recording" and self._weight(progress) > 0:
+            self.bank.age += 1
+
+    def _weight(self, progress: float) -> float:
+        """Weight of the mined term."""
+        return self.mining.mined_weight * ramp(progress, self.mining.mined_start, self.mining.mined_ramp)
 
     def _mined_target(self, index: Tensor, y_pool: Tensor, projected: Tensor) -> Tensor:
         """What each anchor is to predict, from mined candidates (A, views): their projections by the target, averaged."""

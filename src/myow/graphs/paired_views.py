@@ -61,6 +61,8 @@ class PairedViews(Method):
         That of several sessions, in place of one for all rows.
     """
 
+    capturable: bool = True
+
     def __init__(
         self,
         n_units: int,

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import TrainingError
 from ..layers.synchronised import synchronise_batch_norm
 from ..processes import current
 from ..views.session_rows import batches_of
 from ..views.windows import TrainingRows
+from .captured import is_captured, make_step
 from .checkpoint import Checkpoint
 from .measure import Measure, finite_terms
 from .method import Method, Plan, Watcher
 from .optim import build_optimizer, learning_rate
+from .step import Step
 
 __all__ = ["train"]
 
@@ -55,6 +56,8 @@ def train(
     ------
     TrainingError
         If the loss is no longer a number or the embedding has collapsed to a point.
+    SettingError
+        If steps have to be captured as a CUDA graph, and cannot be.
     """
     method.bind(data)
     method.train()
@@ -62,30 +65,26 @@ def train(
         return _untrained(method, watchers)
     world = current()
     synchronise_batch_norm(method)
+    captured = is_captured(plan, method, data)
     optimizer = build_optimizer(
         plan.optimizer,
         method,
         learning_rate=plan.learning_rate,
         weight_decay=plan.weight_decay,
         momentum=plan.momentum,
+        captured=captured,
     )
     stream = batches_of(data, plan.batch_size, generator)
     measure = Measure(data)
     done = checkpoint.restore(method, optimizer, stream) if checkpoint else 0
+    take = make_step(Step(method, optimizer, stream, plan), captured)
     for watcher in watchers:
         watcher.begin(done, plan.steps)
     try:
         for step in range(done, plan.steps):
             progress = step / plan.steps
             rate = learning_rate(progress, plan.learning_rate, warmup=plan.warmup, schedule=plan.schedule)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
-            for _ in range(plan.accumulate):
-                terms = _gradients(method, stream.next(), generator, progress, plan)
-            world.average_gradients(method.parameters())
-            optimizer.step()
-            method.after_step(progress)
+            terms = take(progress, rate)
             done = step + 1
             if done % plan.record_every == 0 or done in (1, plan.steps):
                 metrics, traces = measure(method, _over_processes(terms), done)
@@ -105,33 +104,10 @@ def train(
     return done
 
 
-def _gradients(
-    method: Method, rows: Tensor, generator: torch.Generator, progress: float, plan: Plan
-) -> dict[str, Tensor]:
-    """Add the gradients of a batch to those that are there, and return the terms of its loss."""
-    try:
-        views = method.draw(rows, generator)
-        with torch.autocast(rows.device.type, torch.bfloat16, enabled=plan.bfloat16(rows.device)):
-            terms = method.loss(views, progress)
-        (terms["loss"] / plan.accumulate).backward()  # type: ignore[no-untyped-call]
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _is_memory(error):
-            raise
-        raise TrainingError(
-            f"a batch of {plan.batch_size} does not fit into the memory of {rows.device}; use batch_size="
-            f"{max(2, plan.batch_size // 2)} and accumulate={plan.accumulate * 2}, which takes as many for each step"
-        ) from None
-    return terms
-
-
 def _over_processes(terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """Average the terms of a loss over processes; traces stay this one's."""
     world = current()
     return {k: world.total_values(v) / world.size if v.is_floating_point() else v for k, v in terms.items()}
-
-
-def _is_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _untrained(method: Method, watchers: Sequence[Watcher]) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,10 @@ class Method(nn.Module, ABC):
         Units of the recordings; their scaling is part of the graph, so that it is saved and exported with it.
     """
 
+    capturable: bool = False
+    """Whether its steps may be captured as a CUDA graph: those of one `phase` do the same operations on the same shapes, wait
+    for no number from the device, and take by `myow.training.progress.number` what follows progress."""
+
     def __init__(self, n_units: int) -> None:
         super().__init__()
         self.scaling = Scaling(n_units)
@@ -43,6 +47,13 @@ class Method(nn.Module, ABC):
 
     def after_step(self, progress: float) -> None:
         """Do what follows an optimizer step, such as moving averages."""
+
+    def phase(self, progress: float) -> Hashable:
+        """Tell apart steps that do not do the same operations; asked before each step that may be a replay."""
+        return None
+
+    def replayed(self, progress: float) -> None:
+        """Keep up with a step that was replayed, in which no Python ran: change what it would have changed on the CPU."""
 
     @abstractmethod
     def embed(self, x: Tensor) -> Tensor:
@@ -89,6 +100,7 @@ class Plan:
     checkpoint_every: int
     accumulate: int = 1
     precision: str = "float32"
+    cuda_graph: bool | Literal["auto"] = False
 
     def bfloat16(self, device: torch.device) -> bool:
         """Whether products are made in bfloat16 on a device."""

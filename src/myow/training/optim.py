@@ -16,6 +16,7 @@ __all__ = [
     "LARS",
     "OPTIMIZERS",
     "SCHEDULES",
+    "approach",
     "build_optimizer",
     "learning_rate",
     "moving_average",
@@ -70,7 +71,7 @@ class LARS(torch.optim.Optimizer):
     params : iterable
         Parameters or groups; a group's ``adapt`` (default True) says whether it gets a trust ratio.
     lr : float
-        Learning rate.
+        Learning rate. A group's ``lr`` may later become a scalar tensor, which is never waited for.
     momentum, weight_decay, trust : float, optional
         :math:`\mu`, :math:`\lambda` and :math:`\eta`.
     """
@@ -112,20 +113,32 @@ class LARS(torch.optim.Optimizer):
                 steps = torch.stack(torch._foreach_norm(change))
                 ratio = torch.where((norms > 0) & (steps > 0), group["trust"] * norms / steps, torch.ones_like(norms))
                 change = list(torch._foreach_mul(change, list(ratio)))
+            rate = group["lr"]
             for p in held:
                 if "momentum_buffer" not in self.state[p]:
                     self.state[p]["momentum_buffer"] = torch.zeros_like(p)
             velocity = [self.state[p]["momentum_buffer"] for p in held]
             torch._foreach_mul_(velocity, group["momentum"])
             torch._foreach_add_(velocity, change)
-            torch._foreach_add_(held, velocity, alpha=-group["lr"])
+            if isinstance(rate, Tensor):
+                torch._foreach_addcmul_(held, velocity, _spread(rate, held), value=-1)
+            else:
+                torch._foreach_add_(held, velocity, alpha=-rate)
         return loss
 
 
 def build_optimizer(
-    name: str, module: nn.Module, *, learning_rate: float, weight_decay: float, momentum: float
+    name: str,
+    module: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    momentum: float,
+    captured: bool = False,
 ) -> torch.optim.Optimizer:
     """Make the optimizer called `name` over a module's parameters, grouped by `parameter_groups`.
+
+    One whose steps are captured as a CUDA graph does the same sums, and takes its learning rate from a tensor.
 
     Raises
     ------
@@ -136,6 +149,8 @@ def build_optimizer(
     match name:
         case "adamw":
             return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+        case "sgd" if captured:  # torch's own asks the tensor for its number
+            return LARS([g | {"adapt": False} for g in groups], lr=learning_rate, momentum=momentum)
         case "sgd":
             # Not fused: that fails when some parameters get their first gradient later, as mined projectors do.
             return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
@@ -181,4 +196,21 @@ def ramp(progress: float, start: float, length: float) -> float:
 @torch.no_grad()
 def moving_average(target: list[Tensor], online: list[Tensor], momentum: float) -> None:
     r"""Move target tensors towards online ones in place: :math:`t \leftarrow m t + (1 - m) o`."""
-    torch._foreach_lerp_(target, online, 1 - momentum)
+    approach(target, online, 1 - momentum)
+
+
+@torch.no_grad()
+def approach(target: list[Tensor], online: list[Tensor], share: float | Tensor) -> None:
+    r"""Move target tensors a share of the way to online ones in place: :math:`t \leftarrow t + s (o - t)`."""
+    if isinstance(share, Tensor):
+        torch._foreach_lerp_(target, online, _spread(share, target))
+    else:
+        torch._foreach_lerp_(target, online, share)
+
+
+def _spread(value: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """Fill tensors of given shapes with a scalar tensor's value: operations on many tensors at once want equal shapes."""
+    filled = [torch.empty_like(t) for t in like]
+    torch._foreach_zero_(filled)
+    torch._foreach_add_(filled, value, alpha=1)  # without alpha, torch asks the tensor for its number
+    return filled
