@@ -63,7 +63,7 @@ class _Residual(nn.Module):
 
 
 class ResNet(ImageEncoder):
-    """ResNet (He et al. 2016) with the small-image stem: a 3x3 convolution without stride, and no pooling after it.
+    """ResNet (He et al. 2016) with the small-image stem: a 3x3 convolution, by default without stride, and no pooling after it.
 
     Parameters
     ----------
@@ -78,6 +78,8 @@ class ResNet(ImageEncoder):
     zero_init : bool
         Whether the scale of each branch's last batch norm starts at 0, so that every block starts as its shortcut
         (Goyal et al. 2017).
+    stem_stride : int, optional
+        2 for maps of half the image's size from the first stage on, which take a quarter of the time.
     """
 
     def __init__(
@@ -88,9 +90,10 @@ class ResNet(ImageEncoder):
         *,
         expansion: int,
         zero_init: bool,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [*_convolve(3, width, 3), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [*_convolve(3, width, 3, stem_stride), nn.ReLU(inplace=True)]
         n_in = width
         for stage, n_blocks in enumerate(blocks):
             inner = width * 2**stage
