@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return replay(options.replay)
     total = Counter[str]()
     print(
-        f"{'loader':<16}{'cases':>8}{'load':>8}{'refused':>9}{'faults':>8}{'a second':>10}{'slowest':>10}{'peak':>10}"
+        f"{'loader':<18}{'cases':>8}{'load':>8}{'refused':>9}{'faults':>8}{'a second':>10}{'slowest':>10}{'peak':>10}"
     )
     for name, loader in loaders([n for n in options.only.split(",") if n]).items():
         total += fuzz(name, loader, options)
@@ -118,7 +118,7 @@ def fuzz(name: str, loader: Loader, options: Any) -> Counter[str]:
         worker.end()
     rate = options.cases / (time.monotonic() - began)
     print(
-        f"{name:<16}{options.cases:>8}{count['load']:>8}{count['refused']:>9}{count['faults']:>8}{rate:>10.0f}{slowest:>8.1f} s{peak:>6.0f} MiB",
+        f"{name:<18}{options.cases:>8}{count['load']:>8}{count['refused']:>9}{count['faults']:>8}{rate:>10.0f}{slowest:>8.1f} s{peak:>6.0f} MiB",
         flush=True,
     )
     return count + Counter(cases=options.cases)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from command import myow, trials, write
 from tiny import SMALL as SETTINGS
 from tiny import SMALL_MINING, Notes, reach
 
-from myow import MYOW, read
+from myow import BYOL, MYOW, load, read
 from myow.bench.rows_file import RowsFile
 from myow.disk.lines import append_line
 from myow.disk.lock import locked
@@ -276,6 +277,49 @@ def test_a_second_training_is_refused_until_the_first_is_gone_and_who_only_reads
     other.stdout.close()
     train(run)
     assert same_as(undisturbed, run)
+
+
+@LINUX
+@pytest.mark.parametrize("resume", [False, True])
+def test_fit_is_kept_out_of_a_folder_that_another_process_trains_into(tmp_path, resume):
+    rec = load("simulated-reach", n_trials=10)
+    model = BYOL(steps=4, random_state=0, device="cpu")
+    model.fit(rec, folder=tmp_path / "own")
+    other = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "own" / "run.lock"], stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"held\n"
+    before = {p.name: p.read_bytes() for p in (tmp_path / "own").iterdir()}
+    with pytest.raises(FileError, match="another training is writing to"):
+        model.fit(rec, folder=tmp_path / "own", resume=resume)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "own").iterdir()} == before
+    other.kill()
+    other.wait()
+    other.stdout.close()
+    assert model.fit(rec, folder=tmp_path / "own", resume=resume).n_steps_ == 4
+
+
+def test_a_thread_may_ask_for_its_lock_again_if_it_says_so_and_no_other_may(tmp_path):
+    refused = []
+
+    def ask():
+        try:
+            with locked(tmp_path / "a.lock", "another", again=True):
+                pass
+        except FileError:
+            refused.append(True)
+
+    with locked(tmp_path / "a.lock", "another"):
+        with locked(tmp_path / "a.lock", "another", again=True):
+            pass
+        with pytest.raises(FileError, match="another is writing"), locked(tmp_path / "a.lock", "another"):
+            pass
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        assert refused == [True]
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert refused == [True]
 
 
 def test_a_second_bench_is_refused(tmp_path):

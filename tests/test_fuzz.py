@@ -41,7 +41,7 @@ def fuzz():
 
 # Every loader, a few files each; the benchmark does more of it.
 
-SLOW = ("read-hdf5", "read-mat73", "read-nwb", "read-nc", "read-neo")
+SLOW = ("read-hdf5", "read-mat73", "read-nwb", "read-nc", "read-neo", "embedding-nc", "embedding-nwb")
 
 
 def test_every_loader_loads_or_refuses_what_is_broken(fuzz, tmp_path, capsys):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import files, runs
+from .embeddings import EMBEDDINGS, of_embedding
 from .loader import Loader
 from .readers import READERS, read_with
 
@@ -16,6 +17,7 @@ __all__ = ["loaders"]
 def loaders(wanted: Sequence[str] = ()) -> dict[str, Loader]:
     """Make valid files and return the loaders by name; only some, if they are named."""
     made: dict[str, Callable[[Path], Loader]] = {f"read-{name}": _reader(name) for name in READERS}
+    made |= {f"embedding-{suffix[1:]}": of_embedding(suffix) for suffix in EMBEDDINGS}
     made |= {"model": runs.model, "checkpoint": runs.checkpoint, "run": runs.run, "metrics": runs.metrics}
     made |= {"pairs": runs.pairs, "evaluation": runs.evaluation, "rows": runs.rows}
     made |= {"pickle": files.of_pickle, "arrays-pickle": files.of_cifar, "image": files.of_image}

@@ -22,7 +22,7 @@ from .estimators.learner import Learner
 from .loading import load_model
 from .processes import current
 from .run_description import OFFICIAL, Parts, Run
-from .training.checkpoint import CHECKPOINT
+from .training.checkpoint import CHECKPOINT, LOCK
 from .training.method import Watcher
 from .training.monitor import MetricsFile, PairsFile, read_metrics
 
@@ -96,7 +96,7 @@ class RunFolder:
         make_folder(self.path)
         first = current().is_first  # of several processes one writes
         with ExitStack() as stack:
-            held = stack.enter_context(locked(self.path / "run.lock", "another training")) if first else None
+            held = stack.enter_context(locked(self.path / LOCK, "another training")) if first else None
             if held:
                 remove_leftovers(self.path)
             if resume and self.holds_run():

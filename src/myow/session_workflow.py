@@ -19,6 +19,7 @@ from .run_description import Parts, Run
 from .run_folder import RunFolder
 from .run_sessions import SessionOfRun, joined_parts, session_names, sessions_of, told
 from .sources import load_recording
+from .training.checkpoint import LOCK
 from .training.monitor import ProgressBar
 from .training_workflow import chosen_settings, own_settings, train_into
 from .version import __version__
@@ -139,7 +140,7 @@ def adapt_run(
     session = SessionOfRun(data=data, name=name, digest=recording.digest(), rows=len(recording))
     watchers = [ProgressBar(f"read-in of {name}")] if progress else []
     make_folder(out)
-    with locked(out / "run.lock", "another training"):
+    with locked(out / LOCK, "another training"):
         if not resume:
             folder.clear(results_only=False)
         taken = _taken(recording, parts, rows)

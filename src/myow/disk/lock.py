@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ except ImportError:  # a system without such locks
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Held", "locked"]
+
+_ours: dict[tuple[int, int], int] = {}
+"""Files that this process has locked, by device and inode, and the thread that did."""
 
 
 class Held:
@@ -52,7 +56,7 @@ class Held:
 
 
 @contextmanager
-def locked(path: Path, who: str) -> Iterator[Held]:
+def locked(path: Path, who: str, *, again: bool = False) -> Iterator[Held]:
     """Keep other processes out for a while.
 
     The file stays, empty; what counts is the system's lock on it, which ends with the process. So nothing has to be removed
@@ -64,6 +68,8 @@ def locked(path: Path, who: str) -> Iterator[Held]:
         The lock's file, in the folder that is to be kept.
     who : str
         What the other one is, such as "another bench".
+    again : bool, optional
+        Whether the thread that holds it already may have it once more.
 
     Yields
     ------
@@ -79,8 +85,17 @@ def locked(path: Path, who: str) -> Iterator[Held]:
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror}; choose another folder or free it") from error
     try:
-        _take(path, number, who)
-        yield Held(path, number)
+        found = os.fstat(number)
+        file = found.st_dev, found.st_ino
+        held = again and _ours.get(file) == threading.get_ident()
+        if not held:
+            _take(path, number, who)
+            _ours[file] = threading.get_ident()
+        try:
+            yield Held(path, number)
+        finally:
+            if not held:
+                del _ours[file]
     finally:
         os.close(number)
 

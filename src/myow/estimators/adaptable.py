@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -20,7 +19,7 @@ from ..errors import DataError, SettingError
 from ..graphs.adaptation import Adaptation, grown
 from ..layers.inputs import Scaling
 from ..layers.sessions import read_in_encoders
-from ..training.checkpoint import CHECKPOINT, Checkpoint
+from ..training.checkpoint import checkpoint_in
 from ..training.loop import train
 from ..training.method import Method, Watcher
 from .session_lookup import matching
@@ -115,14 +114,9 @@ class AdaptableEstimator(SessionEstimator):
         plan = self.plan(len(recording))
         if steps is not None:
             plan = replace(plan, steps=steps)
-        checkpoint = None
-        if folder is not None:
-            identity = self._identity(rows.data, None) | {"steps": plan.steps, "model": _digest(self.method_)}
-            checkpoint = Checkpoint(Path(folder) / CHECKPOINT, identity)
-            if not resume:
-                checkpoint.discard()
+        identity = self._identity(rows.data, None) | {"steps": plan.steps, "model": _digest(self.method_)}
         generator = torch.Generator(device).manual_seed(self.seed_)
-        with cpu_threads(self.threads):
+        with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
             train(Adaptation(method, self.align), rows, plan, generator, watchers, checkpoint)
         self.method_ = method.requires_grad_(True).eval()
         self._know(sessions)

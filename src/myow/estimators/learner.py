@@ -6,7 +6,6 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,8 +20,7 @@ from ..data.rows import Rows
 from ..data.targets import Targets, read_targets
 from ..device import choose_device, cpu_threads
 from ..errors import DataError, SettingError
-from ..processes import current
-from ..training.checkpoint import Checkpoint
+from ..training.checkpoint import checkpoint_in
 from ..training.loop import train
 from ..training.method import NO_STEPS, Method, Plan, Watcher
 from ..version import __version__
@@ -121,21 +119,18 @@ class Learner(Products, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If rows or settings cannot be used.
         TrainingError
             If training diverges or collapses.
+        FileError
+            If `folder` cannot be written, or another training is writing to it.
         """
         if resume and folder is None:
             raise SettingError("resume needs the folder that holds the checkpoint; give folder too")
         data, rows = self._initialise(X, y, labelled)
         plan = self.plan(len(rows))
         generator = torch.Generator(rows.device).manual_seed(self.seed_)
-        checkpoint = None
-        if folder is not None:
-            checkpoint = Checkpoint(Path(folder) / "checkpoint.safetensors", self._identity(data, rows.targets))
-            if not resume and current().is_first:
-                checkpoint.discard()
-            current().barrier()  # before any process looks for it
+        identity = {} if folder is None else self._identity(data, rows.targets)
         count = LastStep()
         try:
-            with cpu_threads(self.threads):
+            with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
                 train(self.method_, rows, plan, generator, [count, *watchers], checkpoint)
         finally:
             self.n_steps_ = count.done

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,52 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from ..disk.storage import remove, writing
+from ..disk.lock import locked
+from ..disk.storage import make_folder, remove, writing
 from ..errors import FileError, SettingError
+from ..processes import current
 from ..views.batches import BatchStream
 
-__all__ = ["CHECKPOINT", "Checkpoint"]
+__all__ = ["CHECKPOINT", "LOCK", "Checkpoint", "checkpoint_in"]
 
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the file in its folder."""
+
+LOCK = "run.lock"
+"""What a training locks in its folder."""
+
+
+@contextmanager
+def checkpoint_in(
+    folder: str | os.PathLike[str] | None, identity: dict[str, Any], *, resume: bool
+) -> Iterator[Checkpoint | None]:
+    """Keep other trainings out of a folder, and give the checkpoint that is kept there.
+
+    Parameters
+    ----------
+    folder : path-like or None
+        Where; made if need be. None for no checkpoint.
+    identity : mapping
+        See `Checkpoint`.
+    resume : bool
+        Whether to keep what the folder holds already.
+
+    Raises
+    ------
+    FileError
+        If another training is writing to the folder, or it cannot be written.
+    """
+    if folder is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        checkpoint = Checkpoint(Path(folder) / CHECKPOINT, identity)
+        if current().is_first:  # of several processes one writes
+            stack.enter_context(locked(make_folder(Path(folder)) / LOCK, "another training", again=True))
+            if not resume:
+                checkpoint.discard()
+        current().barrier()  # before any process looks for it
+        yield checkpoint
 
 
 class Checkpoint:
