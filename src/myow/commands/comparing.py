@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .options import AsJson, LoadOptions, Out, Quiet, ReadoutEpochs, names
+from .stopped import stopped
 
 __all__ = ["bench"]
 
@@ -68,7 +68,7 @@ def bench(
         return
     from ..bench_workflow import bench_run
 
-    try:
+    with stopped(f"stopped; {out / 'rows.jsonl'} holds what was done, the same command goes on"):
         result = bench_run(
             out,
             datasets=names(datasets),
@@ -88,9 +88,6 @@ def bench(
             retry=retry,
             progress=not (quiet or as_json),
         )
-    except KeyboardInterrupt:
-        print(f"stopped; {out / 'rows.jsonl'} holds what was done, the same command goes on", file=sys.stderr)
-        raise typer.Exit(130) from None
     if as_json:
         print(json.dumps(result))
         return
@@ -101,11 +98,8 @@ def bench(
 def _bench_images(out: Path, *, as_json: bool, **options: Any) -> None:
     from ..bench_workflow import bench_images_run
 
-    try:
+    with stopped(f"stopped; {out} holds what was done, the same command goes on where it stopped"):
         result = bench_images_run(out, **options)
-    except KeyboardInterrupt:
-        print(f"stopped; {out} holds what was done, the same command goes on where it stopped", file=sys.stderr)
-        raise typer.Exit(130) from None
     if as_json:
         print(json.dumps(result))
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from ..errors import SettingError
 from .options import Data, Device, Folder, LoadOptions, Out, Quiet, Seed
+from .stopped import stopped
 
 __all__ = ["adapt", "train"]
 
@@ -84,7 +84,7 @@ def train(
     from ..workflow import draw_run, train_run
 
     several = len(session_names(data)) > 1
-    try:
+    with stopped("stopped; nothing new was kept"):
         message = (train_sessions_run if several else train_run)(
             data,
             out,
@@ -102,9 +102,6 @@ def train(
             tensorboard=tensorboard,
             progress=not quiet,
         )
-    except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped; nothing new was kept", file=sys.stderr)
-        raise typer.Exit(130) from None
     if not several:  # pictures are of one recording
         draw_run(out)
     print(message)
@@ -128,7 +125,7 @@ def adapt(
     """Learn a read-in for a session that was not trained on, without labels; the rest of the model stays as it is."""
     from ..session_workflow import adapt_run
 
-    try:
+    with stopped(f"stopped; {out} holds the last checkpoint, --resume goes on"):
         message = adapt_run(
             run,
             data,
@@ -142,20 +139,14 @@ def adapt(
             resume=resume,
             progress=not quiet,
         )
-    except KeyboardInterrupt:
-        print(f"stopped; {out} holds the last checkpoint, --resume goes on", file=sys.stderr)
-        raise typer.Exit(130) from None
     print(message)
 
 
 def _train_images(data: str, out: Path, **options: Any) -> None:
     from ..image_workflow import draw_images_run, train_images_run
 
-    try:
+    with stopped("stopped; nothing new was kept"):
         message = train_images_run(data, out, **options)
-    except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped; nothing new was kept", file=sys.stderr)
-        raise typer.Exit(130) from None
     if message:  # of several processes one speaks
         draw_images_run(out)
         print(message)
