@@ -1,9 +1,15 @@
 """Two processes that share every batch train the weights that one process trains."""
 
+import os
+import signal
+import textwrap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from gloo import Together
+from gloo import Together, torchrun
+from safetensors.torch import load_file
 from test_image_methods import Records, make
 from tiny_images import tiny_images
 
@@ -59,3 +65,45 @@ def test_loss_mined_rows_and_weights_are_those_of_one_process(two, name, given):
 def test_a_batch_that_cannot_be_shared_is_refused(two):
     with pytest.raises(AssertionError, match="a batch of 15 samples cannot be shared equally by 2 processes"):
         two.run(trained, "byol", {"batch_size": 15})
+
+
+ONE_DIES = """
+    import os, signal, sys
+    from myow.processes import from_environment
+    from test_image_methods import make
+    from tiny_images import tiny_images
+
+    class Die:
+        def begin(self, step, total): print(f"from {step}\\n", end="", flush=True)
+        def record(self, step, metrics, traces): pass
+        def end(self): pass
+        def step(self, step):
+            if here.rank == 1 and step == int(sys.argv[2]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    with from_environment("cpu", minutes=1) as here:
+        model = make("myow", steps=20, pool="queue")
+        model.fit(tiny_images(), folder=sys.argv[1], resume=True, watchers=[Die()])
+        if here.is_first:
+            model.save(sys.argv[1] + "/model.myow")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal")
+def test_where_one_process_dies_all_stop_and_the_checkpoint_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(ONE_DIES))
+    died = torchrun(script, tmp_path / "run", "13")
+    assert died.returncode not in (0, None)
+    assert not (tmp_path / "run" / "model.myow").exists()
+    # torchrun returns when every process is gone, and with it the lock on the folder.
+    after = torchrun(script, tmp_path / "run", "0")
+    assert after.returncode == 0, after.stderr
+    assert after.stdout.splitlines() == ["from 12"] * 2
+    whole = torchrun(script, tmp_path / "whole", "0")
+    assert whole.stdout.splitlines() == ["from 0"] * 2
+    weights = [load_file(tmp_path / name / "model.myow") for name in ("run", "whole")]
+    assert weights[0].keys() == weights[1].keys()
+    for key, value in weights[0].items():
+        np.testing.assert_allclose(value, weights[1][key], rtol=1e-6, atol=1e-7, err_msg=key)
