@@ -267,12 +267,14 @@ def plan_of(**settings):
 def test_auto_captures_recordings_on_a_gpu_and_nothing_else():
     able, unable = SimpleNamespace(capturable=True), SimpleNamespace(capturable=False)
     on_cpu = SimpleNamespace(device=torch.device("cpu"))
-    assert is_captured(plan_of(), able, on_gpu())
+    auto = plan_of(cuda_graph="auto")
+    assert is_captured(auto, able, on_gpu())
+    assert not is_captured(plan_of(), able, on_gpu())  # unless one asks for it
     assert not is_captured(plan_of(cuda_graph=False), able, on_gpu())
-    assert not is_captured(plan_of(), able, on_cpu)
-    assert not is_captured(plan_of(), unable, on_gpu())
-    assert not is_captured(plan_of(accumulate=2), able, on_gpu())
-    assert not is_captured(plan_of(), able, on_gpu(ImageRows))
+    assert not is_captured(auto, able, on_cpu)
+    assert not is_captured(auto, unable, on_gpu())
+    assert not is_captured(plan_of(cuda_graph="auto", accumulate=2), able, on_gpu())
+    assert not is_captured(auto, able, on_gpu(ImageRows))
     assert is_captured(plan_of(cuda_graph=True), able, on_gpu(ImageRows))
 
 

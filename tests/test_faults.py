@@ -284,6 +284,7 @@ def test_a_second_training_is_refused_until_the_first_is_gone_and_who_only_reads
 def test_fit_is_kept_out_of_a_folder_that_another_process_trains_into(tmp_path, resume):
     rec = load("simulated-reach", n_trials=10)
     model = BYOL(steps=4, random_state=0, device="cpu")
+    (tmp_path / "own").mkdir()
     model.fit(rec, folder=tmp_path / "own")
     other = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "own" / "run.lock"], stdout=subprocess.PIPE)
     assert other.stdout.readline() == b"held\n"

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..disk.lock import locked
-from ..disk.storage import make_folder, remove, writing
+from ..disk.storage import remove, writing
 from ..errors import FileError, SettingError
 from ..processes import current
 from ..views.batches import BatchStream
@@ -38,7 +38,7 @@ def checkpoint_in(
     Parameters
     ----------
     folder : path-like or None
-        Where; made if need be. None for no checkpoint.
+        Where. None for no checkpoint.
     identity : mapping
         See `Checkpoint`.
     resume : bool
@@ -55,7 +55,7 @@ def checkpoint_in(
     with ExitStack() as stack:
         checkpoint = Checkpoint(Path(folder) / CHECKPOINT, identity)
         if current().is_first:  # of several processes one writes
-            stack.enter_context(locked(make_folder(Path(folder)) / LOCK, "another training", again=True))
+            stack.enter_context(locked(Path(folder) / LOCK, "another training", again=True))
             if not resume:
                 checkpoint.discard()
         current().barrier()  # before any process looks for it
