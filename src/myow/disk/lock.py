@@ -19,8 +19,8 @@ except ImportError:  # a system without such locks
 
 __all__ = ["Held", "locked"]
 
-_ours: dict[tuple[int, int], int] = {}
-"""Files that this process has locked, by device and inode, and the thread that did."""
+_ours: dict[tuple[int, int], tuple[int, int]] = {}
+"""Files that are locked here, by device and inode, and who did: process, since a forked one gets a copy of this, and thread."""
 
 
 class Held:
@@ -87,10 +87,11 @@ def locked(path: Path, who: str, *, again: bool = False) -> Iterator[Held]:
     try:
         found = os.fstat(number)
         file = found.st_dev, found.st_ino
-        held = again and _ours.get(file) == threading.get_ident()
+        me = os.getpid(), threading.get_ident()
+        held = again and _ours.get(file) == me
         if not held:
             _take(path, number, who)
-            _ours[file] = threading.get_ident()
+            _ours[file] = me
         try:
             yield Held(path, number)
         finally:
