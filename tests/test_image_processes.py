@@ -94,8 +94,11 @@ def test_where_one_process_dies_all_stop_and_the_checkpoint_is_whole(tmp_path, m
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(ONE_DIES))
+    for name in ("run", "whole"):
+        (tmp_path / name).mkdir()
     died = torchrun(script, tmp_path / "run", "13")
     assert died.returncode not in (0, None)
+    assert died.stdout.splitlines() == ["from 0"] * 2
     assert not (tmp_path / "run" / "model.myow").exists()
     # torchrun returns when every process is gone, and with it the lock on the folder.
     after = torchrun(script, tmp_path / "run", "0")
