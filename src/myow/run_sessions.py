@@ -12,6 +12,7 @@ import numpy as np
 
 from .errors import FileError
 from .run_description import Parts, Run
+from .settings import split_names
 
 __all__ = ["SessionOfRun", "joined_parts", "own_parts", "session_names", "sessions_of", "told"]
 
@@ -40,7 +41,7 @@ class SessionOfRun:
 
 def session_names(data: str) -> list[str]:
     """Part names of recordings at commas; a file whose own name holds one stays whole."""
-    return [data] if Path(data).exists() else [name.strip() for name in data.split(",") if name.strip()]
+    return [data] if Path(data).exists() else split_names(data)
 
 
 def told(sessions: Sequence[SessionOfRun]) -> dict[str, str]:

@@ -11,7 +11,18 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import SettingError, unknown_name
 
-__all__ = ["parse_pairs", "parse_settings"]
+__all__ = ["parse_pairs", "parse_settings", "split_names"]
+
+
+def split_names(text: str) -> list[str]:
+    """Part names at commas.
+
+    Examples
+    --------
+    >>> split_names("a, b,")
+    ['a', 'b']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .options import AsJson, LoadOptions, Out, Quiet, ReadoutEpochs, names
+from ..settings import split_names
+from .options import AsJson, LoadOptions, Out, Quiet, ReadoutEpochs
 from .stopped import stopped
 
 __all__ = ["bench"]
@@ -51,57 +51,38 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Compare methods on recordings, or on images: every fit a row, then tables and figures. What is done already is not done again."""
+    from ..bench_workflow import bench_images_run, bench_run
+
+    common: dict[str, Any] = {
+        "datasets": split_names(datasets),
+        "methods": split_names(methods),
+        "labels": split_names(labels),
+        "seeds": seeds,
+        "settings": settings,
+        "retry": retry,
+        "progress": not (quiet or as_json),
+    }
     if protocol == "images":
-        _bench_images(
-            out,
-            datasets=names(datasets),
-            methods=names(methods),
-            labels=names(labels),
-            seeds=seeds,
-            settings=settings,
-            device=device,
-            readout_epochs=readout_epochs,
-            retry=retry,
-            as_json=as_json,
-            progress=not (quiet or as_json),
-        )
-        return
-    from ..bench_workflow import bench_run
-
-    with stopped(f"stopped; {out / 'rows.jsonl'} holds what was done, the same command goes on"):
-        result = bench_run(
-            out,
-            datasets=names(datasets),
-            methods=names(methods),
-            protocol=protocol,
-            contexts=context,
-            rows=rows,
-            readouts=names(readouts),
-            labels=names(labels),
-            folds=folds,
-            seeds=seeds,
-            draws=draws,
-            n_jobs=jobs,
-            backend=backend,
-            settings=settings,
-            load=load,
-            retry=retry,
-            progress=not (quiet or as_json),
-        )
+        with stopped(f"stopped; {out} holds what was done, the same command goes on where it stopped"):
+            result = bench_images_run(out, **common, device=device, readout_epochs=readout_epochs)
+    else:
+        with stopped(f"stopped; {out / 'rows.jsonl'} holds what was done, the same command goes on"):
+            result = bench_run(
+                out,
+                **common,
+                protocol=protocol,
+                contexts=context,
+                rows=rows,
+                readouts=split_names(readouts),
+                folds=folds,
+                draws=draws,
+                n_jobs=jobs,
+                backend=backend,
+                load=load,
+            )
     if as_json:
         print(json.dumps(result))
         return
     print(result["table"])
-    print(f"{result['added']} fits, {result['failed']} failed; " + ", ".join(result["files"]))
-
-
-def _bench_images(out: Path, *, as_json: bool, **options: Any) -> None:
-    from ..bench_workflow import bench_images_run
-
-    with stopped(f"stopped; {out} holds what was done, the same command goes on where it stopped"):
-        result = bench_images_run(out, **options)
-    if as_json:
-        print(json.dumps(result))
-        return
-    print(result["table"])
-    print(f"{result['failed']} failed; " + ", ".join(result["files"]))
+    added = f"{result['added']} fits, " if "added" in result else ""
+    print(f"{added}{result['failed']} failed; " + ", ".join(result["files"]))

@@ -18,7 +18,6 @@ __all__ = [
     "ReadoutEpochs",
     "Seed",
     "Session",
-    "names",
 ]
 
 Data = Annotated[str, typer.Argument(help="A dataset's name (see 'myow datasets') or a file.", show_default=False)]
@@ -36,8 +35,3 @@ Session = Annotated[
 LoadOptions = Annotated[
     list[str], typer.Option("--data", help="Option of the dataset or file, key=value.", show_default=False)
 ]
-
-
-def names(text: str) -> list[str]:
-    """Part names at commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -50,6 +50,19 @@ def train(
     """Train a representation into a folder, without labels unless the method learns from them."""
     from ..sources import is_images
 
+    common: dict[str, Any] = {
+        "method": method,
+        "preset": preset,
+        "split_seed": split_seed,
+        "seed": seed,
+        "device": device,
+        "load": load,
+        "resume": resume,
+        "tensorboard": tensorboard,
+        "progress": not quiet,
+    }
+    if epochs is not None:
+        settings = [f"epochs={epochs}", *settings]
     if is_images(data):
         not_for_images = {
             "--context": context != "0,0",
@@ -60,20 +73,7 @@ def train(
         for option, is_given in not_for_images.items():
             if is_given:
                 raise SettingError(f"{option} is for recordings, and {data} holds images; leave it out")
-        _train_images(
-            data,
-            out,
-            method=method,
-            preset=preset,
-            settings=[*([f"epochs={epochs}"] if epochs is not None else []), *settings],
-            split_seed=split_seed,
-            seed=seed,
-            device=device,
-            load=load,
-            resume=resume,
-            tensorboard=tensorboard,
-            progress=not quiet,
-        )
+        _train_images(data, out, settings=settings, **common)
         return
     if os.environ.get("WORLD_SIZE", "1") != "1":  # torchrun's; each of them would train all of it, into one folder
         raise SettingError(
@@ -88,19 +88,11 @@ def train(
         message = (train_sessions_run if several else train_run)(
             data,
             out,
-            method=method,
-            preset=preset,
-            settings=[f"context={context}", *([f"epochs={epochs}"] if epochs is not None else []), *settings],
+            settings=[f"context={context}", *settings],
             rows=rows,
             split=split,
-            split_seed=split_seed,
             target=target,
-            seed=seed,
-            device=device,
-            load=load,
-            resume=resume,
-            tensorboard=tensorboard,
-            progress=not quiet,
+            **common,
         )
     if not several:  # pictures are of one recording
         draw_run(out)

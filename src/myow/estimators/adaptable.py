@@ -114,7 +114,9 @@ class AdaptableEstimator(SessionEstimator):
         plan = self.plan(len(recording))
         if steps is not None:
             plan = replace(plan, steps=steps)
-        identity = self._identity(rows.data, None) | {"steps": plan.steps, "model": _digest(self.method_)}
+        identity = {}
+        if folder is not None:  # checksums take a while
+            identity = self._identity(rows.data, None) | {"steps": plan.steps, "model": _digest(self.method_)}
         generator = torch.Generator(device).manual_seed(self.seed_)
         with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
             train(Adaptation(method, self.align), rows, plan, generator, watchers, checkpoint)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, SettingError, unknown_name
+from ..settings import split_names
 from ._notes import Notes
 from ._session import Columns, Session
 
@@ -26,7 +27,7 @@ def names_of(value: Any) -> list[str]:
     (['a', 'b'], ['a'], ['3'])
     """
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        return split_names(value)
     return [str(v) for v in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 

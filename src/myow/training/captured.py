@@ -120,7 +120,7 @@ class CapturedStep:
                 self.recorded[phase] = self._record(progress)
             except Exception as error:  # of any kind: code of one's own may be among it
                 self._give_up(error)
-                return step.on(self.rows, progress)
+                return step.on([self.rows], progress)
         numbers, replay = self.recorded[phase]
         numbers.write(progress)
         terms = replay()
@@ -133,7 +133,7 @@ class CapturedStep:
         step.set_rate(self.rate)
 
         def run() -> dict[str, Tensor]:
-            terms = step.on(self.rows, numbers.start(progress))
+            terms = step.on([self.rows], numbers.start(progress))
             return {k: v.detach() for k, v in terms.items()}
 
         kept = _Kept(step)

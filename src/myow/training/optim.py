@@ -19,7 +19,6 @@ __all__ = [
     "approach",
     "build_optimizer",
     "learning_rate",
-    "moving_average",
     "parameter_groups",
     "ramp",
 ]
@@ -191,12 +190,6 @@ def ramp(progress: float, start: float, length: float) -> float:
     if progress < start:
         return 0.0
     return 1.0 if length <= 0 else min(1.0, (progress - start) / length)
-
-
-@torch.no_grad()
-def moving_average(target: list[Tensor], online: list[Tensor], momentum: float) -> None:
-    r"""Move target tensors towards online ones in place: :math:`t \leftarrow m t + (1 - m) o`."""
-    approach(target, online, 1 - momentum)
 
 
 @torch.no_grad()

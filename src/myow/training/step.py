@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -37,17 +39,16 @@ class Step:
     def __call__(self, progress: float, rate: float) -> dict[str, Tensor]:
         """Take the next step, at a share of training done and a learning rate; returns the terms of the last batch's loss."""
         self.set_rate(rate)
-        self.optimizer.zero_grad(set_to_none=True)
-        for _ in range(self.plan.accumulate):
-            terms = self._gradients(self.stream.next(), progress)
-        self._finish(progress)
-        return terms
+        return self.on((self.stream.next() for _ in range(self.plan.accumulate)), progress)
 
-    def on(self, rows: Tensor, progress: float) -> dict[str, Tensor]:
-        """Take a step on one batch that is given, at the learning rate that is set."""
+    def on(self, batches: Iterable[Tensor], progress: float) -> dict[str, Tensor]:
+        """Take a step on as many batches as are accumulated, at the learning rate that is set."""
         self.optimizer.zero_grad(set_to_none=True)
-        terms = self._gradients(rows, progress)
-        self._finish(progress)
+        for rows in batches:
+            terms = self._gradients(rows, progress)
+        current().average_gradients(self.method.parameters())
+        self.optimizer.step()
+        self.method.after_step(progress)
         return terms
 
     def set_rate(self, rate: float | Tensor) -> None:
@@ -71,11 +72,6 @@ class Step:
                 f"{max(2, plan.batch_size // 2)} and accumulate={plan.accumulate * 2}, which takes as many for each step"
             ) from None
         return terms
-
-    def _finish(self, progress: float) -> None:
-        current().average_gradients(self.method.parameters())
-        self.optimizer.step()
-        self.method.after_step(progress)
 
 
 def _is_memory(error: RuntimeError) -> bool:
