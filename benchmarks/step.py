@@ -161,6 +161,8 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="whether to time a GPU too")
     parser.add_argument("--gpu-steps", type=int, default=4000, help="steps on a GPU, of each kind; 120 or more")
     options = parser.parse_args()
+    if options.steps < 80:
+        parser.error(f"--steps is {options.steps}; some steps between records are needed: 80 or more")
     there = torch.cuda.is_available()
     if options.device == "cuda" and not there:
         parser.error("there is no GPU that torch can use here; leave out --device, or use --device cpu")

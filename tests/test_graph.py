@@ -345,7 +345,7 @@ def test_by_default_the_embedding_is_a_prediction_where_most_of_the_variance_is_
     x = rng.normal(size=(200, 8))
     for t in range(1, 200):
         x[t] = lasting * x[t - 1] + np.sqrt(1 - lasting**2) * x[t]
-    given = {k: v for k, v in WIDTHS.items() if k != "batch_size"} | {"steps": 2, "random_state": 0}
+    given = {k: v for k, v in WIDTHS.items() if k != "batch_size"} | {"steps": 2, "random_state": 0, "device": "cpu"}
     new = np.mean(np.square(np.diff(x, axis=0))) / 2 / x.var(axis=0).mean()
     expected = "prediction" if new > 0.5 else "representation"
     assert expected == ("representation" if lasting else "prediction")

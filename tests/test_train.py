@@ -382,7 +382,7 @@ def test_a_checkpoint_of_other_rows_or_another_method_is_refused(tmp_path):
 
 def test_the_device_may_differ_when_resuming(tmp_path):
     BYOL(**SMALL).fit(reach(), folder=tmp_path)
-    assert BYOL(**SMALL | {"device": "auto"}).fit(reach(), folder=tmp_path, resume=True).n_steps_ == 12
+    assert BYOL(**SMALL | {"device": "cpu:0"}).fit(reach(), folder=tmp_path, resume=True).n_steps_ == 12
 
 
 def rewrite(path, tensors=None, header=None):
@@ -396,6 +396,19 @@ def rewrite(path, tensors=None, header=None):
     if header is not None:
         metadata = {"checkpoint": header(json.loads(metadata["checkpoint"]))}
     save_file(tensors(held) if tensors else held, path, metadata=metadata)
+
+
+def test_a_checkpoint_of_another_kind_of_device_says_where_to_resume(tmp_path):
+    BYOL(**SMALL).fit(reach(), folder=tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    rewrite(path, header=lambda h: json.dumps(h | {"device": "cuda"}))
+    before = path.read_bytes()
+    with pytest.raises(SettingError, match=r"begun on device 'cuda'.*resume with device='cuda'"):
+        BYOL(**SMALL).fit(reach(), folder=tmp_path, resume=True)
+    assert path.read_bytes() == before
+    # Written before the device was.
+    rewrite(path, header=lambda h: json.dumps({k: v for k, v in h.items() if k != "device"}))
+    assert BYOL(**SMALL).fit(reach(), folder=tmp_path, resume=True).n_steps_ == 12
 
 
 DAMAGE = {

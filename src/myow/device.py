@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import platform
 from collections.abc import Iterator
 
 import torch
 
 from .errors import SettingError
 
-__all__ = ["choose_device", "cpu_threads"]
+__all__ = ["choose_device", "cpu_threads", "describe_machine"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -22,6 +24,13 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise SettingError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}); try 'cpu'") from error
     return device
+
+
+def describe_machine(device: torch.device | None = None) -> str:
+    """Say in words what a row of a table was computed on: system, processor, cores and, if `device` is a GPU, which."""
+    words = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    gpu = device is not None and device.type == "cuda"
+    return f"{words}, {torch.cuda.get_device_name(device)}" if gpu else words
 
 
 @contextlib.contextmanager

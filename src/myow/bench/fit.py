@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import platform
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording
-from ..device import cpu_threads
+from ..device import cpu_threads, describe_machine
 from ..errors import FileError
 from ..estimators.decoder import DecoderEstimator
 from ..estimators.learner import plain
@@ -93,7 +91,7 @@ def describe(job: Job) -> dict[str, Any]:
         "draws": job.draws,
         "version": __version__,
         "torch": torch.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": describe_machine(),
         "error": None,
         "scores": [],
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from ..data.images import Images
+from ..device import describe_machine
 from ..disk.storage import make_folder, remove_leftovers
 from ..errors import MyowError, SettingError
 from ..estimators.learner import plain
@@ -190,7 +189,7 @@ def _run(
         "readout_epochs": bench.readout_epochs,
         "version": __version__,
         "torch": torch.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": describe_machine(),
         "error": None,
         "scores": {},
     }
@@ -204,6 +203,7 @@ def _run(
         model.fit(parts[0], folder=folder, resume=True, watchers=watchers)
         row |= {
             "device": str(model.method_.scaling.mean.device),
+            "machine": describe_machine(model.method_.scaling.mean.device),
             "steps": model.n_steps_,
             "epochs": round(model.n_steps_ * plan.batch_size * plan.accumulate / len(parts[0]), 2),
             "seconds": read_metrics(folder / "metrics.jsonl")[-1]["seconds"],

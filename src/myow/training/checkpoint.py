@@ -100,7 +100,7 @@ class Checkpoint:
             tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items() if v is not None}
         tensors["stream.left"] = stream.left
         tensors["generator"] = stream.generator.get_state()
-        header = {"step": step, "identity": self.identity}
+        header = {"step": step, "identity": self.identity, "device": stream.generator.device.type}
         with writing(self.path) as part:
             held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
             save_file(held, part, metadata={"checkpoint": json.dumps(header)})
@@ -109,7 +109,15 @@ class Checkpoint:
         """Load the state, if there is any, and return the steps done."""
         if not self.path.exists():
             return 0
-        step: int = self._read_header()["step"]
+        header = self._read_header()
+        step: int = header["step"]
+        here = stream.generator.device.type
+        begun = header.get("device", here)
+        if begun != here:
+            raise SettingError(
+                f"{self.path} was begun on device '{begun}', and '{here}' cannot go on with its random numbers; resume with "
+                f"device='{begun}', or remove it to start afresh"
+            )
         try:
             self._restore(method, optimizer, stream)
         except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
