@@ -267,9 +267,8 @@ def plan_of(**settings):
 def test_auto_captures_recordings_on_a_gpu_and_nothing_else():
     able, unable = SimpleNamespace(capturable=True), SimpleNamespace(capturable=False)
     on_cpu = SimpleNamespace(device=torch.device("cpu"))
-    auto = plan_of(cuda_graph="auto")
+    auto = plan_of()
     assert is_captured(auto, able, on_gpu())
-    assert not is_captured(plan_of(), able, on_gpu())  # unless one asks for it
     assert not is_captured(plan_of(cuda_graph=False), able, on_gpu())
     assert not is_captured(auto, able, on_cpu)
     assert not is_captured(auto, unable, on_gpu())
@@ -418,7 +417,7 @@ def test_on_a_gpu_an_augmentation_that_waits_goes_on_in_python():
     settings = SMALL | {"device": "cuda", "augment": lambda x, generator: x / float(x.max())}
     weights, _ = fitted(BYOL(**settings, cuda_graph=False), reach())
     with pytest.warns(RuntimeWarning, match="cannot be recorded"):
-        found, _ = fitted(BYOL(**settings, cuda_graph="auto"), reach())
+        found, _ = fitted(BYOL(**settings), reach())
     assert_close(found, weights)
     with pytest.raises(SettingError, match="cannot be recorded"):
         BYOL(**settings, cuda_graph=True).fit(reach())

@@ -115,8 +115,8 @@ class Checkpoint:
         begun = header.get("device", here)
         if begun != here:
             raise SettingError(
-                f"{self.path} was begun on device '{begun}', and '{here}' cannot go on with its random numbers; resume with "
-                f"device='{begun}', or remove it to start afresh"
+                f"{self.path} was begun on device {begun!r}, and '{here}' cannot go on with its random numbers; resume with "
+                f"device={begun!r}, or remove it to start afresh"
             )
         try:
             self._restore(method, optimizer, stream)
