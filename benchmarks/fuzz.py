@@ -33,6 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MYOW_OFFLINE", "1")
 
 import torch
+from fuzzing.audit import Audit
 from fuzzing.containers import change
 from fuzzing.loader import Loader
 from fuzzing.loaders import loaders
@@ -41,19 +42,6 @@ from myow.errors import MyowError
 
 MEMORY = 5 << 30  # bytes beyond what a process starts with: loaders refuse to take more than 4 GiB for a file
 PATIENCE = 500  # cases until a process is replaced
-
-STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "pty.spawn")
-WRITES = (
-    "os.remove",
-    "os.rename",
-    "os.mkdir",
-    "os.rmdir",
-    "os.symlink",
-    "os.link",
-    "os.chmod",
-    "os.truncate",
-    "shutil.rmtree",
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -218,36 +206,17 @@ def serve(loader: Loader, folder: Path, source: int, target: int) -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     faulthandler.disable()  # a crash is told by how the process ends
-    seen: list[str] = []
-    place = str(folder / "case")
-
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in STARTS:
-            seen.append(f"{event} {arguments!r:.100}")
-        elif event == "open" or event in WRITES:
-            writes = event != "open" or bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-            path = str(arguments[0])
-            if (
-                writes
-                and path != os.devnull
-                and not path.startswith("/proc/")
-                and not (loader.writes and path.startswith(place))
-            ):
-                seen.append(f"{event} {path}")
-
+    audit = Audit(folder / "case" if loader.writes else None)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
-    warm = False
     for line in os.fdopen(source):
         which, _, path = line.rstrip("\n").partition(" ")
-        seen.clear()
-        verdict = attempt(loader.seeds[int(which)][1], Path(path))
-        if warm and seen and verdict["verdict"] in ("load", "refused"):
+        with audit.watching() as seen:
+            verdict = attempt(loader.seeds[int(which)][1], Path(path))
+        if seen and verdict["verdict"] in ("load", "refused"):
             verdict = {"verdict": "did what it must not", "detail": "; ".join(seen[:3])}
-        if not warm:  # what a first import writes and starts is not the file's doing
-            sys.addaudithook(watch)
-            warm = True
+        audit.begin()  # what a first import writes and starts is not the file's doing
         verdict["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         os.write(target, json.dumps(verdict).encode() + b"\n")
 

@@ -1,7 +1,12 @@
-"""Damaged and hostile files that hold HDF5: one error of our own, before memory is taken or another file is read."""
+"""Damaged and hostile files: one error of our own, before memory is taken or another file is read."""
+
+import io
+import struct
+import zipfile
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 from spike_files import write_nwb
 
 import myow
@@ -102,6 +107,39 @@ def test_what_crashes_hangs_or_swells_in_a_child_is_refused_here(tmp_path):
         with pytest.raises(FileError, match=said):
             rehearse(path, "HDF5 file", act, **options)
     rehearse(path, "HDF5 file", lambda: 1 / 0)  # other errors are raised where they are expected
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_matlab_file_that_crashes_scipy_is_refused(tmp_path, nested):
+    counts = np.arange(24, dtype=np.int64).reshape(12, 2)
+    path = tmp_path / "x.mat"
+    savemat(path, {"data": {"counts": counts}} if nested else {"counts": counts})
+    whole = path.read_bytes()
+    assert myow.read(path, bin_size=0.1).counts.shape == (12, 2)
+    numbers = struct.pack("<II", 12, counts.nbytes)  # kind and size of what stands in the array: int64
+    assert whole.count(numbers) == 1
+    path.write_bytes(whole.replace(numbers, struct.pack("<II", 0, counts.nbytes)))
+    with pytest.raises(FileError, match="no whole MATLAB file") as caught:
+        myow.read(path, bin_size=0.1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_saved_pynapple_object_that_promises_more_than_it_holds(tmp_path):
+    def member(array, shape):
+        content = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            content, {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
+        )
+        return content.getvalue() + array.tobytes()
+
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("type.npy", member(np.array(["Ts"]), (1,)))
+        archive.writestr("t.npy", member(np.arange(4.0), (4,)))
+        archive.writestr("start.npy", member(np.zeros(1), (1,)))
+        archive.writestr("end.npy", member(np.full(1, 5.0), (99999999999,)))
+    with pytest.raises(FileError, match=r"end\.npy promises \(99999999999,\) of float64, more than it holds"):
+        myow.read(path, bin_size=0.1)
 
 
 def test_bytes_changed_at_random_give_errors_of_our_own(nwb_path, tmp_path):

@@ -1,4 +1,7 @@
-"""MATLAB files of version 5 to 7, read with scipy after `myow.readers._mat5_scan` has looked through them."""
+"""MATLAB files of version 5 to 7, read with scipy after `myow.readers._mat5_scan` has looked through them.
+
+What the scan lets pass is tried in a child process before: damaged structs have been seen to crash scipy's parser, which is compiled.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from ._fields import Arrays, Field, add_cells, at_hand, most_bytes
 from ._guard import parsing
 from ._mat5_scan import CELL, CHAR, NUMERIC, SPARSE, STRUCT, Variable, scan
 from ._notes import Notes
+from ._rehearsal import rehearse
 
 __all__ = ["arrays_of_mat5"]
 
@@ -47,6 +51,7 @@ def arrays_of_mat5(path: Path, notes: Notes) -> Arrays:
 def _load(path: Path, names: list[str]) -> dict[str, Any]:
     from scipy.io import loadmat
 
+    rehearse(path, "MATLAB file", lambda: loadmat(path, variable_names=names), memory=most_bytes(path))
     with parsing(path, "MATLAB file"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that come twice: the last one counts, as for `scan`
         loaded: dict[str, Any] = loadmat(path, variable_names=names)

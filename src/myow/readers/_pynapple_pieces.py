@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import re
 import zipfile
@@ -159,11 +160,15 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             content = io.BytesIO(archive.read(info))
             version = np.lib.format.read_magic(content)
             reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            _, _, dtype = reader(content)
+            shape, _, dtype = reader(content)
             name = info.filename.removesuffix(".npy")
             if dtype.kind == "O":
                 found[name] = unpickle(content.read(), str(path), _ADMITTED, finish=_plain)
             else:
+                if math.prod(shape) * max(dtype.itemsize, 1) > info.file_size - content.tell():
+                    raise FileError(
+                        f"{path}: {info.filename} promises {shape} of {dtype}, more than it holds; it was altered"
+                    )
                 content.seek(0)
                 found[name] = np.lib.format.read_array(content, allow_pickle=False)
     return found
