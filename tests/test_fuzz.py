@@ -100,6 +100,25 @@ def test_the_fuzzer_tells_outcomes_apart(fuzz, tmp_path, load, verdict):
         worker.end()
 
 
+def test_guided_by_coverage_the_same_outcomes_are_faults(fuzz, tmp_path):
+    from fuzz_guided import Fault, one_file
+
+    def by_content(path):
+        content = path.read_bytes()
+        if content == b"refuse":
+            raise FileError("no")
+        if content == b"start":
+            os.system("true")
+        return {b"load": 1}[content]
+
+    run = one_file(fuzz.Loader(".bin", "bytes", [(b"", by_content), (b"", many_lines)]), tmp_path)
+    for data in (b"", b"\0load", b"\0refuse", b"\2load"):  # the first byte says how to read, modulo two here
+        run(data)
+    for data, said in ((b"\0other", "raises KeyError"), (b"\1x", "no single line"), (b"\0start", r"os\.system")):
+        with pytest.raises(Fault, match=said):
+            run(data)
+
+
 def test_the_same_seed_makes_the_same_files_and_a_fault_can_be_replayed(fuzz, tmp_path, capsys):
     (loader,) = fuzz.loaders(["run"]).values()
     assert fuzz.case("run", loader, 3, 7) == fuzz.case("run", loader, 3, 7)
