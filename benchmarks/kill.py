@@ -155,7 +155,7 @@ def trainings(folder: Path, kills: int, commands: int, rng: random.Random) -> li
         command_seconds = time.perf_counter() - start
     print(f"undisturbed: {seconds:.2f} s and {n_operations} operations on files in a forked process; "
           f"the real command {command_seconds:.1f} s")  # fmt: skip
-    print(f"{'':>3}  {'killed':<28} {'found':<34} {'went on from':>12}  weights, rows, pairs")
+    print(f"{'':>3}  {'killed':<39} {'found':<44} {'went on from':>12}  weights, rows, pairs")
     faults: list[str] = []
     n = 0
     while n < kills:
@@ -179,7 +179,7 @@ def trainings(folder: Path, kills: int, commands: int, rng: random.Random) -> li
                 how = f"at operation {target} on a file"
             found, from_step, wrong = state(out, [row["step"] for row in expected["rows"]])
             faults += [f"kill {n} ({how}): {text}" for text in wrong]
-            print(f"{n:>3}  {how if hit else how + ', was done':<28} {found:<34}", end="" if again == 0 else "\n")
+            print(f"{'' if not again else chr(10)}{n:>3}  {how if hit else how + ', was done':<39} {found:<44}", end="")
         run([*words, "--resume"])
         wrong = differences(expected, outcome(out))
         faults += [f"kill {n}: {text}" for text in wrong]

@@ -4,9 +4,11 @@ For each preset and for the defaults: ``steps_per_s``, and ``ratio``, the time o
 products alone (forward and backward, same shapes and strides, same threads). Both are taken in one process, in turns, so
 that the ratio holds when the machine's speed drifts.
 
-Where there is a GPU, also its steps per second: in Python, and with the whole step captured as a CUDA graph.
+Where there is a GPU, also its steps per second: in Python, and with the whole step captured as a CUDA graph; with ``--device
+cuda`` nothing else. A row is printed as soon as it is measured.
 
-    python benchmarks/step.py [--json] [--rounds 5] [--steps 120] [--threads 1] [--device cuda] [--gpu-steps 4000]
+    python benchmarks/step.py [--json] [--rounds 5] [--steps 120] [--threads 1] [--settings default,v1-reaching]
+                              [--device cuda] [--gpu-steps 4000]
 """
 
 from __future__ import annotations
@@ -145,37 +147,38 @@ def measure_gpu(settings: dict[str, Any], recording: myow.Recording, steps: int)
     return found
 
 
-def gpu_columns(row: Mapping[str, float]) -> str:
-    """What the table says about a GPU."""
-    if "gpu_steps_per_s" not in row:
-        return f"{'no GPU here':>20s}"
-    return f"{row['gpu_steps_per_s']:12.0f} {row['gpu_captured_steps_per_s']:7.0f}"
+def line(name: str, row: Mapping[str, float]) -> str:
+    """A row of the table, with dashes for what was not measured."""
+    columns = (("steps_per_s", "8.0f"), ("ratio", "6.2f"), ("products", "9.0f"), ("gflop", "7.3f"))
+    columns += (("gpu_steps_per_s", "12.0f"), ("gpu_captured_steps_per_s", "7.0f"))
+    cells = (format(row[key], form) if key in row else "-".rjust(int(form.split(".")[0])) for key, form in columns)
+    return f"{name:14s} " + " ".join(cells)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=5, help="turns of steps and products")
-    parser.add_argument("--steps", type=int, default=120, help="steps per turn")
+    parser.add_argument("--steps", type=int, default=120, help="steps per turn; 80 or more")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of both; 1 is the default of a fit")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="whether to time a GPU too")
+    parser.add_argument("--settings", default=",".join(("default", *PRESETS)), help="presets, a,b")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: the CPU, and a GPU if any"
+    )
     parser.add_argument("--gpu-steps", type=int, default=4000, help="steps on a GPU, of each kind; 120 or more")
     options = parser.parse_args()
-    if options.steps < 80:
-        parser.error(f"--steps is {options.steps}; some steps between records are needed: 80 or more")
+    for name, least in (("steps", 80), ("gpu_steps", 120)):
+        if getattr(options, name) < least:
+            given = f"--{name.replace('_', '-')} is {getattr(options, name)}"
+            parser.error(f"{given}; some steps between records are needed: {least} or more")
+    names = options.settings.split(",")
+    unknown = [name for name in names if name != "default" and name not in PRESETS]
+    if unknown:
+        parser.error(f"there is no preset {', '.join(unknown)}; choices: {', '.join(('default', *PRESETS))}")
     there = torch.cuda.is_available()
     if options.device == "cuda" and not there:
         parser.error("there is no GPU that torch can use here; leave out --device, or use --device cpu")
-    if options.gpu_steps < 120:
-        parser.error(f"--gpu-steps is {options.gpu_steps}; some steps between records are needed: 120 or more")
     on_gpu = there and options.device != "cpu"
-    reach, sleep = myow.load("simulated-reach"), myow.load("simulated-sleep")
-    results = {}
-    for name in ("default", *PRESETS):
-        recording = sleep if "rodent" in name else reach
-        results[name] = measure(PRESETS.get(name, {}), recording, options.steps, options.rounds, options.threads)
-        if on_gpu:
-            results[name] |= measure_gpu(PRESETS.get(name, {}), recording, options.gpu_steps)
     about = {
         "torch": torch.__version__,
         "myow": myow.__version__,
@@ -185,16 +188,25 @@ def main() -> None:
         "steps": options.steps,
         "gpu": torch.cuda.get_device_name() if on_gpu else None,
     }
+    if not options.json:
+        print(", ".join(f"{k} {v}" for k, v in about.items()))
+        print(
+            f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s} {'GPU: steps/s':>12s} {'graph':>7s}"
+        )
+    reach, sleep = myow.load("simulated-reach"), myow.load("simulated-sleep")
+    results = {}
+    for name in names:
+        recording, settings = sleep if "rodent" in name else reach, PRESETS.get(name, {})
+        row: dict[str, float] = {}
+        if options.device != "cuda":
+            row |= measure(settings, recording, options.steps, options.rounds, options.threads)
+        if on_gpu:
+            row |= measure_gpu(settings, recording, options.gpu_steps)
+        results[name] = row
+        if not options.json:
+            print(line(name, row), flush=True)
     if options.json:
         print(json.dumps(about | {"settings": results}))
-        return
-    print(", ".join(f"{k} {v}" for k, v in about.items()))
-    print(
-        f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s} {'GPU: steps/s':>12s} {'graph':>7s}"
-    )
-    for name, row in results.items():
-        cpu = f"{name:14s} {row['steps_per_s']:8.0f} {row['ratio']:6.2f} {row['products']:9.0f} {row['gflop']:7.3f}"
-        print(cpu, gpu_columns(row))
 
 
 if __name__ == "__main__":
