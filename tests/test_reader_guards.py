@@ -76,6 +76,20 @@ def test_links_external_storage_and_bombs_are_refused_before_they_are_read(nwb_p
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["file_create_date", "general/lab", "specifications/core/2.0/namespace"])
+def test_facts_that_pynwb_reads_at_once_promise_no_more_than_is_stored(nwb_path, tmp_path, name):
+    import h5py
+
+    path = tmp_path / "x.nwb"
+    path.write_bytes(nwb_path.read_bytes())
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        file.create_dataset(name, shape=(1 << 40,), dtype="i8", chunks=(1 << 17,))
+    with pytest.raises(FileError, match=f"{name} promises 8.0 TiB.*cannot hold"):
+        myow.read(path, bin_size=0.1)
+
+
 def test_texts_that_all_point_at_one_are_counted(tmp_path, monkeypatch):
     import h5py
 

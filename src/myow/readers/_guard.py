@@ -14,7 +14,7 @@ from ..extras import need
 from ._rehearsal import out_of_memory, rehearse
 from ._scales import check_scales
 
-__all__ = ["GIB", "check_dataset", "open_hdf5", "parsing"]
+__all__ = ["GIB", "MIB", "check_dataset", "open_hdf5", "parsing"]
 
 GIB = 1 << 30
 MIB = 1 << 20

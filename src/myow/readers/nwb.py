@@ -17,7 +17,7 @@ from ..data.recording import Recording
 from ..errors import DataError, FileError
 from ..extras import need
 from ._binned import bin_session
-from ._guard import open_hdf5, parsing
+from ._guard import MIB, check_dataset, open_hdf5, parsing
 from ._notes import Notes
 from ._nwb_file import session_of
 from ._session import Session, describe
@@ -25,6 +25,7 @@ from ._session import Session, describe
 __all__ = ["SUFFIXES", "opened", "read", "takes"]
 
 SUFFIXES = (".nwb",)
+AT_ONCE = 256 * MIB  # bytes of a fact about the session, far more than any library writes
 
 
 def takes(thing: Any) -> bool:
@@ -121,7 +122,24 @@ def opened(path: Path, notes: Notes) -> Iterator[Session]:
         if version is None:
             raise FileError(f"{path} is HDF5, but no NWB file: it has no nwb_version; give format='hdf5'")
         notes.format = f"NWB {version.decode() if isinstance(version, bytes) else version}"
+        _check_what_is_read_at_once(file)
         with pynwb.NWBHDF5IO(file=file, mode="r", load_namespaces=True) as reader:
             session = session_of(reader.read(), {"file": path.name}, path.stem, notes)
             describe(session, notes)
             yield session
+
+
+def _check_what_is_read_at_once(file: Any) -> None:
+    """Refuse what pynwb reads whole as soon as it opens a file, if it is larger than what is stored can be.
+
+    That are the file's own facts at its root and under ``general``, and the schema that it brings along.
+    """
+    import h5py
+
+    things = [file.get(name) for name in file]
+    for name in ("general", "specifications"):
+        if isinstance(file.get(name), h5py.Group):
+            file[name].visititems(lambda _, thing: things.append(thing))
+    for thing in things:
+        if isinstance(thing, h5py.Dataset):
+            check_dataset(thing, AT_ONCE)
