@@ -145,3 +145,52 @@ def test_a_damaged_description_of_sessions_is_a_clear_error(home, tmp_path):
         (tmp_path / "run.json").write_text(json.dumps(about))
         with pytest.raises(FileError, match="description of its sessions is damaged"):
             sessions_of(RunFolder(tmp_path).read())
+
+
+class Interrupt:
+    """In place of the progress bar: Ctrl-C at a step."""
+
+    at = 2
+
+    def __init__(self, title):
+        pass
+
+    def begin(self, step, total):
+        pass
+
+    def step(self, step):
+        if step == self.at:
+            raise KeyboardInterrupt
+
+    def record(self, step, metrics, traces):
+        pass
+
+    def end(self):
+        pass
+
+
+def test_a_stopped_adaptation_keeps_no_model_and_goes_on(home, monkeypatch):
+    words = ("adapt", home / "two", home / "wed.npz", "--out", home / "stopped", "--steps", "3")
+    with monkeypatch.context() as patch:
+        patch.setattr("myow.session_workflow.ProgressBar", Interrupt)
+        result = run(*words)
+    assert result.exit_code == 130
+    assert "stopped; " in result.output
+    assert not RunFolder(home / "stopped").holds_run()
+    done(*words, "--quiet", "--resume")
+    wed = myow.read(home / "wed.npz")
+    models = [RunFolder(home / name).model("cpu") for name in ("three", "stopped")]
+    np.testing.assert_array_equal(*(model.transform(wed) for model in models))
+    steps = [json.loads(line)["step"] for line in (home / "stopped" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3]
+
+
+def test_what_cannot_be_adapted_leaves_an_earlier_run_as_it_was(home):
+    words = ("adapt", home / "two", "--out", home / "kept", "--quiet", "--steps", "2")
+    done(*words, home / "wed.npz")
+    before = {path.name: path.read_bytes() for path in (home / "kept").iterdir()}
+    refused = run(*words, home / "mon.npz")
+    assert "session mon was trained on already" in str(refused.exception)
+    other = run(*words, home / "wed.npz", "--resume", "--name", "else")
+    assert "holds a run with other" in str(other.exception)
+    assert {path.name: path.read_bytes() for path in (home / "kept").iterdir()} == before

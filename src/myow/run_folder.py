@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -93,6 +93,40 @@ class RunFolder:
         KeyboardInterrupt
             If training is interrupted; its text says what was kept.
         """
+        labels = None if run.target is None or isinstance(rows, Mapping) else rows.labels[run.target]
+
+        def fit(told: Sequence[Watcher]) -> None:
+            model.fit(rows, labels, folder=self.path, resume=resume, watchers=told)
+
+        pairs = PairsFile(self.mined, "mined"), PairsFile(self.neighbours, "neighbour")
+        return model, self.learn(run, model, fit, resume=resume, watchers=[*pairs, *watchers], keeps_part=True)
+
+    def learn(
+        self,
+        run: Run,
+        model: Learner,
+        act: Callable[[Sequence[Watcher]], None],
+        *,
+        resume: bool,
+        watchers: Sequence[Watcher],
+        keeps_part: bool,
+    ) -> int:
+        """Let a model learn in this folder, alone, and keep it; `train` and the adaptation to a session share this.
+
+        Parameters
+        ----------
+        run, model, resume, watchers
+            As for `train`.
+        act : callable
+            What learns, given who is to be told; it checkpoints into this folder.
+        keeps_part : bool
+            Whether a model that was stopped is kept as far as it came. Of several processes the first keeps it.
+
+        Returns
+        -------
+        int
+            Steps that had been done before.
+        """
         make_folder(self.path)
         first = current().is_first  # of several processes one writes
         with ExitStack() as stack:
@@ -102,15 +136,12 @@ class RunFolder:
             if resume and self.holds_run():
                 self._refuse_other(run)
             beginning = _Beginning(self, held)
-            pairs = PairsFile(self.mined, "mined"), PairsFile(self.neighbours, "neighbour")
-            own: list[Watcher] = [beginning, MetricsFile(self.metrics), *pairs] if first else []
             try:
-                labels = None if run.target is None or isinstance(rows, Mapping) else rows.labels[run.target]
-                model.fit(rows, labels, folder=self.path, resume=resume, watchers=[*own, *watchers] if first else [])
+                act([beginning, MetricsFile(self.metrics), *watchers] if first else [])
                 if first:
                     self.keep(run, model)
             except KeyboardInterrupt:
-                if not getattr(model, "n_steps_", 0) or not first:
+                if not keeps_part or not getattr(model, "n_steps_", 0) or not first:
                     raise
                 self.keep(run, model)
                 raise KeyboardInterrupt(
@@ -120,7 +151,7 @@ class RunFolder:
                 if not (beginning.began and self.checkpoint.exists()):
                     raise
                 raise FileError(f"{error}; the last checkpoint is whole, --resume goes on from there") from error
-        return model, beginning.step_
+        return beginning.step_
 
     def keep(self, run: Run, model: Learner) -> None:
         """Write a fitted model, and what was trained."""

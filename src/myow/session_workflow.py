@@ -9,8 +9,6 @@ from typing import Any
 
 from .data.recording import Recording
 from .data.split import split_rows
-from .disk.lock import locked
-from .disk.storage import make_folder
 from .errors import SettingError, unknown_name
 from .estimators.adaptable import AdaptableEstimator
 from .methods import method_class
@@ -19,7 +17,7 @@ from .run_description import Parts, Run
 from .run_folder import RunFolder
 from .run_sessions import SessionOfRun, joined_parts, session_names, sessions_of, told
 from .sources import load_recording
-from .training.checkpoint import LOCK
+from .training.method import Watcher
 from .training.monitor import ProgressBar
 from .training_workflow import chosen_settings, own_settings, train_into
 from .version import __version__
@@ -138,14 +136,13 @@ def adapt_run(
     parts = split_rows(recording, rule)
     known = [load_recording(other, run.load) for other in session_names(with_)] if with_ else []
     session = SessionOfRun(data=data, name=name, digest=recording.digest(), rows=len(recording))
+    taken = _taken(recording, parts, rows)
+
+    def adapt(told: Sequence[Watcher]) -> None:
+        model.adapt(taken, name=name, with_=known, steps=steps, folder=out, resume=resume, watchers=told)
+
     watchers = [ProgressBar(f"read-in of {name}")] if progress else []
-    make_folder(out)
-    with locked(out / LOCK, "another training"):
-        if not resume:
-            folder.clear(results_only=False)
-        taken = _taken(recording, parts, rows)
-        model.adapt(taken, name=name, with_=known, steps=steps, folder=out, resume=resume, watchers=watchers)
-        folder.keep(_with_session(run, session, parts), model)
+    folder.learn(_with_session(run, session, parts), model, adapt, resume=resume, watchers=watchers, keeps_part=False)
     write_run_card(folder, model)
     return (
         f"{folder.model_path}: a read-in of {len(taken)} bins of {name}, beside {', '.join(list(model.sessions_)[:-1])}"
