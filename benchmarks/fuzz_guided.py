@@ -70,15 +70,15 @@ def turn(name: str, options: argparse.Namespace) -> int:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     files = re.findall(r"stat::number_of_executed_units: (\d+)", done.stderr)
     reached = re.findall(r"cov: (\d+) ft: (\d+)", done.stderr)
-    if not files or not reached:
-        raise SystemExit(f"{name}: the fuzzer did not run: {done.stderr[-2000:]}")
-    (cov, ft), (cov_end, ft_end) = reached[0], reached[-1]
+    if not files or not (reached or done.returncode):
+        raise SystemExit(f"{name}: the fuzzer did not run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    (cov, ft), (cov_end, ft_end) = (reached or [("-", "-")])[0], (reached or [("-", "-")])[-1]
     print(
         f"{name:<16}{files[-1]:>9}{f'{cov} to {cov_end}':>14}{f'{ft} to {ft_end}':>16}  {int(done.returncode != 0)}",
         flush=True,
     )
     if done.returncode:
-        print(done.stderr[-3000:])
+        print(done.stdout[-3000:], done.stderr[-1000:])
     return int(done.returncode != 0)
 
 
@@ -109,7 +109,7 @@ def one_file(loader: Any, folder: Path) -> Callable[[bytes], None]:
     from fuzz import attempt
     from fuzzing.audit import Audit
 
-    audit = Audit()
+    audit = Audit(folder if loader.writes else None)
     audit.begin()
     path = folder / (loader.name or f"case{loader.suffix}")
 

@@ -191,6 +191,10 @@ FAULTS = {
         lambda p: rewrite(p, header=lambda h: {k: v for k, v in h.items() if k != "method"}),
         "does not hold the model",
     ),
+    "no version": (
+        lambda p: rewrite(p, header=lambda h: {k: v for k, v in h.items() if k != "version"}),
+        "version is of another type",
+    ),
     "a weight lost": (
         lambda p: rewrite(p, tensors=lambda t: {k: v for k, v in t.items() if "predictor" not in k}),
         "does not hold the model",

@@ -138,6 +138,15 @@ def test_a_matlab_file_that_crashes_scipy_is_refused(tmp_path, nested):
     assert "\n" not in str(caught.value)
 
 
+def test_a_matlab_name_that_is_no_text_is_not_told(tmp_path):
+    path = tmp_path / "x.mat"
+    savemat(path, {"counts": np.ones((4, 2))})
+    path.write_bytes(path.read_bytes().replace(b"counts", b"co\nnts"))
+    with pytest.raises(FileError, match="a name is no text") as caught:
+        myow.read(path, bin_size=0.1)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_saved_pynapple_object_that_promises_more_than_it_holds(tmp_path):
     def member(array, shape):
         content = io.BytesIO()

@@ -30,7 +30,15 @@ LATER: dict[int, dict[str, Any]] = {
 # Parts of the header that came with format 3; files of before there were images or sessions do not speak of them.
 EARLIER = {"version": "", "data": "recordings", "trained_on": [], "metrics": {}, "about": {}}
 EARLIER_LEARNT: dict[str, Any] = {"sessions_": {}}
-KINDS = {"settings": dict, "code": list, "learnt": dict, "trained_on": list, "metrics": dict, "about": dict}
+KINDS = {
+    "version": str,
+    "settings": dict,
+    "code": list,
+    "learnt": dict,
+    "trained_on": list,
+    "metrics": dict,
+    "about": dict,
+}
 
 MOST_HEADER = 16 * 2**20  # bytes; the names of 100,000 units take 2 MB
 MOST_TENSORS = 20_000

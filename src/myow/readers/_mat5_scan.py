@@ -162,7 +162,10 @@ class _Walk:
     def text(self, data: bytes, start: int, size: int, end: int) -> str:
         if start + size > end or size > 4096:
             raise self.refuse("a name is too long")
-        return data[start : start + size].decode("latin1")
+        name = data[start : start + size].decode("latin1")
+        if name and not name.isprintable():  # it will stand in messages
+            raise self.refuse("a name is no text")
+        return name
 
     def content(self, data: bytes, place: int, end: int, of: Variable, depth: int) -> None:
         """Walk over what an array holds, and hold the number of pieces against its shape."""
