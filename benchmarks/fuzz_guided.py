@@ -93,25 +93,23 @@ def guided(name: str, flags: Sequence[str]) -> None:
         import myow.training.checkpoint  # noqa: F401
     (loader,) = loaders([name]).values()
     corpus, *flags = flags
-    for which, (content, load) in enumerate(loader.seeds):
-        Path(corpus, f"valid-{which}").write_bytes(bytes([which]) + content)
-        place = Path(corpus).with_name(f"warm-{os.getpid()}{loader.suffix}")
-        place.write_bytes(content)
-        load(place)  # what is imported late is imported now
-        place.unlink()
     with tempfile.TemporaryDirectory() as folder:
-        atheris.Setup([sys.argv[0], corpus, *flags], one_file(loader, Path(folder)))
+        path = Path(folder, loader.name or f"case{loader.suffix}")
+        for which, (content, load) in enumerate(loader.seeds):
+            Path(corpus, f"valid-{which}").write_bytes(bytes([which]) + content)
+            path.write_bytes(content)
+            load(path)  # what is imported late is imported now
+        atheris.Setup([sys.argv[0], corpus, *flags], one_file(loader, path))
         atheris.Fuzz()
 
 
-def one_file(loader: Any, folder: Path) -> Callable[[bytes], None]:
-    """Return what tries one file: its first byte says which valid file's way to read it is taken."""
+def one_file(loader: Any, path: Path) -> Callable[[bytes], None]:
+    """Return what tries one file, at `path`: its first byte says which valid file's way to read it is taken."""
     from fuzz import attempt
     from fuzzing.audit import Audit
 
-    audit = Audit(folder if loader.writes else None)
+    audit = Audit(path.parent if loader.writes else None)
     audit.begin()
-    path = folder / (loader.name or f"case{loader.suffix}")
 
     def run(data: bytes) -> None:
         if not data:
