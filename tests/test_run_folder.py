@@ -192,6 +192,17 @@ def test_with_nothing_saved_going_on_starts_afresh(tmp_path):
     assert same(weights(folder), weights(fresh))
 
 
+def test_killed_between_its_last_step_and_its_model_a_run_still_knows_what_was_measured(tmp_path):
+    folder = RunFolder(tmp_path)
+    fitted, _ = folder.train(run_of(), model(), REC, resume=False)
+    folder.model_path.unlink()
+    (tmp_path / "run.json").unlink()
+    again, before = folder.train(run_of(), model(), REC, resume=True)
+    assert before == fitted.n_steps_
+    assert again.metrics_ == fitted.metrics_ == folder.model("cpu").metrics_
+    assert again.metrics_["training"]["step"] == fitted.n_steps_
+
+
 def test_a_finished_run_has_nothing_to_do_and_keeps_its_results(tmp_path):
     folder = RunFolder(tmp_path)
     folder.train(run_of(), model(), REC, resume=False)

@@ -372,6 +372,21 @@ def test_a_checkpoint_of_other_settings_is_refused_and_says_which(tmp_path, chan
         MYOW(**SMALL | {"hidden": [16], "k": np.int64(2)} | change).fit(reach(), folder=tmp_path, resume=True)
 
 
+def test_no_checkpoint_is_kept_of_a_step_that_was_no_number(tmp_path):
+    calls = itertools.count(1)
+
+    def breaks(x, generator):
+        return x * (torch.nan if next(calls) == 9 else 1.0)
+
+    settings = SMALL | {"steps": 99, "augment": breaks}
+    assert (
+        BYOL(**settings).plan(96).checkpoint_every == 9
+    )  # and what is measured every other step would see it at step 10
+    with pytest.raises(TrainingError, match="step 9"):
+        BYOL(**settings).fit(reach(), folder=tmp_path)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
 def test_a_checkpoint_of_other_rows_or_another_method_is_refused(tmp_path):
     BYOL(**SMALL).fit(reach(), folder=tmp_path)
     with pytest.raises(SettingError, match="other rows"):
