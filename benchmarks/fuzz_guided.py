@@ -2,10 +2,11 @@
 
     pip install atheris
     python benchmarks/fuzz_guided.py [--seconds 60] [--seed 1] [--only pickle,rows] [--out fuzz-found]
+    python benchmarks/fuzz_guided.py --replay fuzz-found/rows-crash-...
 
 `fuzz.py` changes whole containers by rules, with checksums made right; coverage cannot guess those. It serves where bytes lead
 straight into branches of ours: pickles, JSON and tables of text. What counts as a fault is what `fuzz.py` counts, and a fault ends its loader's turn;
-the file that libFuzzer keeps can be given to the loader again. Printed is, for each loader, how many files were tried and how many
+the file that libFuzzer keeps then can be replayed. Printed is, for each loader, how many files were tried and how many
 edges of code (cov) and features (ft) they reached, at first and in the end.
 """
 
@@ -38,12 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of libFuzzer, above 0")
     parser.add_argument("--only", default=",".join(LOADERS), help="names of loaders, a,b")
     parser.add_argument("--out", type=Path, default=Path("fuzz-found"), help="folder that faults are kept in")
+    parser.add_argument("--replay", type=Path, help="a file that was kept: LOADER-crash-...")
     parser.add_argument("--here", help=argparse.SUPPRESS)
     options, flags = parser.parse_known_args(argv)
     if options.here:
         guided(options.here, flags)
     if flags:
         parser.error(f"unrecognised: {' '.join(flags)}")
+    if options.replay:
+        return replay(options.replay)
     try:
         import atheris  # noqa: F401
     except ImportError:
@@ -58,6 +62,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         faults += turn(name, options)
     print(f"{faults} faults; {options.seconds} s a loader, seed {options.seed}")
     return int(faults > 0)
+
+
+def replay(kept: Path) -> int:
+    """Load a file that was kept once more, without following coverage; 1 if it still is a fault."""
+    from fuzzing.loaders import loaders
+
+    name = re.split(r"-(?:crash|timeout|oom|leak|slow-unit)-", kept.name)[0]
+    (loader,) = loaders([name]).values()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            one_file(loader, Path(folder, loader.name or f"case{loader.suffix}"))(kept.read_bytes())
+        except Fault as fault:
+            print(f"fault: {fault}")
+            return 1
+    print("it loads, or is refused")
+    return 0
 
 
 def turn(name: str, options: argparse.Namespace) -> int:

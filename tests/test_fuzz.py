@@ -119,6 +119,17 @@ def test_guided_by_coverage_the_same_outcomes_are_faults(fuzz, tmp_path):
             run(data)
 
 
+def test_what_guided_fuzzing_kept_can_be_replayed(fuzz, tmp_path, capsys, monkeypatch):
+    import fuzz_guided
+
+    kept = tmp_path / "rows-crash-0123"
+    kept.write_bytes(b"\0[]\n")
+    assert fuzz_guided.main(["--replay", str(kept)]) == 0
+    monkeypatch.setattr(fuzz, "attempt", lambda load, path: {"verdict": "raises KeyError"})
+    assert fuzz_guided.main(["--replay", str(kept)]) == 1
+    assert "fault: raises KeyError" in capsys.readouterr().out
+
+
 def test_the_same_seed_makes_the_same_files_and_a_fault_can_be_replayed(fuzz, tmp_path, capsys):
     (loader,) = fuzz.loaders(["run"]).values()
     assert fuzz.case("run", loader, 3, 7) == fuzz.case("run", loader, 3, 7)

@@ -131,6 +131,7 @@ def _run(job: Job) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "seconds": round(fits.first, 3),
         "readout_seconds": round(time.perf_counter() - fits.began - fits.fitting, 3),
         "fits": fits.count,
+        "machine": fits.machine,
         "scores": scores,
     }
     return found, _points(fits.fitted(None), test, job.target) if job.fold == 0 else {}
@@ -151,6 +152,7 @@ class _Fits:
         self.model = model
         self.began = time.perf_counter()
         self.first, self.fitting, self.count = 0.0, 0.0, 0
+        self.machine = describe_machine()
         self.with_labels: dict[bytes, Estimator] = {}
 
     def score(self, readout: str, labels: str, control: str | None = None) -> dict[str, Any]:
@@ -213,6 +215,7 @@ class _Fits:
         self.first = took if self.count == 0 else self.first
         self.fitting += took
         self.count += 1
+        self.machine = describe_machine(model.method_.scaling.mean.device)
         return model
 
 
