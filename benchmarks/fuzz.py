@@ -42,6 +42,7 @@ from myow.errors import MyowError
 
 MEMORY = 5 << 30  # bytes beyond what a process starts with: loaders refuse to take more than 4 GiB for a file
 PATIENCE = 500  # cases until a process is replaced
+FINE = ("load", "refused")  # verdicts
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,9 +95,9 @@ def fuzz(name: str, loader: Loader, options: Any) -> Counter[str]:
             content, which = case(name, loader, options.seed, n)
             answer = worker.ask(content, which, options.seconds)
             verdict = answer["verdict"]
-            count[verdict if verdict in ("load", "refused") else "faults"] += 1
+            count[verdict if verdict in FINE else "faults"] += 1
             slowest, peak = max(slowest, answer["seconds"]), max(peak, answer.get("peak", 0.0))
-            if verdict not in ("load", "refused"):
+            if verdict not in FINE:
                 keep(
                     options.out,
                     f"{name}-{options.seed}-{n}",
@@ -124,7 +125,7 @@ def replay(path: Path) -> int:
     about = json.loads(path.read_text())
     (loader,) = loaders([about["loader"]]).values()
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / (loader.name or f"case{loader.suffix}")
+        target = Path(folder) / loader.file
         target.write_bytes(path.with_suffix(".bin").read_bytes())
         try:
             loader.seeds[about["valid"]][1](target)
@@ -151,7 +152,7 @@ class Worker:
         place = self.folder / "case"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        path = place / (self.loader.name or f"case{self.loader.suffix}")
+        path = place / self.loader.file
         path.write_bytes(content)
         began = time.monotonic()
         os.write(self.to, f"{which} {path}\n".encode())
@@ -212,13 +213,19 @@ def serve(loader: Loader, folder: Path, source: int, target: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
     for line in os.fdopen(source):
         which, _, path = line.rstrip("\n").partition(" ")
-        with audit.watching() as seen:
-            verdict = attempt(loader.seeds[int(which)][1], Path(path))
-        if seen and verdict["verdict"] in ("load", "refused"):
-            verdict = {"verdict": "did what it must not", "detail": "; ".join(seen[:3])}
+        verdict = watched(audit, loader.seeds[int(which)][1], Path(path))
         audit.begin()  # what a first import writes and starts is not the file's doing
         verdict["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         os.write(target, json.dumps(verdict).encode() + b"\n")
+
+
+def watched(audit: Audit, load: Callable[[Path], Any], path: Path) -> dict[str, Any]:
+    """Load a file, and say what came of it; what it must not do counts unless there is worse."""
+    with audit.watching() as seen:
+        verdict = attempt(load, path)
+    if seen and verdict["verdict"] in FINE:
+        return {"verdict": "did what it must not", "detail": "; ".join(seen[:3])}
+    return verdict
 
 
 def attempt(load: Callable[[Path], Any], path: Path) -> dict[str, Any]:

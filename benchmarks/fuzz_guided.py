@@ -72,7 +72,7 @@ def replay(kept: Path) -> int:
     (loader,) = loaders([name]).values()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            one_file(loader, Path(folder, loader.name or f"case{loader.suffix}"))(kept.read_bytes())
+            one_file(loader, Path(folder, loader.file))(kept.read_bytes())
         except Fault as fault:
             print(f"fault: {fault}")
             return 1
@@ -114,7 +114,7 @@ def guided(name: str, flags: Sequence[str]) -> None:
     (loader,) = loaders([name]).values()
     corpus, *flags = flags
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, loader.name or f"case{loader.suffix}")
+        path = Path(folder, loader.file)
         for which, (content, load) in enumerate(loader.seeds):
             Path(corpus, f"valid-{which}").write_bytes(bytes([which]) + content)
             path.write_bytes(content)
@@ -125,7 +125,7 @@ def guided(name: str, flags: Sequence[str]) -> None:
 
 def one_file(loader: Any, path: Path) -> Callable[[bytes], None]:
     """Return what tries one file, at `path`: its first byte says which valid file's way to read it is taken."""
-    from fuzz import attempt
+    from fuzz import FINE, watched
     from fuzzing.audit import Audit
 
     audit = Audit(path.parent if loader.writes else None)
@@ -136,11 +136,8 @@ def one_file(loader: Any, path: Path) -> Callable[[bytes], None]:
             return
         path.write_bytes(data[1:])
         load = loader.seeds[data[0] % len(loader.seeds)][1]
-        with audit.watching() as seen:
-            found = attempt(load, path)
-        if seen:
-            raise Fault("; ".join(seen[:3]))
-        if found["verdict"] not in ("load", "refused"):
+        found = watched(audit, load, path)
+        if found["verdict"] not in FINE:
             raise Fault(f"{found['verdict']}: {found.get('where', '')} {found.get('detail', '')}")
 
     return run

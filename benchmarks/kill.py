@@ -179,7 +179,9 @@ def trainings(folder: Path, kills: int, commands: int, rng: random.Random) -> li
                 how = f"at operation {target} on a file"
             found, from_step, wrong = state(out, [row["step"] for row in expected["rows"]])
             faults += [f"kill {n} ({how}): {text}" for text in wrong]
-            print(f"{'' if not again else chr(10)}{n:>3}  {how if hit else how + ', was done':<39} {found:<44}", end="")
+            if again:
+                print()
+            print(f"{n:>3}  {how if hit else how + ', was done':<39} {found:<44}", end="")
         run([*words, "--resume"])
         wrong = differences(expected, outcome(out))
         faults += [f"kill {n}: {text}" for text in wrong]

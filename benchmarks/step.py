@@ -149,9 +149,9 @@ def measure_gpu(settings: dict[str, Any], recording: myow.Recording, steps: int)
 
 def line(name: str, row: Mapping[str, float]) -> str:
     """A row of the table, with dashes for what was not measured."""
-    columns = (("steps_per_s", "8.0f"), ("ratio", "6.2f"), ("products", "9.0f"), ("gflop", "7.3f"))
-    columns += (("gpu_steps_per_s", "12.0f"), ("gpu_captured_steps_per_s", "7.0f"))
-    cells = (format(row[key], form) if key in row else "-".rjust(int(form.split(".")[0])) for key, form in columns)
+    columns = {"steps_per_s": (8, 0), "ratio": (6, 2), "products": (9, 0), "gflop": (7, 3)}
+    columns |= {"gpu_steps_per_s": (12, 0), "gpu_captured_steps_per_s": (7, 0)}
+    cells = (f"{row[key]:{w}.{n}f}" if key in row else f"{'-':>{w}}" for key, (w, n) in columns.items())
     return f"{name:14s} " + " ".join(cells)
 
 

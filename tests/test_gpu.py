@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import SMALL, SMALL_MINING, reach
+from tiny import SMALL, SMALL_MINING, Notes, reach
 from tiny_images import tiny_images
 
 from myow import load_model
@@ -77,19 +77,10 @@ def test_a_stopped_training_on_a_gpu_goes_on_there(tmp_path):
     kind = image_method_class("myow")
     images = tiny_images()
     whole = made(kind, IMAGES | {"precision": "float32"}).fit(images)
-
-    class Stop:
-        def begin(self, step, total): ...
-        def record(self, step, metrics, traces): ...
-        def end(self): ...
-        def step(self, step):
-            if step == 3:
-                raise KeyboardInterrupt
-
     folder = tmp_path / "run"
     folder.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        made(kind, IMAGES | {"precision": "float32"}).fit(images, folder=folder, watchers=[Stop()])
+        made(kind, IMAGES | {"precision": "float32"}).fit(images, folder=folder, watchers=[Notes(3, KeyboardInterrupt)])
     again = made(kind, IMAGES | {"precision": "float32"}).fit(images, folder=folder, resume=True)
     assert again.n_steps_ == whole.n_steps_
     a, b = again.transform(images), whole.transform(images)

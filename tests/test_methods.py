@@ -234,8 +234,10 @@ def test_one_thread_and_two_give_the_same_embedding(name):
     size = {"batch_size": 256, "hidden": (80, 80), "dim": 64, "steps": 4}
     y = labels(name, rec)
     one, two = (make(name, **size | {"threads": threads}).fit(rec, y).transform(rec) for threads in (1, 2))
-    # The same bits where products are divided along rows and columns alone, as here; not by the libraries of every processor.
-    np.testing.assert_allclose(one, two, rtol=1e-2, atol=1e-3)
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":  # there products may be divided along their sums too
+        np.testing.assert_allclose(one, two, rtol=1e-2, atol=1e-3)
+    else:
+        assert np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tiny import Notes
 from typer.testing import CliRunner
 
 import myow
@@ -147,32 +148,10 @@ def test_a_damaged_description_of_sessions_is_a_clear_error(home, tmp_path):
             sessions_of(RunFolder(tmp_path).read())
 
 
-class Interrupt:
-    """In place of the progress bar: Ctrl-C at a step."""
-
-    at = 2
-
-    def __init__(self, title):
-        pass
-
-    def begin(self, step, total):
-        pass
-
-    def step(self, step):
-        if step == self.at:
-            raise KeyboardInterrupt
-
-    def record(self, step, metrics, traces):
-        pass
-
-    def end(self):
-        pass
-
-
 def test_a_stopped_adaptation_keeps_no_model_and_goes_on(home, monkeypatch):
     words = ("adapt", home / "two", home / "wed.npz", "--out", home / "stopped", "--steps", "3")
     with monkeypatch.context() as patch:
-        patch.setattr("myow.session_workflow.ProgressBar", Interrupt)
+        patch.setattr("myow.session_workflow.ProgressBar", lambda title: Notes(2, lambda _: KeyboardInterrupt()))
         result = run(*words)
     assert result.exit_code == 130
     assert "stopped; " in result.output

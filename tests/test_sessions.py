@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from tiny import Notes
 
 import myow
 from myow.augment.neural import NeuralAugment
@@ -203,24 +204,12 @@ def test_a_read_in_begins_with_the_principal_components():
     assert not wide[5:].any()
 
 
-class Pairs:
-    """A watcher that keeps the mined pairs, and stops training at a step."""
+class Pairs(Notes):
+    """A watcher that keeps the mined pairs."""
 
-    def __init__(self, stop=None):
-        self.pairs, self.stop = [], stop
-
-    def begin(self, step, total):
-        pass
-
-    def step(self, step):
-        if step == self.stop:
-            raise KeyboardInterrupt
-
-    def record(self, step, metrics, traces):
-        self.pairs.append(traces.get("mined_pairs", torch.empty(0, 2, dtype=torch.int64)))
-
-    def end(self):
-        pass
+    @property
+    def pairs(self):
+        return [trace.get("mined_pairs", torch.empty(0, 2, dtype=torch.int64)) for trace in self.traces]
 
 
 @pytest.mark.parametrize("pool", ["recording", "batch", "queue", "sample"])
@@ -260,7 +249,7 @@ def test_sessions_of_one_segment_mine_in_themselves_too():
 def test_a_run_on_two_sessions_that_was_stopped_goes_on_to_the_same_weights(tmp_path):
     model = myow.MYOW(**MINED | {"steps": 20})
     with pytest.raises(KeyboardInterrupt):
-        model.fit([A, B], folder=tmp_path, watchers=[Pairs(stop=11)])
+        model.fit([A, B], folder=tmp_path, watchers=[Notes(11, KeyboardInterrupt)])
     resumed = weights(copy.deepcopy(model).fit([A, B], folder=tmp_path, resume=True))
     assert same(resumed, weights(model.fit([A, B])))
     with pytest.raises(SettingError, match="other rows"):
@@ -316,7 +305,7 @@ def test_a_stopped_adaptation_leaves_the_model_and_goes_on(two, tmp_path):
     model = copy.deepcopy(two)
     before = weights(model)
     with pytest.raises(KeyboardInterrupt):
-        model.adapt(C, steps=20, folder=tmp_path, watchers=[Pairs(stop=11)])
+        model.adapt(C, steps=20, folder=tmp_path, watchers=[Notes(11, KeyboardInterrupt)])
     assert same(weights(model), before)
     assert list(model.sessions_) == ["a", "b"]
     whole = weights(copy.deepcopy(two).adapt(C, steps=20))

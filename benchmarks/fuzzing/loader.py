@@ -33,3 +33,8 @@ class Loader:
     seeds: Sequence[tuple[bytes, Callable[[Path], Any]]]
     name: str = ""
     writes: bool = False
+
+    @property
+    def file(self) -> str:
+        """What a file is called where it is read."""
+        return self.name or f"case{self.suffix}"

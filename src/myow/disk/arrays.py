@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import FileError
 from .storage import writing
 
-__all__ = ["read_arrays", "write_arrays"]
+__all__ = ["npy_header", "read_arrays", "write_arrays"]
 
 LIMIT = 4 << 30  # bytes
 SUFFIX = ".npy"
@@ -92,10 +92,15 @@ def read_arrays(path: Path, *, limit: int = LIMIT) -> dict[str, NDArray[Any]]:
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     with archive.open(member) as file:
         content = io.BytesIO(file.read(member.file_size))
-    version = npy.read_magic(content)
-    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, by_columns, dtype = header(content)
+    shape, by_columns, dtype = npy_header(content)
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds Python objects")
     values = np.frombuffer(content.getbuffer()[content.tell() :], dtype=dtype)
     return values.reshape(shape, order="F" if by_columns else "C")
+
+
+def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an .npy file that is open: shape, whether columns come first, and type; the numbers follow it."""
+    header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+    shape, by_columns, dtype = header(file)
+    return shape, by_columns, dtype

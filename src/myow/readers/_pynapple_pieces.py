@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..disk.arrays import npy_header
 from ..disk.restricted_pickle import Admitted, Function, unpickle
 from ..errors import DataError, FileError
 from ._guard import GIB, parsing
@@ -158,9 +159,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             raise FileError(f"{path} expands to more than {LIMIT // GIB} GiB; it was altered, or save less into it")
         for info in archive.infolist():
             content = io.BytesIO(archive.read(info))
-            version = np.lib.format.read_magic(content)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = reader(content)
+            shape, _, dtype = npy_header(content)
             name = info.filename.removesuffix(".npy")
             if dtype.kind == "O":
                 found[name] = unpickle(content.read(), str(path), _ADMITTED, finish=_plain)

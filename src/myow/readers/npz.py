@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.recording import Recording
+from ..disk.arrays import npy_header
 from ..disk.storage import writing
 from ..errors import DataError, FileError
 from ._array_labels import PERIOD
@@ -164,7 +165,7 @@ def _fields(path: Path, archive: zipfile.ZipFile, notes: Notes) -> dict[str, Fie
         if info.file_size > DEFLATE * info.compress_size + 1024:
             raise FileError(f"{path}: {info.filename} promises {info.file_size} bytes, which it cannot hold; refused")
         with archive.open(info) as file:
-            shape, dtype = _header(file)
+            shape, _, dtype = npy_header(file)
             start = file.tell()
         if dtype.hasobject:
             raise FileError(f"{path} holds an array of Python objects, which could run code; store plain numbers")
@@ -176,13 +177,6 @@ def _fields(path: Path, archive: zipfile.ZipFile, notes: Notes) -> dict[str, Fie
         key = info.filename.removesuffix(".npy")
         found[key] = Field(shape, str(dtype), partial(_load, archive, info))
     return found
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return shape, dtype
 
 
 def _load(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
