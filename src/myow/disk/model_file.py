@@ -29,7 +29,7 @@ LATER: dict[int, dict[str, Any]] = {
 
 # Parts of the header that came with format 3; files of before there were images or sessions do not speak of them.
 EARLIER = {"version": "", "data": "recordings", "trained_on": [], "metrics": {}, "about": {}}
-EARLIER_LEARNT: dict[str, Any] = {"sessions_": {}}
+EARLIER_LEARNT: dict[str, Any] = {"sessions_": {}, "classes_": None, "n_targets_": 0, "n_labelled_": 0}
 KINDS = {
     "version": str,
     "settings": dict,
