@@ -12,8 +12,8 @@ import torch
 from tiny_images import tiny_images
 
 import myow
-from myow.methods import method_class, method_names
-from myow.presets import PRESETS, preset
+from myow.methods import make_method, method_class, method_names
+from myow.methods.presets import PRESETS, preset
 
 FOLDER = Path(__file__).parent / "golden"
 STEPS = 20
@@ -52,7 +52,7 @@ def fit(case, recording):
     if estimator.uses_labels:
         y = recording.labels["direction"]
         y = np.asarray(y) + 0.5 if case.endswith("numbers") else y
-    return estimator(**settings).fit(recording, y)
+    return make_method(name, **settings).fit(recording, y)
 
 
 def recording():
@@ -84,7 +84,7 @@ def images(kind):
 
 def described(model, z):
     """What is kept of a fitted model."""
-    weights = (getattr(model, "network_", None) or model.method_).state_dict()
+    weights = model.network_.state_dict()
     return {
         "shape": list(z.shape),
         "digest": hashlib.sha256(np.ascontiguousarray(z).tobytes()).hexdigest(),

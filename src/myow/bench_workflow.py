@@ -14,7 +14,7 @@ from .bench.fit import Done
 from .datasets import cards
 from .disk.storage import writing
 from .errors import SettingError
-from .training.monitor import ProgressBar
+from .training.callbacks import ProgressBar
 from .version import __version__
 
 __all__ = ["bench_images_run", "bench_run"]

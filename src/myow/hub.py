@@ -10,7 +10,7 @@ from typing import Any
 from .disk.hub import CARD, MODEL, push
 from .disk.hub import pull as pull_from_hub
 from .errors import SettingError
-from .estimators.learner import Learner
+from .methods.base import Learner
 from .run_card import run_card
 from .run_folder import RunFolder
 

@@ -13,11 +13,11 @@ from .disk.arrays import write_arrays
 from .disk.storage import write_json
 from .errors import FileError, SettingError
 from .evaluation.images import evaluate_images
-from .image_methods import image_method_class
-from .processes import from_environment
+from .methods import image_method_class
 from .run_card import write_run_card
 from .run_folder import OFFICIAL, Parts, Run, RunFolder
 from .sources import load_images
+from .training.distributed import from_environment
 from .training_workflow import chosen_settings, own_settings, train_into
 
 __all__ = ["draw_images_run", "embed_images_run", "evaluate_images_run", "train_images_run"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from .disk.storage import writing
 from .errors import FileError
-from .estimators.learner import Learner
+from .methods.base import Learner
 from .run_folder import RunFolder
 
 __all__ = ["run_card", "write_run_card"]

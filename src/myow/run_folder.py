@@ -18,13 +18,12 @@ from .data.split import Split, constant_label
 from .disk.lock import Held, locked
 from .disk.storage import make_folder, remove, remove_leftovers, write_json
 from .errors import FileError, SettingError
-from .estimators.learner import Learner
-from .loading import load_model
-from .processes import current
+from .methods.base import Learner
+from .methods.loading import load_model
 from .run_description import OFFICIAL, Parts, Run
+from .training.callbacks import Callback, MetricsFile, PairsFile, read_metrics
 from .training.checkpoint import CHECKPOINT, LOCK
-from .training.method import Watcher
-from .training.monitor import MetricsFile, PairsFile, read_metrics
+from .training.distributed import current
 
 __all__ = ["OFFICIAL", "Parts", "Run", "RunFolder", "generic_split"]
 
@@ -58,7 +57,7 @@ class RunFolder:
         rows: Recording | Images | Mapping[str, Recording],
         *,
         resume: bool,
-        watchers: Sequence[Watcher] = (),
+        callbacks: Sequence[Callback] = (),
     ) -> tuple[Learner, int]:
         """Train a model, and write everything that a later evaluation needs.
 
@@ -74,7 +73,7 @@ class RunFolder:
             The rows to train on; of several sessions by name.
         resume : bool
             Whether to go on from what the folder holds.
-        watchers : sequence of Watcher, optional
+        callbacks : sequence of Callback, optional
             Who is told besides the folder's own files.
 
         Returns
@@ -95,27 +94,27 @@ class RunFolder:
         """
         labels = None if run.target is None or isinstance(rows, Mapping) else rows.labels[run.target]
 
-        def fit(told: Sequence[Watcher]) -> None:
-            model.fit(rows, labels, folder=self.path, resume=resume, watchers=told)
+        def fit(told: Sequence[Callback]) -> None:
+            model.fit(rows, labels, folder=self.path, resume=resume, callbacks=told)
 
         pairs = PairsFile(self.mined, "mined"), PairsFile(self.neighbours, "neighbour")
-        return model, self.learn(run, model, fit, resume=resume, watchers=[*pairs, *watchers], keeps_part=True)
+        return model, self.learn(run, model, fit, resume=resume, callbacks=[*pairs, *callbacks], keeps_part=True)
 
     def learn(
         self,
         run: Run,
         model: Learner,
-        act: Callable[[Sequence[Watcher]], None],
+        act: Callable[[Sequence[Callback]], None],
         *,
         resume: bool,
-        watchers: Sequence[Watcher],
+        callbacks: Sequence[Callback],
         keeps_part: bool,
     ) -> int:
         """Let a model learn in this folder, alone, and keep it; `train` and the adaptation to a session share this.
 
         Parameters
         ----------
-        run, model, resume, watchers
+        run, model, resume, callbacks
             As for `train`.
         act : callable
             What learns, given who is to be told; it checkpoints into this folder.
@@ -137,7 +136,7 @@ class RunFolder:
                 self._refuse_other(run)
             beginning = _Beginning(self, held)
             try:
-                act([beginning, MetricsFile(self.metrics), *watchers] if first else [])
+                act([beginning, MetricsFile(self.metrics), *callbacks] if first else [])
                 if first:
                     self.keep(run, model)
             except KeyboardInterrupt:
@@ -229,7 +228,7 @@ class _Beginning:
             self._held.check()
 
     def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
-        self.step(step)  # other watchers write after this one
+        self.step(step)  # other callbacks write after this one
 
     def end(self) -> None:
         pass

@@ -10,15 +10,14 @@ from typing import Any
 from .data.recording import Recording
 from .data.split import split_rows
 from .errors import SettingError, unknown_name
-from .estimators.adaptable import AdaptableEstimator
-from .methods import method_class
+from .methods import make_method, method_class
+from .methods.multisession import MultiSessionEstimator
 from .run_card import write_run_card
 from .run_description import Parts, Run
 from .run_folder import RunFolder
 from .run_sessions import SessionOfRun, joined_parts, session_names, sessions_of, told
 from .sources import load_recording
-from .training.method import Watcher
-from .training.monitor import ProgressBar
+from .training.callbacks import Callback, ProgressBar
 from .training_workflow import chosen_settings, own_settings, train_into
 from .version import __version__
 from .workflow import choose_split
@@ -54,7 +53,7 @@ def train_sessions_run(
     if rows not in ("train", "all"):
         raise unknown_name("rows", rows, ("train", "all"))
     estimator = method_class(method)
-    if not issubclass(estimator, AdaptableEstimator):
+    if not issubclass(estimator, MultiSessionEstimator):
         raise SettingError(f"{method} learns from one recording; myow, unmined, byol and simclr learn from several")
     if target is not None:
         raise SettingError(f"{method} learns without labels; leave --target out, or name it to 'myow evaluate'")
@@ -67,7 +66,7 @@ def train_sessions_run(
     ]
     rules = [choose_split(split, split_seed, name, part) for name, part in zip(names, recordings, strict=True)]
     parts = [split_rows(part, rule) for part, (_, rule) in zip(recordings, rules, strict=True)]
-    model = estimator(**chosen | {"random_state": seed, "device": device})
+    model = make_method(method, **chosen | {"random_state": seed, "device": device})
     run = Run(
         data=data,
         load=list(load),
@@ -126,7 +125,7 @@ def adapt_run(
     source, folder = RunFolder(trained), RunFolder(out)
     run = source.read()
     model = None if run.of_images else source.model(device)
-    if not isinstance(model, AdaptableEstimator):
+    if not isinstance(model, MultiSessionEstimator):
         raise SettingError(
             f"{trained} holds {run.method}, which learns from one recording; there is no read-in to adapt"
         )
@@ -138,11 +137,11 @@ def adapt_run(
     session = SessionOfRun(data=data, name=name, digest=recording.digest(), rows=len(recording))
     taken = _taken(recording, parts, rows)
 
-    def adapt(told: Sequence[Watcher]) -> None:
-        model.adapt(taken, name=name, with_=known, steps=steps, folder=out, resume=resume, watchers=told)
+    def adapt(told: Sequence[Callback]) -> None:
+        model.adapt(taken, name=name, with_=known, steps=steps, folder=out, resume=resume, callbacks=told)
 
-    watchers = [ProgressBar(f"read-in of {name}")] if progress else []
-    folder.learn(_with_session(run, session, parts), model, adapt, resume=resume, watchers=watchers, keeps_part=False)
+    callbacks = [ProgressBar(f"read-in of {name}")] if progress else []
+    folder.learn(_with_session(run, session, parts), model, adapt, resume=resume, callbacks=callbacks, keeps_part=False)
     write_run_card(folder, model)
     return (
         f"{folder.model_path}: a read-in of {len(taken)} bins of {name}, beside {', '.join(list(model.sessions_)[:-1])}"

@@ -1,4 +1,4 @@
-"""Settings as text, ``key=value``, turned into the types that an estimator's fields declare."""
+"""Settings: read from text as the types that an estimator's fields declare, and handed to the parts that they are of."""
 
 from __future__ import annotations
 
@@ -7,11 +7,29 @@ import math
 import types
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import SettingError, unknown_name
 
-__all__ = ["parse_pairs", "parse_settings", "split_names"]
+__all__ = ["parse_pairs", "parse_settings", "read_fields", "split_names"]
+
+T = TypeVar("T")
+
+
+def read_fields(kind: type[T], settings: Any, **fixed: Any) -> T:
+    """Make a dataclass from the attributes of the same names that an estimator has.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass; a field that the estimator lacks keeps its default.
+    settings : object
+        The estimator.
+    **fixed
+        Fields that are given in place of the estimator's.
+    """
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: getattr(settings, name) for name in known if hasattr(settings, name)} | fixed)
 
 
 def split_names(text: str) -> list[str]:

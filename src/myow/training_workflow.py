@@ -11,14 +11,13 @@ from .data.images import Images
 from .data.recording import Recording
 from .disk.storage import make_folder
 from .errors import SettingError
-from .estimators.learner import Learner
-from .presets import preset as preset_settings
-from .processes import current
+from .methods.base import Learner
+from .methods.presets import preset as preset_settings
 from .run_card import write_run_card
 from .run_folder import Run, RunFolder
 from .settings import parse_settings
-from .training.method import Watcher
-from .training.monitor import ProgressBar, TensorBoard
+from .training.callbacks import Callback, ProgressBar, TensorBoard
+from .training.distributed import current
 
 __all__ = ["chosen_settings", "own_settings", "train_into"]
 
@@ -81,14 +80,14 @@ def train_into(
         One line that says what was done; "" in all processes but the first.
     """
     world = current()
-    watchers: list[Watcher] = []
+    callbacks: list[Callback] = []
     if progress and world.is_first:
-        watchers.append(ProgressBar(f"{run.method} on {run.recording['name']}"))
+        callbacks.append(ProgressBar(f"{run.method} on {run.recording['name']}"))
     if tensorboard and world.is_first:
-        watchers.append(TensorBoard(make_folder(out / "tensorboard")))
+        callbacks.append(TensorBoard(make_folder(out / "tensorboard")))
     folder = RunFolder(out)
     replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
-    finished, before = folder.train(run, model, rows, resume=resume, watchers=watchers)
+    finished, before = folder.train(run, model, rows, resume=resume, callbacks=callbacks)
     if not world.is_first:
         return ""
     write_run_card(folder, finished)

@@ -13,11 +13,11 @@ from .data.recording import Recording
 from .data.split import Split, split_rows
 from .disk.storage import write_json
 from .errors import FileError, SettingError, unknown_name
-from .estimators.embedding import embed
-from .estimators.stream import one_session
 from .evaluation.decoding import find_target
 from .evaluation.recordings import evaluate
-from .methods import method_class
+from .methods import make_method, method_class
+from .methods.deploy import one_session
+from .methods.embed import embed
 from .run_card import write_run_card
 from .run_folder import Parts, Run, RunFolder, generic_split
 from .run_sessions import own_parts, sessions_of
@@ -86,7 +86,7 @@ def train_run(
         raise unknown_name("rows", rows, ("train", "all"))
     estimator = method_class(method)
     chosen = chosen_settings(estimator, preset, settings)
-    model = estimator(**chosen | {"random_state": seed, "device": device})
+    model = make_method(method, **chosen | {"random_state": seed, "device": device})
     recording = load_recording(data, load)
     split_name, rule = choose_split(split, split_seed, data, recording)
     if split == "random" and split_name == "time":

@@ -15,11 +15,11 @@ from threadpoolctl import threadpool_limits
 from ..data.recording import Recording
 from ..device import cpu_threads, describe_machine
 from ..errors import FileError
-from ..estimators.decoder import DecoderEstimator
-from ..estimators.learner import plain
-from ..estimators.recordings import Estimator
 from ..evaluation.decoding import decode, has_classes
-from ..methods import method_class
+from ..methods import make_method, method_class
+from ..methods.base import plain
+from ..methods.decoders import DecoderEstimator
+from ..methods.recordings import RecordingEstimator
 from ..probe import Labelled, majority_rate
 from ..sources import card_of, load_recording
 from ..version import __version__
@@ -141,7 +141,11 @@ class _Fits:
     """The estimator of a job, fitted when it is asked for; again for every draw of labels if it learns from labels."""
 
     def __init__(
-        self, job: Job, recording: Recording, rows: tuple[NDArray[np.int64], ...], model: Estimator | None = None
+        self,
+        job: Job,
+        recording: Recording,
+        rows: tuple[NDArray[np.int64], ...],
+        model: RecordingEstimator | None = None,
     ) -> None:
         self.job = job
         self.recording = recording
@@ -153,7 +157,7 @@ class _Fits:
         self.began = time.perf_counter()
         self.first, self.fitting, self.count = 0.0, 0.0, 0
         self.machine = describe_machine()
-        self.with_labels: dict[bytes, Estimator] = {}
+        self.with_labels: dict[bytes, RecordingEstimator] = {}
 
     def score(self, readout: str, labels: str, control: str | None = None) -> dict[str, Any]:
         """Score one way of reading out; controls keep the readout's fixed strength, since there is nothing to find."""
@@ -181,7 +185,7 @@ class _Fits:
             result.pop("confusion", None)
         return about | {k: _rounded(v) for k, v in result.items()}
 
-    def fitted(self, labelled: Labelled | None) -> Estimator:
+    def fitted(self, labelled: Labelled | None) -> RecordingEstimator:
         """Return the estimator for some labelled training rows, or for all."""
         if not self.kind.uses_labels:
             if self.model is None:
@@ -196,7 +200,7 @@ class _Fits:
     def _seen(self) -> Recording:
         return self.recording if self.job.rows == "all" else self.parts[0]
 
-    def _fit_labelled(self, chosen: NDArray[np.int64], *, all_labels: bool) -> Estimator:
+    def _fit_labelled(self, chosen: NDArray[np.int64], *, all_labels: bool) -> RecordingEstimator:
         labelled = self.rows[0][chosen]
         seen = self.rows[0]
         if all_labels and issubclass(self.kind, DecoderEstimator):
@@ -207,19 +211,21 @@ class _Fits:
         known = self.recording.select(seen)
         return self._fit(known, known.labels[self.job.target], np.isin(seen, labelled))
 
-    def _fit(self, known: Recording, labels: Any, labelled: NDArray[np.bool_] | None) -> Estimator:
-        model = self.kind(**dict(self.job.settings), context=self.job.context, random_state=self.job.seed)
+    def _fit(self, known: Recording, labels: Any, labelled: NDArray[np.bool_] | None) -> RecordingEstimator:
+        model = make_method(
+            self.job.method, **dict(self.job.settings) | {"context": self.job.context, "random_state": self.job.seed}
+        )
         start = time.perf_counter()
         model.fit(known, labels, labelled=labelled)
         took = time.perf_counter() - start
         self.first = took if self.count == 0 else self.first
         self.fitting += took
         self.count += 1
-        self.machine = describe_machine(model.method_.scaling.mean.device)
+        self.machine = describe_machine(model.network_.scaling.mean.device)
         return model
 
 
-def _points(model: Estimator, test: Recording, target: str) -> dict[str, NDArray[Any]]:
+def _points(model: RecordingEstimator, test: Recording, target: str) -> dict[str, NDArray[Any]]:
     """First two principal components of the embedding of some test rows, with their labels."""
     some = np.unique(np.linspace(0, len(test) - 1, min(len(test), MOST_POINTS)).astype(int))
     z = model.transform(test)[some].astype(np.float64)

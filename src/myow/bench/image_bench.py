@@ -15,12 +15,12 @@ from ..data.images import Images
 from ..device import describe_machine
 from ..disk.storage import make_folder, remove_leftovers
 from ..errors import MyowError, SettingError
-from ..estimators.learner import plain
 from ..evaluation.images import evaluate_images
-from ..image_methods import image_method_class, image_method_names
+from ..methods import image_method_class, image_method_names
+from ..methods.base import plain
 from ..sources import load_images
-from ..training.method import Watcher
-from ..training.monitor import MetricsFile, read_metrics
+from ..training.callbacks import Callback, MetricsFile, read_metrics
+from ..training.module import TrainingConfig
 from ..version import __version__
 from .owned_settings import check_owned, settings_of
 from .row_shape import image_row
@@ -118,7 +118,7 @@ Report = Callable[[dict[str, Any], int, int], None]
 
 
 def run_image_bench(
-    bench: ImageBench, out: Path, *, report: Report | None = None, watch: Callable[[str], Watcher] | None = None
+    bench: ImageBench, out: Path, *, report: Report | None = None, watch: Callable[[str], Callback] | None = None
 ) -> list[dict[str, Any]]:
     """Carry out what the folder does not hold yet; what was interrupted goes on from its checkpoint.
 
@@ -170,7 +170,7 @@ def _run(
     labels: Sequence[str],
     images: Images,
     out: Path,
-    watch: Callable[[str], Watcher] | None,
+    watch: Callable[[str], Callback] | None,
     known: dict[str, Any],
 ) -> dict[str, Any]:
     estimator = image_method_class(job.method)
@@ -195,24 +195,24 @@ def _run(
     }
     try:
         parts = tuple(images.select(rows) for rows in images.parts(job.seed))
-        plan = model.plan(len(parts[0]))
+        config = TrainingConfig.from_settings(model, len(parts[0]))
         folder = make_folder(out / "runs" / f"{Path(job.dataset).name}-{row['encoder']}-{job.method}-{job.key}")
         remove_leftovers(folder)
-        watchers: list[Watcher] = [MetricsFile(folder / "metrics.jsonl")]
-        watchers += [watch(f"{job.method} on {job.dataset}, seed {job.seed}")] if watch else []
-        model.fit(parts[0], folder=folder, resume=True, watchers=watchers)
+        callbacks: list[Callback] = [MetricsFile(folder / "metrics.jsonl")]
+        callbacks += [watch(f"{job.method} on {job.dataset}, seed {job.seed}")] if watch else []
+        model.fit(parts[0], folder=folder, resume=True, callbacks=callbacks)
         row |= {
-            "device": str(model.method_.scaling.mean.device),
-            "machine": describe_machine(model.method_.scaling.mean.device),
+            "device": str(model.network_.scaling.mean.device),
+            "machine": describe_machine(model.network_.scaling.mean.device),
             "steps": model.n_steps_,
-            "epochs": round(model.n_steps_ * plan.batch_size * plan.accumulate / len(parts[0]), 2),
+            "epochs": round(model.n_steps_ * config.batch_size * config.accumulate / len(parts[0]), 2),
             "seconds": read_metrics(folder / "metrics.jsonl")[-1]["seconds"],
             **{f"n_{name}": len(part) for name, part in zip(("train", "valid", "test"), parts, strict=True)},
         }
         model.save(folder / "model.myow", images=images.name)
         for n in labels:
             few = None if n == "all" else int(n)
-            device = str(model.method_.scaling.mean.device)
+            device = str(model.network_.scaling.mean.device)
             found = evaluate_images(
                 model, *parts, labels=few, epochs=bench.readout_epochs, seed=job.seed, device=device, known=known
             )

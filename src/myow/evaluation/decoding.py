@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from ..data.split import constant_label
 from ..errors import DataError, unknown_name
-from ..estimators.decoder import DecoderEstimator
-from ..estimators.recordings import Estimator
+from ..methods.decoders import DecoderEstimator
+from ..methods.recordings import RecordingEstimator
 from ..probe import (
     Labelled,
     Readout,
@@ -28,7 +28,7 @@ from ..probe.readouts import Scaling
 
 __all__ = ["Fitted", "decode", "default_readout", "find_target", "has_classes"]
 
-Fitted = Callable[[Labelled | None], Estimator]
+Fitted = Callable[[Labelled | None], RecordingEstimator]
 """Gives the estimator to be judged, for the labelled training rows or None for all: the same one if it learns no labels."""
 
 FIGURES = ("accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2")
@@ -154,7 +154,7 @@ def decode(
 
 
 def _fit(
-    estimator: Estimator,
+    estimator: RecordingEstimator,
     parts: tuple[Recording, Recording, Recording],
     target: str,
     readout: str,

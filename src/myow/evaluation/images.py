@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from ..data.images import Images
 from ..errors import DataError
-from ..estimators.images import ImageEstimator
+from ..methods.images import ImageEstimator
 from ..probe.image_readouts import evaluate_features
-from ..views.image_rows import bytes_of
+from ..training.rows import bytes_of
 
 __all__ = ["evaluate_images", "raw_pixels"]
 
@@ -72,7 +72,7 @@ def evaluate_images(
     DataError
         If the images have no such label.
     """
-    check_is_fitted(model, "method_")
+    check_is_fitted(model, "network_")
     if not train.labels:
         raise DataError(
             "these images have no labels, so that nothing can be read out; put them into one folder a class"

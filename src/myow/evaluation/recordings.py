@@ -10,11 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording
 from ..errors import SettingError
-from ..estimators.encoder import EncoderEstimator
-from ..estimators.recordings import Estimator
-from ..methods.pca import PCA
-from ..methods.raw import Raw
-from ..methods.untrained import Untrained
+from ..methods.baselines import PCA, Raw, Untrained
+from ..methods.recordings import RecordingEstimator
 from ..probe import Labelled, majority_rate
 from ..probe.readouts import Scaling
 from .decoding import Fitted, decode, default_readout, find_target, has_classes
@@ -23,7 +20,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Estimator,
+    model: RecordingEstimator,
     train: Recording,
     valid: Recording,
     test: Recording,
@@ -43,7 +40,7 @@ def evaluate(
 
     Parameters
     ----------
-    model : Estimator
+    model : RecordingEstimator
         Fitted.
     train, valid, test : Recording
         Three parts of a recording.
@@ -78,7 +75,7 @@ def evaluate(
     DataError, SettingError
         If the target or readout cannot be used on these rows.
     """
-    check_is_fitted(model, "method_")
+    check_is_fitted(model, "network_")
     if draws < 1:
         raise SettingError(f"draws is {draws}; it must be 1 or more")
     target = find_target((train, valid, test), target)
@@ -88,11 +85,11 @@ def evaluate(
     raw, components = Raw(context=context).fit(known), PCA(context=context).fit(known)
     untrained = _untrained(model, context).fit(known)
 
-    def trained(labelled: Labelled | None) -> Estimator:
+    def trained(labelled: Labelled | None) -> RecordingEstimator:
         if labelled is None or not model.uses_labels:
             return model
         # With few labels, what learns from labels learns anew, from those alone.
-        again: Estimator = clone(model).set_params(random_state=model.seed_)
+        again: RecordingEstimator = clone(model).set_params(random_state=model.seed_)
         return again.fit(train, train.labels[target], labelled=labelled.rows)
 
     # One common scale keeps the geometry that standardising each unit destroys; with few labels it is the stronger row.
@@ -134,8 +131,8 @@ def evaluate(
     return result | {name: about | {"method": name} | scores for name, scores in compared.items()}
 
 
-def _untrained(model: Estimator, context: tuple[int, int]) -> Estimator:
+def _untrained(model: RecordingEstimator, context: tuple[int, int]) -> RecordingEstimator:
     """Return the model's own encoder with its first weights; a plain one for a model that has none."""
     shared = ("input", "scale", "encoder", "hidden", "dim", "activation", "device")
-    settings = {k: getattr(model, k) for k in shared} if isinstance(model, EncoderEstimator) else {}
+    settings = {k: getattr(model, k) for k in shared} if hasattr(model, "encoder") else {}
     return Untrained(context=context, random_state=model.seed_, **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,20 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError, unknown_name
-from ..estimators.trained import TrainedEstimator
-from ..graphs.reconstruction import recorded_counts
-from ..layers.perceptron import perceptron
-from ..losses import poisson_nll
-from ..training.method import Method
-from ..views.windows import TrainingRows
+from ..nn.losses import poisson_nll
+from ..nn.mlp import perceptron
+from ..training.module import TrainingModule
+from ..training.rows import TrainingRows, recorded_counts
+from .recordings import RecordingEstimator
 
-__all__ = ["Autoencoder"]
+__all__ = ["Autoencoder", "AutoencoderNetwork"]
 
 LIKELIHOODS = ("auto", "poisson", "gaussian")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Autoencoder(TrainedEstimator):
+class Autoencoder(RecordingEstimator):
     r"""Learn by giving back what was put in, through a representation of few dimensions.
 
     An encoder f sees a row's window x, a decoder g, of the encoder's hidden widths in reverse, gives all its bins back.
@@ -32,14 +32,69 @@ class Autoencoder(TrainedEstimator):
 
     Parameters
     ----------
-    dim : int, optional
-        Dimension D of the representation; few, since a wide one can pass on each unit's noise.
-    likelihood : {"auto", "poisson", "gaussian"}, optional
-        What the decoder's output is: log rates of counts, or the scaled input; with few units to go by, the latter gave
-        more to read out. "auto": Poisson for counts, Gaussian for
-        continuous signals.
-    **others
-        See `myow.estimators.trained.TrainedEstimator`.
+    context : tuple of int, default (0, 0)
+        Bins (before, after) of the window that is seen around each bin. Widen it where a single bin holds few spikes;
+        (before, 0) keeps the embedding causal, as a live stream needs it. Windows stop at the edges of a segment,
+        where the nearest bin stands in for what is missing.
+    steps : int, default 300
+        Training steps, each on one batch. Raise this for recordings of more than some thousand bins, as long as the
+        loss still falls; the time that a fit takes is in proportion to it.
+    encoder : str, nn.Module or callable, default "pooled"
+        Network from windows (B, W, N) to representations (B, dim). "pooled" averages the window first, which suits
+        short recordings; choose "mlp", with weights for every bin of the window, where the order of bins matters and
+        there are rows enough. Or a module of one's own, or a callable that makes one from (W, N).
+    dim : int, default 8
+        Dimension D of the representation. Keep it small, since a wide one can pass on each unit's noise.
+    learning_rate : float, default 0.004
+        Highest learning rate. Halve it if the loss becomes infinite or the embedding collapses.
+    likelihood : {"gaussian", "poisson", "auto"}, default "gaussian"
+        What the decoder's output is: the scaled input with Gaussian noise, or log rates of Poisson counts. With few
+        units the former gave more to read out; choose "poisson" if you want rates. "auto" takes Poisson for counts.
+    hidden : tuple of int, default (64,)
+        Widths of the encoder's hidden layers, which the decoder has in reverse. Widen them for thousands of rows and
+        hundreds of units.
+    activation : {"relu", "prelu", "gelu"}, default "relu"
+        Activation of all perceptrons. "prelu" is that of the second release; it makes little difference elsewhere.
+    epochs : int or None, default None
+        Passes over the rows; if given, they decide in place of `steps`. Use it where recordings of very different
+        lengths should be trained equally long.
+    batch_size : int, default 256
+        Anchors per batch, over all processes; at most as many as there are rows. Halve it, and double `accumulate`,
+        where memory is short.
+    accumulate : int, default 1
+        Batches whose gradients are averaged for one step. Raise it where memory holds no larger batch.
+    optimizer : {"adamw", "lars", "sgd"}, default "adamw"
+        Optimizer. Change it only together with `learning_rate`, whose good values differ by orders of magnitude; the
+        first release takes "lars".
+    weight_decay : float, default 0.1
+        Decay of weights, but not of biases and normalisation. Raise it if a short recording is overfitted.
+    warmup : float, default 0.02
+        Share of training over which the learning rate rises from 0. Raise it if the first steps diverge.
+    input : {"auto", "sqrt", "anscombe", "rate", "none"}, default "auto"
+        Transform of counts, see `myow.nn.scaling.transform_values`. "auto" takes the square root of counts, whose
+        Poisson noise is then about equally large at every rate, and leaves signals as they are; the releases take
+        "rate".
+    scale : {"common", "unit", "none"}, default "common"
+        Division after centring: by one common deviation, or by each unit's own. Keep "common" for counts, since
+        "unit" blows up the noise of units that seldom fire; choose "unit" for signals of different units of
+        measurement.
+    random_state : int, RandomState or None, default None
+        Seed of weights, batches and views. The same seed, threads and machine give the same embedding, bit by bit;
+        None draws one, kept as ``seed_``.
+    device : str, default "auto"
+        Where to compute: "cpu", "cuda", ... "auto" takes a GPU if there is one.
+    threads : int or None, default 1
+        CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
+        thread, and take many times as long when another program wants its core. Bits may differ between numbers of
+        threads.
+    cuda_graph : bool or {"auto"}, default "auto"
+        Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
+        "auto" does so on a GPU where the step allows it; False helps when debugging.
+    schedule : {"cosine", "constant"}, default "cosine"
+        Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
+        less settled.
+    momentum : float, default 0.9
+        Momentum of "lars" and "sgd"; "adamw" has none. Leave it unless a release is repeated.
 
     Examples
     --------
@@ -49,14 +104,30 @@ class Autoencoder(TrainedEstimator):
     (60, 4)
     """
 
-    hidden: tuple[int, ...] = (64,)
-    dim: int = 8
+    context: tuple[int, int] = (0, 0)
     steps: int = 300
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.1
+    encoder: str | nn.Module | Callable[[int, int], nn.Module] = "pooled"
+    dim: int = 8
+    learning_rate: float = 0.004
     likelihood: Literal["auto", "poisson", "gaussian"] = "gaussian"
+    hidden: tuple[int, ...] = (64,)
+    activation: Literal["relu", "prelu", "gelu"] = "relu"
+    epochs: int | None = None
+    batch_size: int = 256
+    accumulate: int = 1
+    optimizer: Literal["adamw", "lars", "sgd"] = "adamw"
+    weight_decay: float = 0.1
+    warmup: float = 0.02
+    input: Literal["auto", "sqrt", "anscombe", "rate", "none"] = "auto"
+    scale: Literal["common", "unit", "none"] = "common"
+    random_state: int | None = None
+    device: str = "auto"
+    threads: int | None = 1
+    cuda_graph: bool | Literal["auto"] = "auto"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    momentum: float = 0.9
 
-    def build(self, n_features: int) -> AutoencoderGraph:
+    def build(self, n_features: int) -> AutoencoderNetwork:
         """Build encoder and decoder for `n_features` units."""
         if self.likelihood not in LIKELIHOODS:
             raise unknown_name("likelihood", self.likelihood, LIKELIHOODS)
@@ -65,14 +136,14 @@ class Autoencoder(TrainedEstimator):
                 "likelihood='poisson' is of counts, but the recording is continuous; use 'auto' or 'gaussian'"
             )
         encoder = self.make_encoder(n_features)
-        window = sum(self._context()) + 1
+        window = self._window()
         decoder = perceptron((self.dim, *reversed(self.hidden), window * n_features), self.activation)
         poisson = self.likelihood != "gaussian" and self.kind_ == "counts"
-        return AutoencoderGraph(encoder, decoder, n_features, poisson=poisson)
+        return AutoencoderNetwork(encoder, decoder, n_features, poisson=poisson)
 
 
-class AutoencoderGraph(Method):
-    """The graph of the autoencoder.
+class AutoencoderNetwork(TrainingModule):
+    """Encoder and decoder.
 
     Parameters
     ----------
@@ -90,9 +161,9 @@ class AutoencoderGraph(Method):
         self.decoder = decoder
         self.poisson = poisson
 
-    def bind(self, data: TrainingRows) -> None:
+    def prepare(self, data: TrainingRows) -> None:
         """Take the counts as they were recorded, since the rows are transformed."""
-        super().bind(data)
+        super().prepare(data)
         if not self.poisson:
             return
         self.counts = recorded_counts(data)
@@ -102,17 +173,17 @@ class AutoencoderGraph(Method):
             rates = self.counts.mean(dim=0) + 1 / len(data)
             bias.copy_(rates.log().repeat(len(bias) // len(rates)))
 
-    def unbind(self) -> None:
+    def release(self) -> None:
         """Let go of the counts too."""
-        super().unbind()
+        super().release()
         if self.poisson:
             del self.counts
 
-    def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def make_views(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Take the rows, shape (B,), as they are."""
         return rows
 
-    def loss(self, views: Tensor, progress: float) -> dict[str, Tensor]:
+    def loss(self, views: Tensor) -> dict[str, Tensor]:
         """Return how badly the windows of rows, shape (B,), are given back."""
         x = self.scaling(self.data.gather(views))
         given = self.decoder(self.encoder(x))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..mining.exact import nearest
+from ..nn.neighbours import nearest
 
 __all__ = ["Vote", "vote", "votes"]
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..disk.storage import make_folder
 from ..errors import DataError
-from ..training.monitor import read_metrics
+from ..training.callbacks import read_metrics
 from . import image_dots, style
 from .curves import DASHES, MEASURES, check_metrics, line, panel_figure, panel_title, series
 from .geometry import NOTES

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..data.images import Images
-from ..estimators.images import ImageEstimator
+from ..methods.images import ImageEstimator
 from ..run_folder import RunFolder
-from ..training.monitor import read_metrics
+from ..training.callbacks import read_metrics
 from . import geometry, image_map, learning_curves, mined_images, style
 from .mined_statistics import neighbour_statistics
 from .style import save

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..data.recording import Recording
-from ..estimators.recordings import Estimator
-from ..mining.exact import default_gap
+from ..methods.recordings import RecordingEstimator
+from ..nn.neighbours import default_gap
 from ..run_folder import RunFolder
-from ..training.monitor import read_metrics
+from ..training.callbacks import read_metrics
 from . import confusion, embedding, geometry, learning_curves, mined_views, worth
 from .mined_statistics import neighbour_statistics
 from .style import save
@@ -28,7 +28,7 @@ MOST_ROWS = 200_000
 
 def draw_training(
     folder: RunFolder,
-    model: Estimator,
+    model: RecordingEstimator,
     recording: Recording,
     trained_on: Recording,
     test: NDArray[np.int64],
@@ -40,7 +40,7 @@ def draw_training(
     ----------
     folder : RunFolder
         Where metrics, mined and neighbouring pairs lie, and where pictures go.
-    model : Estimator
+    model : RecordingEstimator
         The trained model.
     recording, trained_on : Recording
         All rows, and those that the encoder was trained on.
@@ -111,7 +111,7 @@ def _neighbours(folder: RunFolder, **place: Any) -> dict[str, NDArray[Any]] | No
     return neighbour_statistics(step, anchor[0], neighbour, **place) if (neighbour >= 0).any() else None
 
 
-def candidates_per_step(model: Estimator) -> int | None:
+def candidates_per_step(model: RecordingEstimator) -> int | None:
     """How many rows a mining method has to choose from at a step; None if all, or if it mines none."""
     settings = model.get_params()
     match settings.get("pool"):

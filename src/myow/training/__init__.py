@@ -1,1 +1,1 @@
-"""The only training loop, and what it keeps and measures."""
+"""The only training loop, with the rows, windows and augmentations that it trains on."""

@@ -17,8 +17,8 @@ from torch import nn
 from ..disk.lock import locked
 from ..disk.storage import remove, writing
 from ..errors import FileError, SettingError
-from ..processes import current
-from ..views.batches import BatchStream
+from .distributed import current
+from .rows import BatchStream
 
 __all__ = ["CHECKPOINT", "LOCK", "Checkpoint", "checkpoint_in"]
 
@@ -93,9 +93,9 @@ class Checkpoint:
         """Remove the file, to start afresh."""
         remove(self.path)
 
-    def save(self, method: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream, step: int) -> None:
+    def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream, step: int) -> None:
         """Write the state after `step` steps, whole or not at all."""
-        tensors = {f"model.{k}": v for k, v in method.state_dict().items()}
+        tensors = {f"model.{k}": v for k, v in module.state_dict().items()}
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items() if v is not None}
         tensors["stream.left"] = stream.left
@@ -105,7 +105,7 @@ class Checkpoint:
             held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
             save_file(held, part, metadata={"checkpoint": json.dumps(header)})
 
-    def restore(self, method: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream) -> int:
+    def restore(self, module: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream) -> int:
         """Load the state, if there is any, and return the steps done."""
         if not self.path.exists():
             return 0
@@ -119,16 +119,16 @@ class Checkpoint:
                 f"device={begun!r}, or remove it to start afresh"
             )
         try:
-            self._restore(method, optimizer, stream)
+            self._restore(module, optimizer, stream)
         except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
             raise self._damaged(error) from error
         return step
 
-    def _restore(self, method: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream) -> None:
+    def _restore(self, module: nn.Module, optimizer: torch.optim.Optimizer, stream: BatchStream) -> None:
         with safe_open(self.path, framework="pt") as file:
             # Copied: what safetensors gives is the file itself, mapped into memory, and the file is soon replaced.
             tensors = {k: file.get_tensor(k).clone() for k in file.keys()}  # noqa: SIM118 (not a mapping)
-        method.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        module.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer."):

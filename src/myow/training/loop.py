@@ -1,49 +1,48 @@
-"""The only training loop."""
+"""The training loop."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from ..layers.synchronised import synchronise_batch_norm
-from ..processes import current
-from ..views.session_rows import batches_of
-from ..views.windows import TrainingRows
-from .captured import is_captured, make_step
+from ..errors import TrainingError
+from .callbacks import Callback
 from .checkpoint import Checkpoint
-from .measure import Measure, finite_terms
-from .method import Method, Plan, Watcher
+from .cuda_graph import captured_step, is_captured
+from .diagnostics import Diagnostics, finite_terms
+from .distributed import current, mean_terms, same_buffers, wrap
+from .module import TrainingConfig, TrainingModule
 from .optim import build_optimizer, learning_rate
-from .step import Step
+from .rows import BatchStream, TrainingRows, batches_of
 
-__all__ = ["train"]
+__all__ = ["Step", "train"]
 
 
 def train(
-    method: Method,
+    module: TrainingModule,
     data: TrainingRows,
-    plan: Plan,
+    config: TrainingConfig | None,
     generator: torch.Generator,
-    watchers: Sequence[Watcher] = (),
+    callbacks: Sequence[Callback] = (),
     checkpoint: Checkpoint | None = None,
 ) -> int:
-    """Train a method on rows.
+    """Train a module on rows.
 
     Parameters
     ----------
-    method : Method
+    module : TrainingModule
         What to train, in place.
     data : TrainingRows
         The rows.
-    plan : Plan
-        Steps, batch size, optimizer. Of several processes each takes its share of every batch, and the weights that come of
-        it are those of one process.
+    config : TrainingConfig or None
+        Steps, batch size, optimizer; of several processes each takes its share of every batch. None for a module that
+        learns all that it learns in `prepare`.
     generator : torch.Generator
         The only source of randomness, on the device of the rows.
-    watchers : sequence of Watcher, optional
-        Who is told.
+    callbacks : sequence of Callback, optional
+        Told how training goes.
     checkpoint : Checkpoint, optional
         Where to save state now and then, and where to continue from if it holds any.
 
@@ -59,61 +58,133 @@ def train(
     SettingError
         If steps have to be captured as a CUDA graph, and cannot be.
     """
-    method.bind(data)
-    method.train()
-    if plan.steps == 0:  # there may be no parameter that an optimizer would take
-        return _untrained(method, watchers)
-    world = current()
-    synchronise_batch_norm(method)
-    captured = is_captured(plan, method, data)
+    module.prepare(data)
+    module.train()
+    done = 0
+    if config is None:  # there may be no parameter that an optimizer would take
+        for callback in callbacks:
+            callback.begin(0, 0)
+        _end(module, callbacks)
+        return 0
+    captured = is_captured(config, module, data)
+    forward = wrap(module)
     optimizer = build_optimizer(
-        plan.optimizer,
-        method,
-        learning_rate=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-        momentum=plan.momentum,
+        config.optimizer,
+        module,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
         captured=captured,
     )
-    stream = batches_of(data, plan.batch_size, generator)
-    measure = Measure(data)
-    done = checkpoint.restore(method, optimizer, stream) if checkpoint else 0
-    take = make_step(Step(method, optimizer, stream, plan), captured)
-    for watcher in watchers:
-        watcher.begin(done, plan.steps)
+    stream = batches_of(data, config.batch_size, generator)
+    diagnostics = Diagnostics(data)
+    done = checkpoint.restore(module, optimizer, stream) if checkpoint else 0
+    step = Step(module, forward, optimizer, stream, config)
+    take = captured_step(step) if captured else step
+    for callback in callbacks:
+        callback.begin(done, config.steps)
     try:
-        for step in range(done, plan.steps):
-            progress = step / plan.steps
-            rate = learning_rate(progress, plan.learning_rate, warmup=plan.warmup, schedule=plan.schedule)
+        for number in range(done, config.steps):
+            progress = number / config.steps
+            rate = learning_rate(progress, config.learning_rate, warmup=config.warmup, schedule=config.schedule)
             terms = take(progress, rate)
-            done = step + 1
-            if done % plan.record_every == 0 or done in (1, plan.steps):
-                metrics, traces = measure(method, _over_processes(terms), done)
-                for watcher in watchers:
-                    watcher.record(done, metrics | {"learning_rate": rate}, traces)
-            for watcher in watchers:
-                watcher.step(done)
-            if checkpoint and world.is_first and (done % plan.checkpoint_every == 0 or done == plan.steps):
+            done = number + 1
+            if done % config.record_every == 0 or done in (1, config.steps):
+                metrics, traces = diagnostics(module, mean_terms(terms), done)
+                for callback in callbacks:
+                    callback.record(done, metrics | {"learning_rate": rate}, traces)
+            for callback in callbacks:
+                callback.step(done)
+            if checkpoint and current().is_first and (done % config.checkpoint_every == 0 or done == config.steps):
                 finite_terms(terms, done)  # no broken state is kept
-                checkpoint.save(method, optimizer, stream, done)
+                checkpoint.save(module, optimizer, stream, done)
+        same_buffers(module)
     finally:
         # An interrupted step may be half done, so a stop of any kind leaves the last whole checkpoint as it is.
-        for watcher in watchers:
-            watcher.end()
-        method.eval()
-        method.unbind()
+        _end(module, callbacks)
     return done
 
 
-def _over_processes(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Average the terms of a loss over processes; traces stay this one's."""
-    world = current()
-    return {k: world.total_values(v) / world.size if v.is_floating_point() else v for k, v in terms.items()}
+def _end(module: TrainingModule, callbacks: Sequence[Callback]) -> None:
+    for callback in callbacks:
+        callback.end()
+    module.eval()
+    module.release()
 
 
-def _untrained(method: Method, watchers: Sequence[Watcher]) -> int:
-    for watcher in watchers:
-        watcher.begin(0, 0)
-        watcher.end()
-    method.eval()
-    method.unbind()
-    return 0
+class Step:
+    """One training step: gradients of a batch or of several, the optimizer's step, and what follows it.
+
+    Parameters
+    ----------
+    module : TrainingModule
+        What to train, in place; it is prepared for its rows.
+    forward : callable
+        The module, or what calls it and averages gradients over processes.
+    optimizer : Optimizer
+        Over its parameters.
+    stream : BatchStream
+        Where batches come from; its generator is the only source of randomness.
+    config : TrainingConfig
+        Batches a step, and the precision.
+    """
+
+    def __init__(
+        self,
+        module: TrainingModule,
+        forward: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        stream: BatchStream,
+        config: TrainingConfig,
+    ) -> None:
+        self.module = module
+        self.forward = forward
+        self.optimizer = optimizer
+        self.stream = stream
+        self.config = config
+
+    def __call__(self, progress: float, rate: float) -> dict[str, Tensor]:
+        """Take the next step, at a share of training done and a learning rate; returns the terms of the last batch's loss."""
+        self.set_rate(rate)
+        self.module.set_progress(progress)
+        return self.on(self._batches(progress))
+
+    def _batches(self, progress: float) -> Iterator[Tensor]:
+        for _ in range(self.config.accumulate):
+            self.module.kind_of_batch(progress)
+            yield self.stream.next()
+
+    def on(self, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+        """Take a step on as many batches as are accumulated, at the learning rate that is set."""
+        self.optimizer.zero_grad(set_to_none=True)
+        for rows in batches:
+            terms = self._gradients(rows)
+        self.optimizer.step()
+        self.module.after_step()
+        return terms
+
+    def set_rate(self, rate: float | Tensor) -> None:
+        """Set the learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _gradients(self, rows: Tensor) -> dict[str, Tensor]:
+        """Add the gradients of a batch to those that are there, and return the terms of its loss."""
+        config = self.config
+        try:
+            views = self.module.make_views(rows, self.stream.generator)
+            with torch.autocast(rows.device.type, torch.bfloat16, enabled=config.bfloat16(rows.device)):
+                terms: dict[str, Tensor] = self.forward(views)
+            (terms["loss"] / config.accumulate).backward()  # type: ignore[no-untyped-call]
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not _is_memory(error):
+                raise
+            raise TrainingError(
+                f"a batch of {config.batch_size} does not fit into the memory of {rows.device}; use batch_size="
+                f"{max(2, config.batch_size // 2)} and accumulate={config.accumulate * 2}, which takes as many for each step"
+            ) from None
+        return terms
+
+
+def _is_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

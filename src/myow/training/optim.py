@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 import torch
@@ -16,11 +16,11 @@ __all__ = [
     "LARS",
     "OPTIMIZERS",
     "SCHEDULES",
-    "approach",
     "build_optimizer",
     "learning_rate",
     "parameter_groups",
     "ramp",
+    "update_ema",
 ]
 
 OPTIMIZERS = ("adamw", "lars", "sgd")
@@ -193,15 +193,23 @@ def ramp(progress: float, start: float, length: float) -> float:
 
 
 @torch.no_grad()
-def approach(target: list[Tensor], online: list[Tensor], share: float | Tensor) -> None:
-    r"""Move target tensors a share of the way to online ones in place: :math:`t \leftarrow t + s (o - t)`."""
-    if isinstance(share, Tensor):
-        torch._foreach_lerp_(target, online, _spread(share, target))
-    else:
-        torch._foreach_lerp_(target, online, share)
+def update_ema(target: Sequence[Tensor], online: Sequence[Tensor], share: Tensor) -> None:
+    r"""Move a moving average a share of the way to what it follows, in place: :math:`t \leftarrow t + s (o - t)`.
+
+    Parameters
+    ----------
+    target, online : sequence of Tensor
+        Parameters of the average, and those that it follows.
+    share : Tensor, scalar
+        s; 1 less the momentum.
+    """
+    if share.device.type == "cpu":
+        torch._foreach_lerp_(list(target), list(online), float(share))
+    else:  # a GPU is not asked for the number
+        torch._foreach_lerp_(list(target), list(online), _spread(share, target))
 
 
-def _spread(value: Tensor, like: list[Tensor]) -> list[Tensor]:
+def _spread(value: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     """Fill tensors of given shapes with a scalar tensor's value: operations on many tensors at once want equal shapes."""
     filled = [torch.empty_like(t) for t in like]
     torch._foreach_zero_(filled)

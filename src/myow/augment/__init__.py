@@ -1,1 +1,0 @@
-"""Augmentations, one family a file: they turn a row into a view of it."""

@@ -1,1 +1,0 @@
-"""Parameters of methods in layers, each a file, and the scikit-learn face above them."""

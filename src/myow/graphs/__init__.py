@@ -1,1 +1,0 @@
-"""Networks with their losses, each shared by several methods."""

@@ -1,0 +1,170 @@
+"""Parts of the methods that compare two augmented views of each row, one of them close in time."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import SettingError, unknown_name
+from ..nn.read_in import SessionScaling, read_in_encoders
+from ..training.augment import Augment, NeuralAugment, augment_of, augmented
+from ..training.distributed import current
+from ..training.module import TrainingModule
+from ..training.rows import TrainingRows, spread_rows
+from ..training.windows import positive_ranges, sample_positives
+
+__all__ = ["EncoderProjector", "Pair", "PairedViews", "check_networks", "frozen_copy", "target_momentum"]
+
+EMBEDDINGS = ("auto", "representation", "prediction")
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two views of each sample of a batch.
+
+    Parameters
+    ----------
+    rows : Tensor of int64, shape (2, B)
+        Rows that the views were made from: anchors and their positives.
+    x : Tensor, shape (2, B, W, N)
+        Augmented and scaled windows.
+    """
+
+    rows: Tensor
+    x: Tensor
+
+
+class PairedViews(TrainingModule):
+    """Network that compares two views of each row.
+
+    Parameters
+    ----------
+    n_units : int
+        Units of the recordings.
+    positives : tuple of int
+        Offsets (earliest, latest) in bins of the temporal positive.
+    augment : NeuralAugment or callable
+        How views are made; a callable gets transformed windows (V, B, W, N) and a generator, and its result is scaled.
+    unit_norm : bool
+        Whether embeddings have unit length.
+    scaling : SessionScaling, optional
+        That of several sessions, in place of one for all rows.
+    """
+
+    static = True
+
+    def __init__(
+        self,
+        n_units: int,
+        *,
+        positives: tuple[int, int],
+        augment: NeuralAugment | Augment,
+        unit_norm: bool,
+        scaling: SessionScaling | None = None,
+    ) -> None:
+        super().__init__(n_units)
+        if scaling is not None:
+            self.scaling = scaling
+        self.unit_norm = unit_norm
+        self.positives = positives
+        self.augment = augment
+
+    def prepare(self, data: TrainingRows) -> None:
+        """Look up, once, which rows may be each row's positive."""
+        super().prepare(data)
+        ranges = positive_ranges(data.data, *self.positives).astype(np.int32)  # half the room, of millions of rows
+        self.ranges = torch.from_numpy(ranges).to(data.device)
+        self.augmenting = augment_of(data, self.augment, self.scaling)
+
+    def release(self) -> None:
+        """Let go of the rows and of the ranges made from them; a network with read-ins keeps some representations."""
+        for encoder in list(read_in_encoders(self))[:1]:
+            with torch.no_grad():
+                encoder.seen.copy_(encoder(self.scaling(self.data.gather(spread_rows(self.data, len(encoder.seen))))))
+        super().release()
+        del self.ranges, self.augmenting
+
+    def pair(self, rows: Tensor, generator: torch.Generator) -> Pair:
+        """Pair every row with a positive and augment both; of several processes each does so with its share of the rows."""
+        pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])[:, current().share(len(rows))]
+        return Pair(pair, self.view(self.data.gather(pair), generator))
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Map scaled windows of shape (B, W, N) to representations, shape (B, dim)."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Encode transformed windows of shape (B, W, N), shape (B, dim)."""
+        y = self.encode(self.scaling(x))
+        return F.normalize(y, dim=1) if self.unit_norm else y
+
+    def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment and scale windows of shape (V, B, W, N)."""
+        return augmented(x, self.augmenting, self.scaling, generator)
+
+
+class EncoderProjector(nn.Module):
+    """An encoder and the projector on top of it."""
+
+    def __init__(self, encoder: nn.Module, projector: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map windows (B, W, N) to representations (B, D) and projections (B, Z)."""
+        y = self.encoder(x)
+        return y, self.projector(y)
+
+
+def frozen_copy(module: M) -> M:
+    """Copy a module so that no gradient reaches the copy."""
+    return copy.deepcopy(module).requires_grad_(False)
+
+
+def target_momentum(progress: float, base: float, schedule: str) -> float:
+    """Momentum of the moving average: constant, or a half cosine from `base` to 1 (Grill et al. 2020).
+
+    Raises
+    ------
+    UnknownNameError
+        If the schedule is neither "constant" nor "cosine".
+    """
+    if schedule == "constant":
+        return base
+    if schedule == "cosine":
+        return 1 - (1 - base) * (1 + math.cos(math.pi * progress)) / 2
+    raise unknown_name("target schedule", schedule, ("constant", "cosine"))
+
+
+def check_networks(
+    dim: int, projector: tuple[int, ...], predictor: int, momentum: float, schedule: str, embedding: str
+) -> int:
+    """Refuse settings of online and target networks that cannot work, and return the width of a projection.
+
+    Raises
+    ------
+    SettingError
+        If one is out of its range; `UnknownNameError` if a name is none of the choices.
+    """
+    if embedding not in EMBEDDINGS:
+        raise unknown_name("embedding", embedding, EMBEDDINGS)
+    if predictor < 1 or any(width < 1 for width in projector):
+        raise SettingError(f"projector {projector} and predictor {predictor} must be widths of 1 or more")
+    if not 0 <= momentum <= 1:
+        raise SettingError(f"target_momentum is {momentum}; it must lie between 0 and 1")
+    target_momentum(0.0, momentum, schedule)  # an unknown schedule is refused now, not after a step
+    projected = projector[-1] if projector else dim
+    if projected < 2:
+        raise SettingError("the projection has 1 dimension, where directions teach nothing; use 2 or more")
+    return projected

@@ -1,0 +1,197 @@
+"""Base of the methods that learn from recordings."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn.utils.validation import validate_data
+from torch import nn
+
+from ..data.images import Images
+from ..data.recording import Recording
+from ..data.stored import StoredRecording
+from ..data.targets import Targets
+from ..errors import DataError, SettingError
+from ..nn.mlp import build_encoder
+from ..nn.scaling import Scaling, transform_values
+from ..training.diagnostics import effective_rank
+from ..training.module import TrainingModule
+from ..training.rows import LookedUpRows, TrainingRows
+from .base import Learner
+
+__all__ = ["RecordingEstimator"]
+
+MOST_BYTES = 1 << 28
+"""What transformed values may take as one tensor; larger recordings keep their small whole numbers and are transformed in batches."""
+
+
+class RecordingEstimator(Learner):
+    """Base of all methods that learn from recordings: the input, and the encoder of those that have one.
+
+    Fitted, it also holds the input transform as ``input_``, the bin width in s as ``bin_size_``, the kind of values as
+    ``kind_`` and the recording's name as ``recording_``.
+    """
+
+    context: tuple[int, int]
+    input: Literal["auto", "sqrt", "anscombe", "rate", "none"]
+    scale: Literal["common", "unit", "none"]
+    # Of methods that have an encoder.
+    encoder: str | nn.Module | Callable[[int, int], nn.Module]
+    hidden: tuple[int, ...]
+    dim: int
+    activation: Literal["relu", "prelu", "gelu"]
+
+    readout_scaling: ClassVar[Literal["each", "common"]] = "each"
+    """How a readout scales this embedding: where features are units, one scale for all keeps those that seldom fire small."""
+    learnt: ClassVar[tuple[str, ...]] = (*Learner.learnt, "kind_", "recording_", "input_", "bin_size_")
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Say what the embedding of some rows is worth.
+
+        Parameters
+        ----------
+        X : Recording or array_like, shape (T, N)
+            Rows.
+        y : array_like, shape (T,) or (T, d), optional
+            A label of each row.
+
+        Returns
+        -------
+        float
+            With labels: accuracy of a logistic readout of discrete ones, or R2 of a ridge readout of continuous ones,
+            cross-validated on these rows. Without: the share of dimensions in use (effective rank over D; Garrido
+            et al. 2023 use the rank to choose settings without labels).
+        """
+        from ..probe import cross_validated_score
+
+        embedding = self.transform(X)
+        if y is None:
+            return effective_rank(torch.from_numpy(embedding)) / float(embedding.shape[1])
+        groups = X.segments if isinstance(X, Recording) and X.n_segments > 1 else None
+        return cross_validated_score(embedding, np.asarray(y), groups=groups)
+
+    def make_encoder(self, n_units: int) -> nn.Module:
+        """Build the encoder that the settings ask for.
+
+        Raises
+        ------
+        SettingError
+            If a width is not positive, or an encoder of one's own does not give shape (B, dim).
+        """
+        window = self._window()
+        if isinstance(self.encoder, str):
+            if self.dim < 1 or any(width < 1 for width in self.hidden):
+                raise SettingError(f"hidden {self.hidden} and dim {self.dim} must be widths of 1 or more")
+            return build_encoder(self.encoder, window, n_units, tuple(self.hidden), self.dim, self.activation)
+        # A copy: fitting must not change what was passed to the constructor.
+        encoder = copy.deepcopy(self.encoder) if isinstance(self.encoder, nn.Module) else self.encoder(window, n_units)
+        with torch.no_grad():
+            encoder.eval()  # this look must not move running statistics
+            shape = tuple(encoder(torch.zeros(2, window, n_units)).shape)
+        if shape != (2, self.dim):
+            raise SettingError(
+                f"the encoder turns windows of shape (2, {window}, {n_units}) into {shape}; it must give (2, dim) = (2, {self.dim})"
+            )
+        return encoder
+
+    # Inner workings.
+
+    def _n_dimensions(self) -> int:
+        """Dimension D of the embedding, as the network gives it."""
+        window = torch.zeros(1, self._window(), self.n_features_in_)
+        with torch.inference_mode():
+            return int(self.network_.embed(window.to(self.network_.scaling.mean.device)).shape[1])
+
+    def _take(self, X: Any, *, reset: bool) -> Recording:
+        recording = self._as_recording(X, reset=reset)
+        if reset:
+            if len(recording) < 2:
+                raise DataError("the recording has 1 sample (bin); training needs two or more")
+            self.input_ = _input(self.input, recording.kind)
+            self.bin_size_ = recording.bin_size
+        return recording
+
+    def _hold(self, data: Recording, device: torch.device, targets: Targets | None = None) -> TrainingRows:
+        if isinstance(data, StoredRecording) or 4 * len(data) * data.n_units > MOST_BYTES:
+            transform = partial(transform_values, how=self.input_, bin_size=data.bin_size)
+            return LookedUpRows(data, transform, self._context(), device, targets)
+        return TrainingRows(data, self._values(data), self._context(), device, targets)
+
+    def _learn_scaling(self, network: TrainingModule, rows: TrainingRows) -> None:
+        self._scale_by(network.scaling, rows)
+
+    def _scale_by(self, scaling: Scaling, rows: TrainingRows) -> None:
+        """Learn a scaling from rows of one session."""
+        scaling.fit(rows.blocks(), self.scale)
+
+    def _as_recording(self, X: Any, *, reset: bool) -> Recording:
+        """Check units and values; an array becomes a recording of one segment."""
+        if isinstance(X, Images):
+            name = type(self).__name__
+            raise DataError(
+                f"{name} learns from recordings, and {X.name or 'this'} holds images; methods for images are called Image..., as in ImageMYOW"
+            )
+        if isinstance(X, (list, tuple)) and X and isinstance(X[0], Recording):
+            if len(X) > 1:
+                raise DataError(
+                    f"{type(self).__name__} learns from one recording and was given {len(X)}; MYOW, BYOL and SimCLR learn from "
+                    "several"
+                )
+            X = X[0]
+        if isinstance(X, Recording):
+            if reset:
+                self.n_features_in_: int = X.n_units
+                self.kind_ = X.kind
+                self.recording_: str = X.name
+                return X
+            names = f" ({self.recording_})" if self.recording_ else ""
+            if X.n_units != self.n_features_in_:
+                raise DataError(
+                    f"the model was trained on {self.n_features_in_} units{names}, but {X.name or 'this recording'} has "
+                    f"{X.n_units}; give it the same units in the same order"
+                )
+            if X.kind != self.kind_:
+                raise DataError(f"the model was trained on {self.kind_}{names}, but this recording holds {X.kind}")
+            if not np.isclose(X.bin_size, self.bin_size_):
+                raise DataError(
+                    f"the model was trained on bins of {self.bin_size_:g} s{names}, but this recording has {X.bin_size:g} s"
+                )
+            return X
+        values = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1)
+        if reset:
+            whole = values.dtype.kind in "iub" or np.array_equal(values, np.rint(values))
+            self.kind_ = "counts" if whole and values.min() >= 0 else "continuous"
+            self.recording_ = ""
+        # Bins of one second stand for bins of unknown width; a recording that was trained on has its own.
+        return Recording(values, bin_size=1.0 if reset else self.bin_size_, kind=self.kind_)
+
+    def _values(self, recording: Recording) -> torch.Tensor:
+        """Transformed values, shape (T, N)."""
+        return transform_values(torch.from_numpy(np.array(recording.counts)), self.input_, recording.bin_size)
+
+    def _window(self) -> int:
+        """Bins of the context window."""
+        return sum(self._context()) + 1
+
+    def _context(self) -> tuple[int, int]:
+        if len(self.context) != 2 or min(self.context) < 0:
+            raise SettingError(
+                f"context is {self.context}; it must be two numbers of bins, (before, after), 0 or more each"
+            )
+        before, after = self.context
+        return int(before), int(after)
+
+
+def _input(name: str, kind: str) -> str:
+    if name == "auto":
+        return "sqrt" if kind == "counts" else "none"
+    if kind == "continuous" and name != "none":
+        raise SettingError(
+            f"input='{name}' is a transform of counts, but the recording is continuous; use input='auto'"
+        )
+    return name

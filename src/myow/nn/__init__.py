@@ -1,0 +1,1 @@
+"""Modules and pure functions that networks are made of."""

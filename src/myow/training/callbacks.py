@@ -1,0 +1,253 @@
+"""Callbacks of a training: a progress bar, files, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from ..disk.arrays import read_arrays, write_arrays
+from ..disk.lines import append_line, whole_lines
+from ..disk.storage import remove, writing
+from ..errors import FileError, SettingError
+
+__all__ = ["Callback", "LastStep", "MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
+
+# There is no room for what is better seen in a figure.
+NOT_IN_THE_BAR = ("learning_rate", "alignment", "uniformity", "hubness")
+
+
+class Callback(Protocol):
+    """Interface of what is told how training goes, such as a progress bar or a log file."""
+
+    def begin(self, step: int, total: int) -> None:
+        """Training starts or continues at `step` of `total`."""
+        ...
+
+    def step(self, step: int) -> None:
+        """`step` steps are done."""
+        ...
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
+        """Numbers, and integer tensors, measured at `step`."""
+        ...
+
+    def end(self) -> None:
+        """Training is over, finished or not."""
+        ...
+
+
+class LastStep:
+    """Remember how far training came, interrupted or not, and what was measured last."""
+
+    done = 0
+    metrics: Mapping[str, float] = {}  # replaced, not changed
+
+    def begin(self, step: int, total: int) -> None:
+        """Training starts or continues."""
+        self.done = step
+
+    def step(self, step: int) -> None:
+        """One step more is done."""
+        self.done = step
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
+        """Numbers were measured."""
+        self.metrics = {"step": step, **metrics}
+
+    def end(self) -> None:
+        """Training is over, finished or not."""
+
+
+class ProgressBar:
+    """A bar on stderr with the terms of the loss, steps per second and the time left; silent where that is no terminal.
+
+    Parameters
+    ----------
+    title : str
+        What is being trained.
+    """
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._title = title
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[terms]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def begin(self, step: int, total: int) -> None:
+        """Show the bar."""
+        self._task = self._bar.add_task(self._title, total=total, completed=step, terms="", rate="")
+        self._first, self._since = step, time.monotonic()
+        self._bar.start()
+
+    def step(self, step: int) -> None:
+        """Move the bar."""
+        seconds = time.monotonic() - self._since
+        rate = f"{(step - self._first) / seconds:.0f} steps/s" if seconds > 0 else ""
+        self._bar.update(self._task, completed=step, rate=rate)
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
+        """Show the latest numbers."""
+        shown = {k: v for k, v in metrics.items() if k not in NOT_IN_THE_BAR}
+        self._bar.update(self._task, terms="  ".join(f"{k.replace('_', ' ')} {v:.3g}" for k, v in shown.items()))
+
+    def end(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.stop()
+
+
+class MetricsFile:
+    """One JSON line a record, appended to a file; a resumed run drops what it is about to measure again.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, step: int, total: int) -> None:
+        """Keep the lines up to `step`."""
+        kept = [m for m in read_metrics(self.path) if m["step"] <= step] if self.path.exists() else []
+        with writing(self.path) as part:
+            part.write_text("".join(json.dumps(m) + "\n" for m in kept))
+        self._since = time.monotonic() - (kept[-1].get("seconds", 0.0) if kept else 0.0)
+
+    def step(self, step: int) -> None:
+        """Nothing is written between records."""
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
+        """Append a line."""
+        line = {"step": step, "seconds": round(time.monotonic() - self._since, 3)} | dict(metrics)
+        append_line(self.path, json.dumps(line))
+
+    def end(self) -> None:
+        """Nothing is left to write."""
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read the lines of a metrics file; one that was cut off by a crash or damaged is left out, the others are kept.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read.
+    """
+    return [row for row in map(_metrics, whole_lines(path).splitlines()) if row]
+
+
+def _metrics(line: bytes) -> dict[str, Any]:
+    """Return the numbers of a line; none if it is not one that `MetricsFile` wrote."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    numbers = isinstance(row, dict) and all(type(v) in (int, float) for v in row.values())
+    return row if numbers and type(row.get("step")) is int else {}
+
+
+class PairsFile:
+    """Pairs of rows that a method reports at its records, as arrays ``step`` (S,), ``anchor`` and, say, ``mined`` (S, M).
+
+    Rows count from the first training row; -1 stands for an anchor that found none.
+
+    Parameters
+    ----------
+    path : Path
+        The .npz file.
+    name : str
+        What the second rows are, "mined" or "neighbour": the name of their array, and of the trace ``{name}_pairs`` (M, 2)
+        that is kept.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        self._kept: list[tuple[int, np.ndarray[Any, Any]]] = []
+
+    def begin(self, step: int, total: int) -> None:
+        """Keep the pairs up to `step`."""
+        if step and self.path.exists():
+            old = read_arrays(self.path)
+            try:
+                pairs = np.stack([old["anchor"], old[self.name]], axis=2)
+                self._kept = [(int(s), p) for s, p in zip(old["step"], pairs, strict=True) if s <= step]
+            except (ValueError, KeyError, TypeError) as error:
+                why = str(error).splitlines()[0]
+                raise FileError(f"{self.path} is damaged ({why}); remove it and go on") from error
+        else:
+            remove(self.path)
+
+    def step(self, step: int) -> None:
+        """Nothing is written between records."""
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
+        """Write all pairs so far."""
+        trace = traces.get(f"{self.name}_pairs")
+        if trace is None:
+            return
+        self._kept.append((step, trace.numpy().astype(np.int32)))
+        pairs = np.stack([p for _, p in self._kept])
+        arrays: dict[str, Any] = {"step": [s for s, _ in self._kept], "anchor": pairs[..., 0], self.name: pairs[..., 1]}
+        # At every record, where packing would take longer than the steps in between; the checkpoint syncs its name.
+        write_arrays(self.path, arrays, packed=False, lasting=False)
+
+    def end(self) -> None:
+        """Nothing is left to write."""
+
+
+class TensorBoard:
+    """Scalars for TensorBoard, which the extra ``tensorboard`` installs.
+
+    Parameters
+    ----------
+    folder : Path
+        Where event files go.
+
+    Raises
+    ------
+    SettingError
+        If TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise SettingError("TensorBoard is not installed; run: pip install 'myow[tensorboard]'") from error
+        self._writer_class: Any = SummaryWriter
+        self._folder = folder
+
+    def begin(self, step: int, total: int) -> None:
+        """Open the event file; numbers after `step` of an earlier try are hidden."""
+        self._writer = self._writer_class(self._folder, purge_step=step + 1)
+
+    def step(self, step: int) -> None:
+        """Nothing is written between records."""
+
+    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
+        """Write each number."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, step)
+
+    def end(self) -> None:
+        """Close the event file."""
+        self._writer.close()
