@@ -36,7 +36,7 @@ from myow.bench.rows_file import RowsFile
 from myow.bench.run import Bench
 from myow.disk.storage import make_folder, writing
 from myow.errors import DataError, FileError, MyowError, unknown_name
-from myow.methods import method_class
+from myow.methods import make_method, method_class
 from myow.probe.compare import compare
 from myow.report import augmentation_curves, style
 from myow.report.augmentation_curves import Point
@@ -121,7 +121,7 @@ def jobs_of(entry: Entry, recording: myow.Recording, options: argparse.Namespace
         draws=options.draws,
         settings=[f"{entry.method}.{key}={value}" for key, value in entry.settings.items()],
     )
-    parameters = estimator(**bench.settings_of(entry.method)).get_params()
+    parameters = make_method(entry.method, **bench.settings_of(entry.method)).get_params()
     for name in ("context", "random_state", "device"):  # the bench's own
         del parameters[name]
     return [replace(job, settings=parameters) for job in bench.jobs(options.dataset, recording)]

@@ -67,7 +67,7 @@ def make(folder: Path, hours: float, units: int) -> None:
 
 
 class Clock:
-    """A watcher that notes when steps end."""
+    """A callback that notes when steps end."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -99,7 +99,7 @@ def train(path: Path, steps: int) -> dict[str, float]:
     with myow.open_recording(path) as recording:
         opened = time.perf_counter()
         model = myow.MYOW(steps=steps, random_state=0, device="cpu")
-        model.fit(recording, watchers=[clock])
+        model.fit(recording, callbacks=[clock])
         n_bins, n_units = len(recording), recording.n_units
     rates = []
     for ends in (clock.times[WINDOW::WINDOW], clock.work[WINDOW::WINDOW]):

@@ -30,8 +30,8 @@ from myow import datasets
 from myow.data.split import split_rows
 from myow.errors import DataError, MyowError, SettingError
 from myow.evaluation.decoding import decode
-from myow.methods import method_class
-from myow.mining.exact import default_gap
+from myow.methods import make_method, method_class
+from myow.nn.neighbours import default_gap
 from myow.report import diagnosis, style
 from myow.report.curves import MEASURES
 from myow.report.mined_statistics import mined_statistics, neighbour_statistics
@@ -45,7 +45,7 @@ QUARTILES = ("lower quartile", "median", "upper quartile")
 
 
 class Records:
-    """A watcher that keeps what is recorded."""
+    """A callback that keeps what is recorded."""
 
     def __init__(self) -> None:
         self.metrics: list[dict[str, float]] = []
@@ -69,13 +69,13 @@ def one_fit(options: argparse.Namespace, given: Sequence[str], seed: int) -> dic
     recording, card = myow.load(options.dataset), datasets.card(options.dataset)
     rule = replace(generic_split(recording, seed), fractions=(0.7, 0.2, 0.1))
     train, valid, _ = (recording.select(rows) for rows in split_rows(recording, rule))
-    estimator = method_class(options.method)
     context = [f"context={options.context}"] if options.context else []
-    model = estimator(**parse_settings(estimator, [*context, *given]) | {"random_state": seed})
+    chosen = parse_settings(method_class(options.method), [*context, *given])
+    model = make_method(options.method, **chosen | {"random_state": seed})
     records = Records()
     with threadpool_limits(1):
         start = time.perf_counter()
-        model.fit(train, watchers=[records])
+        model.fit(train, callbacks=[records])
         seconds = time.perf_counter() - start
         if not records.metrics:
             raise SettingError(f"{options.method} has no steps, so that nothing can be followed over training")

@@ -14,7 +14,6 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,16 @@ import myow
 from myow.data.images import Images
 from myow.device import choose_device
 from myow.errors import MyowError
-from myow.image_methods import image_method_class
+from myow.methods import image_method_class
 from myow.settings import parse_settings
+from myow.training.module import TrainingConfig
 
 AIM = 1.15
 WARM = 3  # first steps, in which memory is found and kernels are chosen
 
 
 class StepTimes:
-    """A watcher that notes when each step was over."""
+    """A callback that notes when each step was over."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -58,12 +58,18 @@ class StepTimes:
         return np.diff(self.ends)[WARM:-1]
 
 
+class Rarely(TrainingConfig):
+    """A training that measures nothing but at its first and last step."""
+
+    record_every = sys.maxsize  # type: ignore[assignment]
+
+
 def unmeasured(kind: type[Any]) -> type[Any]:
-    """The method, whose training loop measures nothing but at its first and last step: what it looks at then takes as long as a step."""
+    """The method, whose training measures rarely: what it looks at then takes as long as a step."""
 
     class Unmeasured(kind):  # type: ignore[misc]
-        def plan(self, n_rows: int) -> Any:
-            return replace(super().plan(n_rows), record_every=sys.maxsize)
+        def training_config(self, n_rows: int) -> TrainingConfig:
+            return Rarely(**vars(super().training_config(n_rows)))
 
     return Unmeasured
 
@@ -89,19 +95,19 @@ def make(name: str, options: argparse.Namespace) -> Any:
 def encoder_seconds(images: Images, options: argparse.Namespace) -> float:
     """Median time of what the encoders of BYOL have to do in a step."""
     model = make("byol", options).initialise(images)
-    graph = model.method_.train()
-    device = graph.scaling.mean.device
+    network = model.network_.train()
+    device = network.scaling.mean.device
     x = torch.rand(2 * options.batch, options.size, options.size, 3, device=device)
-    bfloat16 = model.plan(len(images)).bfloat16(device)
+    bfloat16 = model.training_config(len(images)).bfloat16(device)
     took = []
     for _ in range(WARM + options.steps):
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         start = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            y = graph.online.encoder(x)
+            y = network.online.encoder(x)
             with torch.no_grad():
-                graph.target.encoder(x)
+                network.target.encoder(x)
         y.float().square().mean().backward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -132,7 +138,7 @@ def main() -> None:
             for name in ("byol", "myow"):
                 model = make(name, options)
                 times = StepTimes(choose_device(options.device))
-                model.fit(images, watchers=[times])
+                model.fit(images, callbacks=[times])
                 found[name].append(float(np.median(times.durations())))
             found["encoder"].append(encoder_seconds(images, options))
     except MyowError as error:
@@ -140,7 +146,7 @@ def main() -> None:
     seconds = {name: float(np.median(values)) for name, values in found.items()}
     ratios = [m / b for m, b in zip(found["myow"], found["byol"], strict=True)]
     overhead = float(np.median(ratios))
-    device = str(model.method_.scaling.mean.device)
+    device = str(model.network_.scaling.mean.device)
     threads = f", {torch.get_num_threads()} threads" if device == "cpu" else f", {torch.cuda.get_device_name()}"
     print(
         f"{options.encoder}, width {options.width}, batch {options.batch} of {options.size} x {options.size} pixels, {device}{threads}, "

@@ -38,7 +38,7 @@ from myow.disk.model_file import read_header, read_tensors
 from myow.disk.storage import HALF
 from myow.report import bench_pictures
 from myow.run_folder import RunFolder
-from myow.training.monitor import read_metrics
+from myow.training.callbacks import read_metrics
 
 SMALL = ["dim=8", "hidden=16", "predictor=16", "mined_projector=16,8", "mined_predictor=16", "batch_size=64"]
 DATA = ["simulated-reach", "--data", "n_trials=48"]

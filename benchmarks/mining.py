@@ -1,13 +1,16 @@
 """What exact mining from large pools costs: time against its matrix product alone and against faiss, and memory.
 
-For each size of the pool, on the CPU and on a GPU if there is one: seconds of `myow.mining.exact.nearest`; its ratio to the matrix
-product alone, computed in the same tiles; its ratio to faiss's exact search (IndexFlatIP, vectors normalised and stored
+For each size of the pool, on the CPU and on a GPU if there is one: seconds of `myow.nn.neighbours.nearest`; its ratio to the matrix
+product alone, computed in the same chunks; its ratio to faiss's exact search (IndexFlatIP, vectors normalised and stored
 beforehand, CPU alone); and the peak of memory above the inputs beside what the whole matrix of similarities would take. The
 times of a round are taken one after the other in one process, and a ratio is the median over rounds of the ratio within one,
 so that it holds when the machine's speed drifts. Memory on the CPU is that of a fresh process for each pool.
 
     python benchmarks/mining.py [--json] [--pools 10000 100000 1000000] [--queries 4096] [--dim 128] [--k 5] [--rounds 3]
                                 [--threads 1] [--exclude]
+
+With --exclude a mask of all pairs, one byte each, is made beforehand. On the CPU that takes more memory than `nearest` does, so
+that its peak is not seen then.
 """
 
 from __future__ import annotations
@@ -30,14 +33,14 @@ from torch.nn import functional as F
 
 import myow
 from myow.device import cpu_threads
-from myow.mining import exact as mining
+from myow.nn import neighbours
 
 MEGABYTE = 2**20
 SEGMENT = 100  # rows that an anchor may not mine, with --exclude
 
 
-def inputs(pool: int, options: argparse.Namespace, device: str) -> tuple[Tensor, Tensor, mining.Excluded | None]:
-    """Random vectors; and with --exclude the rule that no row mines its own segment."""
+def inputs(pool: int, options: argparse.Namespace, device: str) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Random vectors; and with --exclude a mask by which no row mines its own segment."""
     rng = torch.Generator().manual_seed(0)
     queries = torch.randn(options.queries, options.dim, generator=rng).to(device)
     candidates = torch.randn(pool, options.dim, generator=rng).to(device)
@@ -46,14 +49,14 @@ def inputs(pool: int, options: argparse.Namespace, device: str) -> tuple[Tensor,
     rows = torch.randint(pool, (options.queries,), generator=rng).to(device)
     first = torch.arange(pool, dtype=torch.int32, device=device) // SEGMENT * SEGMENT
     ranges = torch.stack([first, first + SEGMENT - 1], dim=1)
-    return queries, candidates, mining.excluded_later(rows, torch.arange(pool, device=device), ranges)
+    return queries, candidates, neighbours.excluded_pairs(rows, torch.arange(pool, device=device), ranges)
 
 
-def product(queries: Tensor, candidates: Tensor, k: int) -> None:
-    """Compute the same matrix products as `nearest`, in the same tiles, and nothing else."""
+def product(queries: Tensor, candidates: Tensor) -> None:
+    """Compute the same matrix products as `nearest`, in the same chunks, and nothing else."""
     height, width = len(queries), len(candidates)
-    if height * width > mining.WHOLE:
-        height, width = mining.tile_shape(queries, candidates, k)
+    if height * width > neighbours.WHOLE:
+        height, width = min(height, neighbours.QUERIES), min(width, neighbours.CANDIDATES)
     room = torch.empty(height * width, device=queries.device)
     for some in queries.split(height):
         for chunk in candidates.split(width):
@@ -82,13 +85,13 @@ def measure(pool: int, options: argparse.Namespace, device: str, with_faiss: boo
     queries, candidates, excluded = inputs(pool, options, device)
     k = options.k
     calls: dict[str, Callable[[], Any]] = {
-        "product": lambda: product(queries, candidates, k),
-        "nearest": lambda: mining.nearest(queries, candidates, k, excluded)[0],
+        "product": lambda: product(queries, candidates),
+        "nearest": lambda: neighbours.nearest(queries, candidates, k, excluded)[0],
     }
     if with_faiss and device == "cpu":
         calls["faiss"] = faiss_search(queries, candidates, k)
-    mining.nearest(queries[:64], candidates[: max(k, 1000)], k)  # what the first call of all has to set up
-    product(queries[:64], candidates[:1000], k)
+    neighbours.nearest(queries[:64], candidates[: max(k, 1000)], k)  # what the first call of all has to set up
+    product(queries[:64], candidates[:1000])
     found: dict[str, Any] = {}
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(options.rounds):
@@ -105,7 +108,7 @@ def measure(pool: int, options: argparse.Namespace, device: str, with_faiss: boo
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        mining.nearest(queries, candidates, k, excluded)
+        neighbours.nearest(queries, candidates, k, excluded)
         row["peak_mb"] = (torch.cuda.max_memory_allocated() - before) / MEGABYTE
     return row
 
@@ -114,9 +117,9 @@ def peak_here(pool: int, options: argparse.Namespace) -> float:
     """Megabytes by which this process's highest resident size grew while `nearest` ran."""
     unit = 1 if sys.platform == "darwin" else 1024
     queries, candidates, excluded = inputs(pool, options, "cpu")
-    mining.nearest(torch.ones(8, 8), torch.ones(8, 8), 1)  # what the first call of all has to set up
+    neighbours.nearest(torch.ones(8, 8), torch.ones(8, 8), 1)  # what the first call of all has to set up
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    mining.nearest(queries, candidates, options.k, excluded)
+    neighbours.nearest(queries, candidates, options.k, excluded)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / MEGABYTE
 
 

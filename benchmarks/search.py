@@ -32,7 +32,7 @@ from threadpoolctl import threadpool_limits
 import myow
 from myow.errors import MyowError
 from myow.evaluation.decoding import decode
-from myow.methods import method_class
+from myow.methods import make_method, method_class
 from myow.probe import Labelled
 from myow.settings import parse_settings
 
@@ -96,7 +96,7 @@ def _accuracies(
     chosen = parse_settings(estimator, [f"{k}={v}" for k, v in settings.items()])
 
     def fit(labelled: Labelled | None) -> Any:
-        model = estimator(**chosen, context=context, random_state=stage)
+        model = make_method(method, **chosen, context=context, random_state=stage)
         return model.fit(train, train.labels[target], labelled=None if labelled is None else labelled.rows)
 
     once = None if estimator.uses_labels else fit(None)

@@ -38,7 +38,7 @@ import myow
 from myow.data.split import split_rows
 from myow.errors import MyowError
 from myow.evaluation.decoding import decode
-from myow.layers.sessions import read_in_encoders
+from myow.nn.read_in import read_in_encoders
 from myow.probe import fit_readout
 from myow.run_folder import generic_split
 from myow.settings import parse_settings
@@ -71,9 +71,9 @@ def at_random(model: Any, seed: int) -> Any:
     """The model with the newest read-in replaced by random numbers of the same size, and the same in the target."""
     model = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
-    weight = next(read_in_encoders(model.method_)).linear()[-1].weight
+    weight = next(read_in_encoders(model.network_)).linear()[-1].weight
     drawn = torch.randn(weight.shape, generator=generator).to(weight) * weight.detach().std()
-    for encoder in read_in_encoders(model.method_):
+    for encoder in read_in_encoders(model.network_):
         encoder.put(-1, drawn)
     return model
 

@@ -26,13 +26,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import myow
 from myow.device import cpu_threads
-from myow.presets import PRESETS
+from myow.methods.presets import PRESETS
 
 PRODUCTS = {torch.ops.aten.mm.default: (0, 1), torch.ops.aten.addmm.default: (1, 2)}
 
 
 class Clock:
-    """A watcher that notes how long each step took, but for those at which the loop measures."""
+    """A callback that notes how long each step took, but for those at which the loop measures."""
 
     def __init__(self, record_every: int) -> None:
         self.record_every = record_every
@@ -55,7 +55,7 @@ class Clock:
 
 
 class Products(TorchDispatchMode):
-    """Note shapes and strides of the matrix products of one step, as a watcher that counts steps."""
+    """Note shapes and strides of the matrix products of one step, as a callback that counts steps."""
 
     def __init__(self, which: int) -> None:
         super().__init__()
@@ -119,11 +119,11 @@ def measure(
     settings["threads"] = threads
     products = Products(which=51)
     with products:
-        myow.MYOW(**settings | {"steps": 100}).fit(recording, watchers=[products])
+        myow.MYOW(**settings | {"steps": 100}).fit(recording, callbacks=[products])
     whole, alone = [], []
     for _ in range(rounds):
         clock = Clock(record_every=max(1, steps // 40))
-        myow.MYOW(**settings | {"steps": steps}).fit(recording, watchers=[clock])
+        myow.MYOW(**settings | {"steps": steps}).fit(recording, callbacks=[clock])
         whole.append(statistics.median(clock.seconds))
         with cpu_threads(threads):
             alone.append(time_products(products.found, repeats=len(clock.seconds)))
@@ -142,7 +142,7 @@ def measure_gpu(settings: dict[str, Any], recording: myow.Recording, steps: int)
     found = {}
     for name, captured in (("gpu_steps_per_s", False), ("gpu_captured_steps_per_s", True)):
         clock = GpuClock(record_every=max(1, steps // 40))
-        myow.MYOW(**settings | {"steps": steps, "cuda_graph": captured}).fit(recording, watchers=[clock])
+        myow.MYOW(**settings | {"steps": steps, "cuda_graph": captured}).fit(recording, callbacks=[clock])
         found[name] = 1 / statistics.median(clock.seconds)
     return found
 

@@ -47,7 +47,7 @@ class Referee:
 
 
 class Curve:
-    """A watcher that stops the clock, measures accuracy, and starts the clock again."""
+    """A callback that stops the clock, measures accuracy, and starts the clock again."""
 
     def __init__(self, referee: Referee, model: Any, every: int) -> None:
         self.referee, self.model, self.every = referee, model, every
@@ -61,7 +61,7 @@ class Curve:
             return
         self.seconds += time.perf_counter() - self.since
         z = self.model.transform(self.referee.train), self.model.transform(self.referee.valid)
-        self.model.method_.train()
+        self.model.network_.train()
         self.points.append((step, self.seconds, self.referee.accuracy(*z)))
         self.since = time.perf_counter()
 
@@ -80,7 +80,7 @@ def one_split(seed: int, every: int) -> dict[str, Any]:
     untrained = myow.MYOW(random_state=seed).initialise(train)
     model = myow.MYOW(random_state=seed)
     curve = Curve(referee, model, every)
-    model.fit(train, watchers=[curve])
+    model.fit(train, callbacks=[curve])
     raw = plain.transform(train), plain.transform(valid)
     pca = components.transform(train), components.transform(valid)
     return {

@@ -26,7 +26,7 @@ import myow
 from myow import datasets
 from myow.data.split import split_rows
 from myow.errors import MyowError
-from myow.methods import method_class
+from myow.methods import make_method, method_class
 from myow.probe.compare import compare
 from myow.report import BASELINES
 from myow.run_folder import generic_split
@@ -41,8 +41,8 @@ def one_split(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     recording, card = myow.load(options.dataset), datasets.card(options.dataset)
     rule = generic_split(recording, seed) if recording.n_segments > 1 else card.split or generic_split(recording, seed)
     train, valid, test = (recording.select(rows) for rows in split_rows(recording, rule))
-    estimator = method_class(options.method)
-    model = estimator(**parse_settings(estimator, options.set) | {"random_state": seed})
+    chosen = parse_settings(method_class(options.method), options.set)
+    model = make_method(options.method, **chosen | {"random_state": seed})
     start = time.perf_counter()
     model.fit(train)
     found: dict[str, Any] = {"seconds": time.perf_counter() - start, "share": len(test) / (len(train) + len(valid))}

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,13 @@ def test_what_cannot_be_run_is_one_line(words, said, run):
         run(*words)
     assert said in str(stop.value)
     assert "\n" not in str(stop.value)
+
+
+def test_a_variant_of_a_method_keeps_its_settings():
+    options = Namespace(dataset="simulated-reach", context="0,0", labels="all", folds=2, seeds=1, draws=1)
+    entry = ablation.Entry(group="mining", name="off", method="unmined", settings={"steps": "3"})
+    jobs = ablation.jobs_of(entry, myow.load("simulated-reach", n_trials=16), options)
+    assert {(job.settings["mined_weight"], job.settings["steps"]) for job in jobs} == {(0.0, 3)}
 
 
 @pytest.mark.parametrize("plan", ["ablation", "augmentation"])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from myow.augment.neural import NeuralAugment, kept_units
-from myow.layers.inputs import Scaling
+from myow.nn.scaling import Scaling
+from myow.training.augment import NeuralAugment, kept_units
 
 VIEWS, BATCH, BINS, UNITS = 2, 600, 3, 80
 

@@ -188,7 +188,7 @@ def test_altered_test_rows_and_labels_move_no_training_quantity(method, job, mon
             train, valid, _ = parts
             for labelled in (None, bench_fit.Labelled(np.arange(12), np.zeros(12, int), 1)):
                 model = fitted(labelled)
-                quantities.append({k: v.numpy().copy() for k, v in model.method_.state_dict().items()})
+                quantities.append({k: v.numpy().copy() for k, v in model.network_.state_dict().items()})
                 quantities.append({"z": model.transform(train), "valid": model.transform(valid)})
             raise Seen
 
@@ -218,7 +218,7 @@ def test_labels_outside_the_budget_are_never_read(method, job):
     def weights(poisoned):
         labels = np.where(poisoned, 3 - recording.labels["direction"], recording.labels["direction"])
         fits = bench_fit._Fits(job, replace(recording, labels={"direction": labels}), rows)
-        return {k: v.numpy().copy() for k, v in fits.fitted(budget).method_.state_dict().items()}
+        return {k: v.numpy().copy() for k, v in fits.fitted(budget).network_.state_dict().items()}
 
     plain, outside, inside = weights(np.zeros_like(drawn)), weights(~drawn), weights(drawn)
     assert all(np.array_equal(plain[key], outside[key]) for key in plain)

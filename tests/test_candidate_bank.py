@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 from tiny import SMALL, SMALL_MINING, Notes, reach, sleep
 
 from myow import MYOW
-from myow.graphs import candidate_bank
-from myow.graphs.candidate_bank import CandidateBank, covered, draw_rows, run_means
-from myow.views.windows import TrainingRows
+from myow.methods import candidates
+from myow.methods.candidates import MemoryBank, covered, draw_rows, run_means
+from myow.training.rows import TrainingRows
 
 
 @pytest.fixture
 def short(monkeypatch):
     """Recordings are long from 60 rows on; of them 40 are held, in stretches of 10."""
-    monkeypatch.setattr(candidate_bank, "MOST_ROWS", 60)
-    monkeypatch.setattr(candidate_bank, "PART", 40)
-    monkeypatch.setattr(candidate_bank, "STRETCH", 10)
+    monkeypatch.setattr(candidates, "MOST_ROWS", 60)
+    monkeypatch.setattr(candidates, "PART", 40)
+    monkeypatch.setattr(candidates, "STRETCH", 10)
 
 
 def bank_of(recording, key_bins=1, pool_size=20, every=3):
     rows = TrainingRows(recording, torch.zeros(len(recording), 1), (0, 0), torch.device("cpu"))
-    return CandidateBank(rows, 3, key_bins=key_bins, pool_size=pool_size, every=every)
+    return MemoryBank(rows, 3, key_bins=key_bins, pool_size=pool_size, every=every)
 
 
 def code(n_rows, dim=3):
@@ -36,6 +36,16 @@ def code(n_rows, dim=3):
         return fixed[rows]
 
     return fixed, encode, asked
+
+
+def draw(bank, generator, encode):
+    """Draw the candidates of a batch as MYOW does: after a refresh, where one is due."""
+    refresh = bank.due()
+    pool = bank.draw(generator, refresh=refresh)
+    if refresh:
+        bank.refresh(encode)
+    bank.age += 1
+    return pool
 
 
 def expected_keys(recording, fixed, key_bins):
@@ -57,7 +67,7 @@ def test_candidates_and_anchors_of_a_long_recording_are_those_that_encoding_all_
     generator = torch.Generator().manual_seed(1)
     held = set()
     for step in range(9):
-        pool = bank.draw(generator)
+        pool = draw(bank, generator, encode)
         assert len(set(pool.tolist())) == len(pool) == 20
         starts = bank.starts.tolist()
         assert len(starts) == 4
@@ -66,7 +76,7 @@ def test_candidates_and_anchors_of_a_long_recording_are_those_that_encoding_all_
         assert all(any(s <= row < s + 10 for s in starts) for row in pool.tolist())
         held.add(tuple(starts))
         assert len(held) == 1 + step // 3  # they change with each refresh, and only then
-        keys, values = bank.candidates(pool, encode)
+        keys, values = bank.candidates(pool)
         torch.testing.assert_close(values, fixed[pool])
         np.testing.assert_allclose(keys, every_key[pool], atol=1e-5)
         anchors = torch.tensor([0, 7, 7, len(recording) - 1, 3])
@@ -77,7 +87,7 @@ def test_what_is_encoded_and_held_does_not_grow_with_the_recording(short):
     for n_bins in (100, 1000, 5000):
         bank = bank_of(sleep(n_bins=n_bins))
         _, encode, asked = code(n_bins)
-        bank.candidates(bank.draw(torch.Generator().manual_seed(0)), encode)
+        bank.candidates(draw(bank, torch.Generator().manual_seed(0), encode))
         assert sum(asked) <= 4 * (10 + 2)
         assert len(bank.values) == len(bank.keys) == 40
 
@@ -86,14 +96,14 @@ def test_in_the_long_run_every_row_is_a_candidate(short):
     bank = bank_of(sleep(n_bins=101), every=1)
     generator, seen = torch.Generator().manual_seed(0), set()
     for _ in range(300):
-        seen |= set(bank.draw(generator).tolist())
+        seen |= set(bank.draw(generator, refresh=bank.due()).tolist())
     assert seen == set(range(101))
 
 
 def test_a_pool_larger_than_the_part_is_held_whole(short):
     bank = bank_of(sleep(n_bins=300), pool_size=75)
     assert len(bank.values) == 80
-    assert len(bank.draw(torch.Generator().manual_seed(0))) == 75
+    assert len(bank.draw(torch.Generator().manual_seed(0), refresh=True)) == 75
     assert bank_of(sleep(n_bins=70), pool_size=75).whole
     wide = bank_of(sleep(n_bins=300), key_bins=5)  # stretches are many times as long as what lies around them
     assert wide.stretch == 50
@@ -104,14 +114,14 @@ def test_a_long_recording_that_was_stopped_goes_on_from_the_same_candidates(shor
     estimator = {**SMALL, **SMALL_MINING, "pool_size": 30, "pool_refresh": 4, "steps": 20}
     whole = MYOW(**estimator).fit(recording)
     with pytest.raises(RuntimeError, match="stopped by the test"):
-        MYOW(**estimator).fit(recording, folder=tmp_path, watchers=[Notes(fail_at=7)])
+        MYOW(**estimator).fit(recording, folder=tmp_path, callbacks=[Notes(fail_at=7)])
     resumed = MYOW(**estimator)
     notes = Notes()
-    resumed.fit(recording, folder=tmp_path, resume=True, watchers=[notes])
+    resumed.fit(recording, folder=tmp_path, resume=True, callbacks=[notes])
     assert notes.began == (6, 20)
-    for a, b in zip(whole.method_.state_dict().values(), resumed.method_.state_dict().values(), strict=True):
+    for a, b in zip(whole.network_.state_dict().values(), resumed.network_.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-    assert not any("bank" in name for name in whole.method_.state_dict())  # nothing of it is saved with the model
+    assert not any("bank" in name for name in whole.network_.state_dict())  # nothing of it is saved with the model
 
 
 @settings(deadline=None)

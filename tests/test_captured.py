@@ -9,17 +9,14 @@ import torch
 from tiny import SMALL, SMALL_MINING, Notes, reach, sleep
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from myow import BYOL, MYOW, RP, SimCLR, Unmined
+from myow import BYOL, MYOW, RP, SimCLR
 from myow.errors import SettingError
-from myow.presets import preset
+from myow.methods.presets import preset
 from myow.settings import parse_settings
 from myow.training import loop
-from myow.training.captured import CapturedStep, is_captured
-from myow.training.cuda_graphs import CudaGraphs
-from myow.training.optim import LARS, approach
-from myow.training.progress import Numbers, number
-from myow.views.image_rows import ImageRows
-from myow.views.windows import TrainingRows
+from myow.training.cuda_graph import CapturedStep, CudaGraphs, is_captured
+from myow.training.optim import LARS, _spread, update_ema
+from myow.training.rows import ImageRows, TrainingRows
 
 MINED = SMALL | SMALL_MINING | {"steps": 30, "pool_refresh": 4, "mined_start": 0.2, "mined_ramp": 0.4}
 TINY = {"batch_size": 32, "steps": 30, "epochs": None, "random_state": 0, "device": "cpu"}
@@ -38,7 +35,7 @@ RUNS = [
     pytest.param(
         MYOW, preset("v2-rodent", MYOW) | TINY | {"exclude_gap": 60.0}, sleep(), {BEFORE, MINING}, id="v2-rodent"
     ),
-    pytest.param(Unmined, SMALL | {"steps": 30}, reach(), {BEFORE}, id="unmined"),
+    pytest.param(MYOW, SMALL | {"steps": 30, "mined_weight": 0.0}, reach(), {BEFORE}, id="unmined"),
     pytest.param(BYOL, SMALL | {"steps": 30, "target_schedule": "cosine"}, reach(), {None}, id="byol"),
     pytest.param(BYOL, preset("v1-reaching", BYOL) | TINY, reach(), {None}, id="byol-v1"),
     pytest.param(SimCLR, CONTRAST, reach(), {None}, id="simclr"),
@@ -46,16 +43,16 @@ RUNS = [
 
 
 class Operations(TorchDispatchMode):
-    """Notes what is done to which shapes, and refuses what a GPU would be waited for; counts on the CPU may be read."""
+    """Notes what is done to which shapes, and refuses what a GPU would be waited for, but for numbers that may be read."""
 
     waiting = frozenset(("_local_scalar_dense", "is_nonzero", "item", "equal", "lift_fresh"))
     of_unknown_shape = frozenset(
         ("nonzero", "masked_select", "bincount", "repeat_interleave", "unique_dim", "_unique2")
     )
 
-    def __init__(self, counts=()):
+    def __init__(self, readable=()):
         super().__init__()
-        self.counts, self.done = {c.data_ptr() for c in counts}, []
+        self.readable, self.done = {r.data_ptr() for r in readable}, []
 
     def __enter__(self):
         self.patch = pytest.MonkeyPatch()
@@ -78,7 +75,7 @@ class Operations(TorchDispatchMode):
             self.refuse(f"{name} with a mask")
         if name in self.of_unknown_shape:
             self.refuse(name)
-        if name in self.waiting and not any(t.data_ptr() in self.counts for t in tensors):
+        if name in self.waiting and not any(t.data_ptr() in self.readable for t in tensors):
             self.refuse(name)
         self.done.append((func, *(tuple(t.shape) for t in tensors)))
         return func(*args, **(kwargs or {}))
@@ -102,17 +99,18 @@ class StandIn:
         step, taken = self.taken.step, self.taken
         assert all(group["lr"] is taken.rate for group in step.optimizer.param_groups)
         held = [v for state in step.optimizer.state.values() for v in state.values() if isinstance(v, torch.Tensor)]
-        told = [t for numbers, _ in taken.recorded.values() for t in numbers.held]
-        every = [taken.rows, taken.rate, *told, *step.method.parameters(), *step.method.buffers(), *held]
+        module = step.module
+        every = [taken.rows, taken.rate, *module.now.values(), *module.parameters(), *module.buffers(), *held]
         return {t.data_ptr() for t in every}
 
     def run(self, run):
-        counts = [b for name, b in self.taken.step.method.named_buffers() if name.endswith("age")]
+        module = self.taken.step.module
+        counts = [b for name, b in module.named_buffers() if name.endswith("age")]
         before = [c.clone() for c in counts]
-        with Operations(counts) as operations:
+        share = [module.now["share"]] if "share" in module.now else []  # which `update_ema` reads where there is no GPU
+        with Operations(share) as operations:
             terms = run()
-        for count, value in zip(counts, before, strict=True):
-            count.copy_(value)  # a replay runs no Python, and leaves what is on the CPU as it is
+        assert all(map(torch.equal, counts, before))  # a replay runs no Python, and leaves what is on the CPU as it is
         return terms, operations.done
 
     def record(self, run):
@@ -121,7 +119,7 @@ class StandIn:
         def replay():
             places = self.places()
             again, now = self.run(run)
-            assert now == done  # all steps of a phase do the same, in the same order
+            assert now == done  # all steps of a kind do the same, in the same order
             assert self.places() == places
             for name, value in again.items():
                 terms[name].copy_(value)
@@ -138,8 +136,7 @@ def stand_in(monkeypatch):
     def start(required=True, **options):
         used = []
 
-        def make_step(step, captured):
-            assert captured
+        def captured_step(step):
             recorder = StandIn(**options)
             # On a CPU, AdamW computes with the rate in double precision, be it a number or a tensor.
             rate = torch.zeros((), dtype=torch.float64)
@@ -148,7 +145,7 @@ def stand_in(monkeypatch):
             return recorder.taken
 
         monkeypatch.setattr(loop, "is_captured", lambda *_: True)
-        monkeypatch.setattr(loop, "make_step", make_step)
+        monkeypatch.setattr(loop, "captured_step", captured_step)
         return used
 
     return start
@@ -161,8 +158,8 @@ class Stop(Exception):
 def fitted(model, rec, stop=None, **options):
     notes = Notes(stop, Stop)
     with contextlib.suppress(Stop):
-        model.fit(rec, watchers=[notes], **options)
-    return model.method_.state_dict(), notes.metrics
+        model.fit(rec, callbacks=[notes], **options)
+    return model.network_.state_dict(), notes.metrics
 
 
 def different(found, expected):
@@ -173,14 +170,14 @@ def different(found, expected):
 # The same as in Python
 
 
-@pytest.mark.parametrize(("method", "settings", "rec", "phases"), RUNS)
-def test_replayed_steps_give_the_same_bits_and_wait_for_nothing(stand_in, method, settings, rec, phases):
+@pytest.mark.parametrize(("method", "settings", "rec", "kinds"), RUNS)
+def test_replayed_steps_give_the_same_bits_and_wait_for_nothing(stand_in, method, settings, rec, kinds):
     weights, metrics = fitted(method(**settings), rec)
     used = stand_in()
     found, measured = fitted(method(**settings), rec)
     assert different(found, weights) == []
     assert measured == metrics
-    assert used[0].taken.recorded.keys() == phases
+    assert used[0].taken.recorded.keys() == kinds
     assert used[0].replays == 30
 
 
@@ -209,7 +206,7 @@ def test_a_checkpoint_belongs_to_a_run_with_and_without_a_graph(tmp_path):
 # What cannot be recorded
 
 
-@pytest.mark.parametrize("fails_at", [2, 5, 9])  # in the first phase, when mining begins, and at a refresh
+@pytest.mark.parametrize("fails_at", [2, 5, 9])  # in the first kind, when mining begins, and at a refresh
 def test_what_cannot_be_recorded_goes_on_in_python_after_one_warning(stand_in, fails_at):
     weights, metrics = fitted(MYOW(**MINED), reach())
     used = stand_in(required=False, fails_at=fails_at)
@@ -260,71 +257,67 @@ def on_gpu(kind=TrainingRows):
     return rows
 
 
-def plan_of(**settings):
-    return MYOW(**settings).plan(100)
+def config_of(**settings):
+    return MYOW(**settings).training_config(100)
 
 
 def test_auto_captures_recordings_on_a_gpu_and_nothing_else():
-    able, unable = SimpleNamespace(capturable=True), SimpleNamespace(capturable=False)
+    able, unable = SimpleNamespace(static=True), SimpleNamespace(static=False)
     on_cpu = SimpleNamespace(device=torch.device("cpu"))
-    auto = plan_of()
+    auto = config_of()
     assert is_captured(auto, able, on_gpu())
-    assert not is_captured(plan_of(cuda_graph=False), able, on_gpu())
+    assert not is_captured(config_of(cuda_graph=False), able, on_gpu())
     assert not is_captured(auto, able, on_cpu)
     assert not is_captured(auto, unable, on_gpu())
-    assert not is_captured(plan_of(cuda_graph="auto", accumulate=2), able, on_gpu())
+    assert not is_captured(config_of(cuda_graph="auto", accumulate=2), able, on_gpu())
     assert not is_captured(auto, able, on_gpu(ImageRows))
-    assert is_captured(plan_of(cuda_graph=True), able, on_gpu(ImageRows))
+    assert is_captured(config_of(cuda_graph=True), able, on_gpu(ImageRows))
 
 
 def test_a_graph_that_cannot_be_is_refused_if_it_was_asked_for():
     with pytest.raises(SettingError, match="not made to be recorded; use cuda_graph='auto'"):
-        is_captured(plan_of(cuda_graph=True), SimpleNamespace(capturable=False), on_gpu())
+        is_captured(config_of(cuda_graph=True), SimpleNamespace(static=False), on_gpu())
     with pytest.raises(SettingError, match="use accumulate=1 or cuda_graph='auto'"):
-        is_captured(plan_of(cuda_graph=True, accumulate=2), SimpleNamespace(capturable=True), on_gpu())
+        is_captured(config_of(cuda_graph=True, accumulate=2), SimpleNamespace(static=True), on_gpu())
 
 
 @pytest.mark.parametrize(("text", "value"), [("auto", "auto"), ("true", True), ("false", False)])
 def test_the_setting_is_read_from_text(text, value):
     assert parse_settings(MYOW, [f"cuda_graph={text}"]) == {"cuda_graph": value}
-    assert plan_of(cuda_graph=value).cuda_graph is value
+    assert config_of(cuda_graph=value).cuda_graph is value
 
 
 def test_another_value_is_refused():
     with pytest.raises(SettingError, match="cuda_graph must be true or false or one of auto"):
         parse_settings(MYOW, ["cuda_graph=maybe"])
     with pytest.raises(SettingError, match="cuda_graph is 'maybe'; it must be True, False or 'auto'"):
-        plan_of(cuda_graph="maybe")
+        config_of(cuda_graph="maybe")
 
 
 # Parts
 
 
-def test_a_number_follows_progress_once_it_is_written():
-    def half(progress):
-        return progress / 2
-
-    def rest(progress):
-        return 1 - progress
-
-    assert number(0.5, half) == 0.25
-    numbers = Numbers(torch.device("cpu"))
-    for _ in range(2):
-        progress = numbers.start(0.5)
-        first, second = number(progress, half), number(progress, rest)
-    assert [float(first), float(second)] == [0.25, 0.5]
-    assert len(numbers.held) == 2
-    numbers.write(0.25)
-    assert [float(first), float(second)] == [0.125, 0.75]
+def test_numbers_that_follow_progress_are_written_into_the_same_tensors():
+    module = MYOW(**MINED, target_schedule="cosine").build(10)
+    module.set_progress(0.3)
+    first, seen = dict(module.now), set()
+    assert first.keys() == {"augmented", "mined", "share"}
+    for progress in (0.3, 0.5, 0.9):
+        module.set_progress(progress)
+        assert all(module.now[name] is held for name, held in first.items())
+        now = {name: float(held) for name, held in first.items()}
+        assert now == pytest.approx(module.scheduled(progress), rel=1e-6)
+        seen.add(tuple(now.values()))
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize("share", [0.004, 0.1, 0.7])
-def test_approach_by_a_tensor_is_approach_by_a_number(share):
+def test_a_moving_average_moves_alike_by_a_number_and_as_on_a_gpu_by_tensors(share):
     generator = torch.Generator().manual_seed(0)
     start, online = ([torch.randn(n, generator=generator) for n in (1, 7, 1000)] for _ in range(2))
     by_number, by_tensor = ([t.clone() for t in start] for _ in range(2))
-    approach(by_number, online, share)
-    approach(by_tensor, online, torch.tensor(share))
+    update_ema(by_number, online, torch.tensor(share))
+    torch._foreach_lerp_(by_tensor, online, _spread(torch.tensor(share), by_tensor))
     for a, b, t, o in zip(by_number, by_tensor, start, online, strict=True):
         assert torch.equal(a, b)
         torch.testing.assert_close(a, t + share * (o - t))
@@ -358,8 +351,8 @@ def assert_close(found, expected):
 
 
 @needs_gpu
-@pytest.mark.parametrize(("method", "settings", "rec", "phases"), RUNS)
-def test_on_a_gpu_replays_train_as_python_does(method, settings, rec, phases):
+@pytest.mark.parametrize(("method", "settings", "rec", "kinds"), RUNS)
+def test_on_a_gpu_replays_train_as_python_does(method, settings, rec, kinds):
     settings = settings | {"device": "cuda"}
     weights, metrics = fitted(method(**settings, cuda_graph=False), rec)
     found, measured = fitted(method(**settings, cuda_graph=True), rec)

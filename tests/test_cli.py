@@ -531,7 +531,7 @@ STOP = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from myow.training.monitor import MetricsFile
+from myow.training.callbacks import MetricsFile
 
 def step(self, done):
     if done == 23:
@@ -544,7 +544,7 @@ main()
 
 
 def state(run):
-    return {k: v.numpy().tobytes() for k, v in RunFolder(run).model("cpu").method_.state_dict().items()}
+    return {k: v.numpy().tobytes() for k, v in RunFolder(run).model("cpu").network_.state_dict().items()}
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from strategies import bins_of, recordings
 
 from myow import Recording
-from myow.views.contexts import choose_contexts, draw_between, draw_far, draw_outside, segment_ranges
+from myow.training.windows import choose_contexts, draw_between, draw_far, draw_outside, segment_ranges
 
 
 @given(rec=recordings())

@@ -25,9 +25,9 @@ def test_an_embedding_has_a_row_a_bin_and_is_finite(model):
 
 def test_fit_returns_the_estimator_and_learns_what_it_says(model):
     assert (model.n_features_in_, model.input_, model.seed_, model.n_steps_) == (10, "sqrt", 0, 12)
-    assert not model.method_.training
-    assert not hasattr(model.method_, "data")  # the training rows are let go
-    assert not any(name.startswith(("bank", "age")) for name in model.method_.state_dict())
+    assert not model.network_.training
+    assert not hasattr(model.network_, "data")  # the training rows are let go
+    assert not any(name.startswith(("bank", "age")) for name in model.network_.state_dict())
 
 
 def test_parameters_are_stored_as_they_are_given():
@@ -78,9 +78,9 @@ def test_labels_never_reach_training():
 def test_statistics_come_from_training_rows_alone(model):
     rec = reach()
     louder = Recording(rec.counts * 4, bin_size=rec.bin_size, times=rec.times, segments=rec.segments)
-    before = model.method_.scaling.mean.clone()
+    before = model.network_.scaling.mean.clone()
     assert np.abs(model.transform(louder) - model.transform(rec)).max() > 1e-2
-    assert torch.equal(before, model.method_.scaling.mean)
+    assert torch.equal(before, model.network_.scaling.mean)
 
 
 def test_an_array_is_one_segment_of_counts_or_of_a_signal():
@@ -97,7 +97,7 @@ def test_an_untrained_model_is_a_baseline_with_a_fitted_scaling():
     first, again = (BYOL(**SMALL).initialise(rec) for _ in range(2))
     assert first.n_steps_ == 0
     assert np.array_equal(first.transform(rec), again.transform(rec))
-    assert float(first.method_.scaling.mean.abs().sum()) > 0
+    assert float(first.network_.scaling.mean.abs().sum()) > 0
     assert not np.allclose(first.transform(rec), BYOL(**SMALL).fit(rec).transform(rec))
 
 
@@ -146,17 +146,32 @@ def test_an_encoder_may_be_a_module_or_a_callable():
     mine = Halves(1, 10)
     before = {k: v.clone() for k, v in mine.state_dict().items()}
     start = BYOL(**SMALL, encoder=mine).initialise(rec)
-    for name, value in start.method_.online.encoder.state_dict().items():
+    for name, value in start.network_.online.encoder.state_dict().items():
         assert torch.equal(value, before[name]), name  # looking at its shape changed nothing
     fitted = BYOL(**SMALL, encoder=mine).fit(rec)
     assert all(torch.equal(before[k], v) for k, v in mine.state_dict().items())  # a copy was trained
-    assert any(not torch.equal(before[k], v) for k, v in fitted.method_.online.encoder.state_dict().items())
+    assert any(not torch.equal(before[k], v) for k, v in fitted.network_.online.encoder.state_dict().items())
     seen = []
     made = BYOL(
         **SMALL, context=(1, 2), encoder=lambda n_bins, n_units: seen.append((n_bins, n_units)) or Halves(4, 10)
     )
     assert made.fit(rec).transform(rec).shape == (96, 6)
     assert seen == [(4, 10)]
+
+
+class OfSinglePrecision(Halves):
+    """It makes tensors of its own, of the type that torch gives them, and casts what it gets."""
+
+    def forward(self, x):
+        return super().forward(x.float() + torch.linspace(0, 1, x.shape[2]))
+
+
+def test_an_encoder_of_ones_own_streams_in_the_precision_that_it_was_trained_in():
+    rec = reach()
+    model = BYOL(**SMALL, encoder=OfSinglePrecision(2, 10), context=(1, 0)).fit(rec)
+    stream, z = model.stream(), model.transform(rec)
+    found = np.stack([stream.push(counts) for counts in rec.counts[:12]])  # the first segment
+    assert np.abs(found - z[:12]).max() <= 1e-6 * max(1.0, np.abs(z).max())
 
 
 def test_an_encoder_that_gives_the_wrong_shape_is_refused():
@@ -304,5 +319,5 @@ def test_resuming_without_a_folder_is_refused():
 def test_a_failed_fit_says_so_before_any_step():
     notes = Notes()
     with pytest.raises(UnknownNameError):
-        MYOW(**SMALL | {"optimizer": "adam"}).fit(reach(), watchers=[notes])
+        MYOW(**SMALL | {"optimizer": "adam"}).fit(reach(), callbacks=[notes])
     assert notes.began is None

@@ -14,7 +14,7 @@ from torch import nn
 
 import myow
 from myow.errors import DataError, FileError, SettingError
-from myow.views.windows import windows
+from myow.training.windows import windows
 
 pytest.importorskip("onnxscript")
 ort = pytest.importorskip("onnxruntime")
@@ -56,9 +56,31 @@ def test_signals_embed_alike(tmp_path):
     agree(model.export(tmp_path / "m.onnx"), model, rec)
 
 
-def test_an_encoder_of_ones_own_is_exported_by_torch(tmp_path):
+def test_an_encoder_of_ones_own_embeds_alike(tmp_path):
     model = myow.MYOW(**SMALL, **SMALL_MINING, encoder=Mine(), context=(2, 0)).fit(reach())
     agree(model.export(tmp_path / "m.onnx"), model, reach())
+
+
+class AcrossBins(nn.Module):
+    """Its batch norm is one of bins, though a layer of as many units stands before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.Sequential(nn.Linear(10, 3), nn.BatchNorm1d(3))
+        self.layer = nn.Linear(3, 6)
+
+    def forward(self, x):
+        return self.layer(self.norm(x).mean(dim=1))
+
+
+def test_layers_of_ones_own_encoder_are_left_as_they_are(tmp_path):
+    rec = reach()
+    model = myow.BYOL(**SMALL, encoder=AcrossBins(), context=(2, 0), embedding="representation").fit(rec)
+    path = model.export(tmp_path / "m.onnx")
+    agree(path, model, rec)
+    stream = model.stream()
+    found = np.stack([stream.push(counts) for counts in rec.counts[:12]])  # the first segment
+    np.testing.assert_allclose(found, model.transform(rec)[:12], rtol=0, atol=1e-6)
 
 
 class Deciding(nn.Module):

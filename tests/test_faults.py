@@ -27,7 +27,7 @@ from myow.errors import FileError
 from myow.readers.npz import write_npz
 from myow.report import style
 from myow.run_folder import Run, RunFolder
-from myow.training.monitor import MetricsFile, read_metrics
+from myow.training.callbacks import MetricsFile, read_metrics
 
 REC = reach(n_segments=12)
 PARTS = tuple(np.flatnonzero(np.isin(REC.segments % 6, part)) for part in ([0, 1, 2, 4], [3], [5]))
@@ -38,11 +38,11 @@ LINUX = pytest.mark.skipif(
 
 
 def train(path, *watchers, resume=False):
-    return RunFolder(path).train(RUN, MYOW(**SETTINGS, **SMALL_MINING), REC, resume=resume, watchers=watchers)
+    return RunFolder(path).train(RUN, MYOW(**SETTINGS, **SMALL_MINING), REC, resume=resume, callbacks=watchers)
 
 
 def weights(path):
-    return {k: v.numpy().tobytes() for k, v in RunFolder(path).model("cpu").method_.state_dict().items()}
+    return {k: v.numpy().tobytes() for k, v in RunFolder(path).model("cpu").network_.state_dict().items()}
 
 
 def steps(path):
@@ -426,7 +426,7 @@ import json, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from command import SMALL, myow, write
-from myow.training.monitor import MetricsFile
+from myow.training.callbacks import MetricsFile
 
 folder, found = Path(sys.argv[2]), {}
 plain = MetricsFile.step

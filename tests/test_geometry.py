@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from sklearn.neighbors import NearestNeighbors
 
 from myow.errors import DataError, SettingError
-from myow.geometry import alignment, effective_rank, hubness, neighbours, uniformity
+from myow.training.diagnostics import alignment, effective_rank, hubness, neighbours, uniformity
 
 
 def random(*shape, seed=0):

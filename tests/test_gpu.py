@@ -7,9 +7,8 @@ from tiny import SMALL, SMALL_MINING, Notes, reach
 from tiny_images import tiny_images
 
 from myow import load_model
-from myow.image_methods import image_method_class, image_method_names
-from myow.methods import method_class, method_names
-from myow.mining.exact import nearest
+from myow.methods import image_method_class, image_method_names, make_method, method_class, method_names
+from myow.nn.neighbours import nearest
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -35,11 +34,11 @@ def away(model, path):
 @pytest.mark.parametrize("name", method_names())
 def test_a_method_learns_on_a_gpu_and_is_read_without_one(name, tmp_path):
     rec = reach()
-    kind = method_class(name)
-    model = made(kind, ON_GPU)
-    model.fit(rec, next(iter(rec.labels.values())) if kind.uses_labels else None)
+    known = method_class(name)().get_params()
+    model = make_method(name, **{key: value for key, value in ON_GPU.items() if key in known})
+    model.fit(rec, next(iter(rec.labels.values())) if model.uses_labels else None)
     z = model.transform(rec)
-    assert {p.device.type for p in model.method_.parameters()} <= {"cuda"}
+    assert {p.device.type for p in model.network_.parameters()} <= {"cuda"}
     assert np.isfinite(z).all()
     assert z.std(axis=0).max() > 0
     np.testing.assert_allclose(away(model, tmp_path / "m.safetensors").transform(rec), z, rtol=1e-3, atol=1e-4)
@@ -59,9 +58,9 @@ def test_a_method_learns_from_images_on_a_gpu_and_is_read_without_one(name, prec
 
 
 def test_auto_trains_images_in_bfloat16_on_a_gpu():
-    plan = made(image_method_class("byol"), IMAGES).plan(60)
-    assert plan.bfloat16(torch.device("cuda"))
-    assert not plan.bfloat16(torch.device("cpu"))
+    config = made(image_method_class("byol"), IMAGES).training_config(60)
+    assert config.bfloat16(torch.device("cuda"))
+    assert not config.bfloat16(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("pool", [100, 5000])
@@ -80,7 +79,9 @@ def test_a_stopped_training_on_a_gpu_goes_on_there(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        made(kind, IMAGES | {"precision": "float32"}).fit(images, folder=folder, watchers=[Notes(3, KeyboardInterrupt)])
+        made(kind, IMAGES | {"precision": "float32"}).fit(
+            images, folder=folder, callbacks=[Notes(3, KeyboardInterrupt)]
+        )
     again = made(kind, IMAGES | {"precision": "float32"}).fit(images, folder=folder, resume=True)
     assert again.n_steps_ == whole.n_steps_
     a, b = again.transform(images), whole.transform(images)

@@ -1,4 +1,4 @@
-"""The graphs of BYOL and MYOW: what feeds what, where gradients go, and what the mined term is made of."""
+"""The networks of BYOL and MYOW: what feeds what, where gradients go, and what the mined term is made of."""
 
 import itertools
 
@@ -9,9 +9,11 @@ from tiny import reach
 from torch import nn
 from torch.nn import functional as F
 
-from myow import BYOL, MYOW, Unmined, load_model
+import myow
+from myow import BYOL, MYOW, load_model
 from myow.errors import SettingError, UnknownNameError
-from myow.views.windows import TrainingRows
+from myow.methods import make_method
+from myow.training.rows import TrainingRows
 
 LAYOUTS = ("cascaded", "parallel", "single")
 POOLS = ("batch", "sample", "recording")
@@ -29,23 +31,38 @@ MINED = {"mined_projector": (8, 4), "mined_predictor": 10, "mined_ramp": 0.0, "m
 
 
 def bound(estimator, rec=None):
-    """A graph on its rows, in training mode, whose target differs from its online network."""
+    """A network on its rows, in training mode, whose target differs from its online network."""
     rec = rec or reach()
     torch.manual_seed(0)
     graph = estimator.build(rec.n_units)
     values = torch.from_numpy(rec.counts.astype(np.float32)).sqrt()
     graph.scaling.fit(values, "common")
-    graph.bind(TrainingRows(rec, values, (0, 0), torch.device("cpu")))
-    for p, _ in graph.average_pairs():
+    graph.prepare(TrainingRows(rec, values, (0, 0), torch.device("cpu")))
+    for p, _ in averages(graph):
         p.add_(0.1 * torch.randn(p.shape))
     return graph.train()
 
 
-def one_loss(graph, seed=0):
+def averages(graph):
+    """Parameters of the moving averages, each with the one that it follows."""
+    pairs = [(graph.target, graph.online)]
+    if hasattr(graph, "mined_target"):
+        pairs.append((graph.mined_target, graph.mined_projector))
+    return [pair for target, online in pairs for pair in zip(target.parameters(), online.parameters(), strict=True)]
+
+
+def one_loss(graph, seed=0, progress=0.5):
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(graph.data), generator=generator)[:16]
-    views = graph.draw(rows, generator)
-    return views, graph.loss(views, 0.5)
+    graph.set_progress(progress)
+    graph.kind_of_batch(progress)
+    views = graph.make_views(rows, generator)
+    return views, graph.loss(views)
+
+
+def after_step(graph, progress):
+    graph.set_progress(progress)
+    graph.after_step()
 
 
 def widths(module):
@@ -63,8 +80,7 @@ def test_widths_of_byol():
     assert widths(graph.predictor) == [(5, 11), (11, 5)]
     assert widths(graph.target) == widths(graph.online)
     # Batch norm and activation follow every layer but the last, which has a bias.
-    kinds = [type(m).__mro__[1] for m in graph.predictor]
-    assert kinds[1] is nn.BatchNorm1d
+    assert [type(m) for m in graph.predictor] == [nn.Linear, nn.BatchNorm1d, nn.GELU, nn.Linear]
     assert [m.bias is not None for m in graph.predictor if isinstance(m, nn.Linear)] == [False, True]
 
 
@@ -208,15 +224,13 @@ def test_several_mined_views_are_averaged_as_unit_projections():
     graph = bound(MYOW(**WIDTHS, **MINED, k=4, views=3, pool="recording"))
     views, terms = one_loss(graph)
     pair, choice = views.pair, views.choice
-    assert choice.shape == (len(graph.anchors(pair)), 3)
+    assert choice.shape == (len(pair.rows.flatten()), 3)
     anchors, mined = terms["mined_pairs"].view(-1, 3, 2).unbind(2)
-    assert torch.equal(anchors, graph.anchors(pair)[:, None].expand(-1, 3))
+    assert torch.equal(anchors, pair.rows.flatten()[:, None].expand(-1, 3))
     assert len({len(set(row)) for row in mined.tolist()}) > 1  # drawn with replacement
     goal = F.normalize(graph.mined_target(graph.target.projector(graph.bank.values[mined.flatten()])), dim=1)
     goal = goal.view(*mined.shape, -1).mean(dim=1)
-    _, z = graph.online(
-        torch.cat([*pair.x]) if graph.mining.mined_anchor == "view" else graph.scaling(graph.data.gather(pair.rows[0]))
-    )
+    _, z = graph.online(torch.cat([*pair.x]))
     torch.testing.assert_close(terms["mined"], cosine(graph.mined_predictor(graph.mined_projector(z)), goal).mean())
 
 
@@ -281,8 +295,7 @@ def test_the_key_is_the_online_and_the_candidate_the_target_representation():
 def test_the_weight_of_the_mined_term_starts_and_ramps():
     graph = bound(MYOW(**WIDTHS, **MINED | {"mined_start": 0.2, "mined_ramp": 0.4}))
     for progress, share in [(0.0, 0), (0.19, 0), (0.4, 0.5), (0.6, 1), (0.99, 1)]:
-        views = graph.draw(torch.arange(16), torch.Generator().manual_seed(0))
-        terms = graph.loss(views, progress)
+        _, terms = one_loss(graph, progress=progress)
         assert ("mined" in terms) == (share > 0)
         if share:
             weight = 0.4 * share
@@ -295,7 +308,7 @@ def test_the_bank_is_encoded_anew_every_few_steps_with_running_statistics():
     for _ in range(7):
         one_loss(graph)
         banks.append(graph.bank.values.clone())
-        graph.after_step(0.5)
+        after_step(graph, 0.5)
     changed = [not torch.equal(a, b) for a, b in itertools.pairwise(banks)]
     assert changed == [False, False, True, False, False, True]
     assert graph.target.training
@@ -363,8 +376,10 @@ def test_what_mines_nothing_embeds_by_the_other_predictor():
 
 def test_the_twin_without_mining_is_myow_but_for_the_weight_of_the_mined_term():
     given = {"steps": 20, "dim": 4, "random_state": 0}
-    own, twin = MYOW(**given), Unmined(**given)
+    own, twin = MYOW(**given), make_method("unmined", **given)
     assert twin.get_params() == own.get_params() | {"mined_weight": 0.0}
+    with pytest.warns(DeprecationWarning, match=r"Unmined is called MYOW\(mined_weight=0\)"):
+        assert myow.Unmined(**given).get_params() == twin.get_params()
     rec = reach()
     switched_off = MYOW(**given, mined_weight=0.0).fit(rec).transform(rec)
     assert np.array_equal(twin.fit(rec).transform(rec), switched_off)
@@ -375,36 +390,36 @@ def test_the_twin_without_mining_is_myow_but_for_the_weight_of_the_mined_term():
 def test_the_target_is_a_moving_average_in_closed_form_and_starts_as_a_copy(estimator):
     m, n = 0.8, 7
     graph = bound(estimator(**WIDTHS, target_momentum=m))
-    start = [t.clone() for t, _ in graph.average_pairs()]
+    start = [t.clone() for t, _ in averages(graph)]
     for step in range(n):
-        graph.after_step(step / n)
+        after_step(graph, step / n)
     names = [name for name, _ in graph.named_parameters() if "target" in name]
     assert len(names) == len(start)
-    for (target, online), first in zip(graph.average_pairs(), start, strict=True):
+    for (target, online), first in zip(averages(graph), start, strict=True):
         torch.testing.assert_close(target, m**n * first + (1 - m**n) * online)
     fresh = estimator(**WIDTHS).build(10)
-    assert all(torch.equal(t, o) for t, o in fresh.average_pairs())
+    assert all(torch.equal(t, o) for t, o in averages(fresh))
 
 
 def test_the_target_keeps_running_statistics_of_its_own():
     graph = bound(BYOL(**WIDTHS))
     norm, copy = graph.online.encoder.layers[1], graph.target.encoder.layers[1]
-    graph.after_step(0.5)
+    after_step(graph, 0.5)
     assert not copy.running_mean.any()
     one_loss(graph)
     assert copy.running_mean.any()
     assert not torch.equal(copy.running_mean, norm.running_mean)
     before = copy.running_mean.clone()
-    graph.after_step(0.5)
+    after_step(graph, 0.5)
     assert torch.equal(before, copy.running_mean)
 
 
 def test_momentum_rises_to_one_along_a_half_cosine():
     graph = bound(BYOL(**WIDTHS, target_momentum=0.6, target_schedule="cosine"))
-    target, online = graph.average_pairs()[0]
+    target, online = averages(graph)[0]
     for progress in (0.0, 0.3, 0.9, 1.0):
         before = target.clone()
-        graph.after_step(progress)
+        after_step(graph, progress)
         m = 1 - 0.4 * (np.cos(np.pi * progress) + 1) / 2
         torch.testing.assert_close(target, m * before + (1 - m) * online)
     assert torch.equal(before, target)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from myow.augment.image import MINING, ImageAugment
 from myow.errors import DataError, SettingError
+from myow.training.augment_images import MINING, ImageAugment
 
 STILL = ImageAugment(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0, jitter=0.0, grey=0.0)
 """Does nothing, on square images."""

@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from myow.errors import SettingError, UnknownNameError
-from myow.image_encoders import build_image_encoder, image_encoder_names
-from myow.image_encoders._resnet import _Residual
+from myow.nn.resnet import IMAGE_ENCODERS, _Residual, build_image_encoder
 
 # torchvision's counts, less its classifier, with the 7x7 stem exchanged for a 3x3 one.
 # Of ResNet-10 there is no model there: a stem, four blocks with 3x3 convolutions and, but for the first, a 1x1 shortcut.
@@ -36,7 +35,7 @@ def residuals(encoder):
 
 
 def test_there_are_these_encoders():
-    assert image_encoder_names() == sorted(WEIGHTS)
+    assert sorted(IMAGE_ENCODERS) == sorted(WEIGHTS)
 
 
 @pytest.mark.parametrize("name", sorted(WEIGHTS))
@@ -47,7 +46,7 @@ def test_the_standard_width_has_the_known_number_of_weights(name):
     assert encoder.dim == 64 * DIM[name]
 
 
-@pytest.mark.parametrize("name", image_encoder_names())
+@pytest.mark.parametrize("name", IMAGE_ENCODERS)
 @pytest.mark.parametrize("size", [32, 64])
 def test_images_of_several_sizes_become_one_row_each(name, size):
     encoder = build_image_encoder(name, 2)
@@ -62,7 +61,7 @@ def test_images_of_several_sizes_become_one_row_each(name, size):
     assert bool(torch.isfinite(out).all())
 
 
-@pytest.mark.parametrize("name", image_encoder_names())
+@pytest.mark.parametrize("name", IMAGE_ENCODERS)
 def test_every_weight_learns(name):
     encoder = build_image_encoder(name, 2)
     for module in encoder.modules():
@@ -72,7 +71,7 @@ def test_every_weight_learns(name):
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in encoder.parameters())
 
 
-@pytest.mark.parametrize("name", image_encoder_names())
+@pytest.mark.parametrize("name", IMAGE_ENCODERS)
 def test_the_layout_of_the_images_stays_through_the_network(name):
     encoder = build_image_encoder(name, 4)
     seen = []

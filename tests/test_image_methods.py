@@ -11,11 +11,12 @@ from tiny_images import tiny_images
 from myow import BYOL, load_model
 from myow.data.images import Images
 from myow.errors import DataError, SettingError, TrainingError, UnknownNameError
-from myow.image_methods import image_method_class, image_method_names
-from myow.layers.inputs import Scaling
-from myow.presets import preset
+from myow.methods import image_method_class, image_method_names
+from myow.methods.images import learn_scaling
+from myow.methods.presets import preset
+from myow.nn.scaling import Scaling
 from myow.settings import parse_settings
-from myow.views.image_rows import ImageRows, learn_scaling
+from myow.training.rows import ImageRows
 
 METHODS = image_method_names()
 
@@ -50,7 +51,7 @@ def make(name, **given):
 
 
 class Records:
-    """A watcher that keeps what is recorded."""
+    """A callback that keeps what is recorded."""
 
     def __init__(self):
         self.metrics, self.pairs = [], []
@@ -115,11 +116,9 @@ def test_a_training_that_stopped_goes_on_as_if_it_had_not(name, tmp_path):
                 raise KeyboardInterrupt
 
     images = tiny_images()
-    model = make(name)
-    model.plan(len(images))
     whole = make(name, steps=12).fit(images).transform(images)
     with pytest.raises(KeyboardInterrupt):
-        make(name, steps=12).fit(images, folder=tmp_path, watchers=[Stop()])
+        make(name, steps=12).fit(images, folder=tmp_path, callbacks=[Stop()])
     resumed = make(name, steps=12).fit(images, folder=tmp_path, resume=True)
     assert np.array_equal(resumed.transform(images), whole)
 
@@ -177,16 +176,16 @@ def test_gradients_of_several_batches_make_one_step():
     given = {"encoder": Plain(), "augment": lambda x, generator: x, "projector": (), "batch_size": 16, "steps": 3}
     once, twice = (make("simclr", **given, accumulate=n, warmup=0.0).fit(images).transform(images) for n in (1, 2))
     np.testing.assert_allclose(once, twice, rtol=1e-4, atol=1e-5)
-    assert make("simclr", epochs=8, steps=1, accumulate=2).plan(64).steps == 16
+    assert make("simclr", epochs=8, steps=1, accumulate=2).training_config(64).steps == 16
 
 
 def test_a_batch_that_does_not_fit_is_named_with_one_that_may(monkeypatch):
-    from myow.graphs.contrast import Contrast
+    from myow.methods.simclr import SimCLRNetwork
 
-    def full(self, views, progress):
+    def full(self, views):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(Contrast, "loss", full)
+    monkeypatch.setattr(SimCLRNetwork, "loss", full)
     with pytest.raises(TrainingError, match=r"a batch of 16 does not fit .* use batch_size=8 and accumulate=2"):
         make("simclr").fit(tiny_images())
 
@@ -215,7 +214,7 @@ def test_rows_are_bytes_until_they_are_looked_up():
 def test_no_image_ever_mines_itself_and_an_empty_queue_is_not_mined(pool, anchor, symmetric):
     records = Records()
     images = tiny_images()
-    make("myow", pool=pool, mined_anchor=anchor, symmetric=symmetric, k=3, steps=40).fit(images, watchers=[records])
+    make("myow", pool=pool, mined_anchor=anchor, symmetric=symmetric, k=3, steps=40).fit(images, callbacks=[records])
     pairs = np.concatenate(records.pairs)
     assert len(pairs) == 39 * 16 * (2 if symmetric and anchor == "view" else 1)  # at the first step the weight is 0
     found = pairs[pairs[:, 1] >= 0]
@@ -242,7 +241,7 @@ def test_candidates_go_through_the_milder_transform():
     model = make("myow", **given)
     model.fit(tiny_images())
     colourful = [float((x - x.mean(dim=-1, keepdim=True)).abs().max()) for x in seen if len(x) in (16, 32)]
-    scale = model.method_.scaling
+    scale = model.network_.scaling
     views, candidates = seen[1], [x for x in seen if len(x) == 16]
     values = views * scale.deviation + scale.mean
     assert float((values - values.mean(dim=-1, keepdim=True)).abs().max()) < 1e-5

@@ -12,15 +12,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from tiny_images import tiny_images
 
-from myow.augment.image import ImageAugment
 from myow.data.images import Images
 from myow.errors import DataError
-from myow.image_methods.byol import ImageBYOL
-from myow.image_methods.myow import ImageMYOW
+from myow.methods.images import ImageBYOL, ImageMYOW
 from myow.report import image_curves, image_dots, image_map, mined_images, style
 from myow.report.image_groups import Group, groups
 from myow.report.image_pictures import candidates_at_a_step, draw_images
 from myow.run_folder import Run, RunFolder
+from myow.training.augment_images import ImageAugment
 
 RNG = np.random.default_rng(0)
 IMAGES = tiny_images(30, n_test=0)  # classes 0, 1, 2, 0, 1, 2, ...

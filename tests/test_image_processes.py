@@ -16,6 +16,21 @@ from tiny_images import tiny_images
 STEPS = 20
 
 
+class Plain(torch.nn.Module):
+    """An encoder without batch norm, which on CPUs each process has for itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 6, 3, padding=1)
+        self.second = torch.nn.Conv2d(6, 8, 3)
+
+    def forward(self, x):
+        return self.second(self.first(x.permute(0, 3, 1, 2)).relu()).mean(dim=(2, 3))
+
+
+PLAIN = {"encoder": Plain, "batch_norm": False}
+
+
 @pytest.fixture(scope="module")
 def two():
     with Together(2) as together:
@@ -27,8 +42,8 @@ def trained(name, given):
     torch.set_default_dtype(torch.float64)
     try:
         records = Records()
-        model = make(name, steps=STEPS, **given).fit(tiny_images(), watchers=[records])
-        weights = {k: v.double().numpy() for k, v in model.method_.state_dict().items()}
+        model = make(name, steps=STEPS, **PLAIN | given).fit(tiny_images(), callbacks=[records])
+        weights = {k: v.double().numpy() for k, v in model.network_.state_dict().items()}
         losses = np.array([m["loss"] for m in records.metrics])
         return weights, losses, [sorted(map(tuple, pairs.tolist())) for pairs in records.pairs]
     finally:
@@ -69,7 +84,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(two):
 
 ONE_DIES = """
     import os, signal, sys
-    from myow.processes import from_environment
+    from myow.training.distributed import from_environment
     from test_image_methods import make
     from tiny_images import tiny_images
 
@@ -83,7 +98,7 @@ ONE_DIES = """
 
     with from_environment("cpu", minutes=1) as here:
         model = make("myow", steps=20, pool="queue")
-        model.fit(tiny_images(), folder=sys.argv[1], resume=True, watchers=[Die()])
+        model.fit(tiny_images(), folder=sys.argv[1], resume=True, callbacks=[Die()])
         if here.is_first:
             model.save(sys.argv[1] + "/model.myow")
 """

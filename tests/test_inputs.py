@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from myow.errors import DataError, UnknownNameError
-from myow.layers.inputs import Scaling, transform_values
+from myow.nn.scaling import Scaling, transform_values
 
 COUNTS = np.random.default_rng(0).poisson(3.0, size=(200, 5))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import integrate, special, stats
 
-from myow.losses import (
+from myow.nn.losses import (
     cosine_loss,
     gaussian_divergence,
     gaussian_nll,

@@ -9,10 +9,10 @@ from tiny import SMALL, Notes, reach
 
 from myow import BYOL, MYOW, Recording, SimCLR
 from myow.errors import TrainingError
-from myow.mining.exact import default_gap
-from myow.training.measure import Measure
-from myow.training.method import Method
-from myow.views.windows import TrainingRows
+from myow.nn.neighbours import default_gap
+from myow.training.diagnostics import Diagnostics
+from myow.training.module import TrainingModule
+from myow.training.rows import TrainingRows
 
 
 def signal(lengths, dim=5, seed=0):
@@ -22,17 +22,17 @@ def signal(lengths, dim=5, seed=0):
     return Recording(values, bin_size=0.5, segments=segments, kind="continuous")
 
 
-class Identity(Method):
+class Identity(TrainingModule):
     """Embeds rows as they are, or as told."""
 
     def __init__(self, n_units, change):
         super().__init__(n_units)
         self.change = change
 
-    def draw(self, rows, generator):
+    def make_views(self, rows, generator):
         raise NotImplementedError
 
-    def loss(self, views, progress):
+    def loss(self, views):
         raise NotImplementedError
 
     def embed(self, x):
@@ -41,10 +41,10 @@ class Identity(Method):
 
 
 def measured(rec, terms=None, change=lambda z: z):
-    method = Identity(rec.counts.shape[1], change).train()
+    module = Identity(rec.counts.shape[1], change).train()
     rows = TrainingRows(rec, torch.from_numpy(np.array(rec.counts, dtype=np.float32)), (0, 0), torch.device("cpu"))
-    found = Measure(rows)(method, {"loss": torch.tensor(0.5)} if terms is None else terms, 7)
-    assert method.training
+    found = Diagnostics(rows)(module, {"loss": torch.tensor(0.5)} if terms is None else terms, 7)
+    assert module.training
     return found
 
 
@@ -132,11 +132,11 @@ def test_measuring_changes_no_bit_of_what_is_learnt(estimator, monkeypatch):
     rec = reach()
     settings = {k: v for k, v in SMALL.items() if k != "predictor" or estimator is not SimCLR}
     notes = Notes()
-    first = estimator(**settings).fit(rec, watchers=[notes])
+    first = estimator(**settings).fit(rec, callbacks=[notes])
     assert all("neighbour_pairs" in traces for traces in notes.traces)
-    monkeypatch.setattr(Measure, "__call__", lambda *_: ({}, {}))
+    monkeypatch.setattr(Diagnostics, "__call__", lambda *_: ({}, {}))
     second = estimator(**settings).fit(rec)
-    held, other = first.method_.state_dict(), second.method_.state_dict()
+    held, other = first.network_.state_dict(), second.network_.state_dict()
     assert held.keys() == other.keys()
     assert [name for name in held if not torch.equal(held[name], other[name])] == []
     assert any("running_mean" in name for name in held)  # statistics of batches are compared too
@@ -144,5 +144,5 @@ def test_measuring_changes_no_bit_of_what_is_learnt(estimator, monkeypatch):
 
 def test_mining_switched_off_leaves_neighbours_to_look_at():
     notes = Notes()
-    MYOW(**SMALL, mined_weight=0.0).fit(reach(), watchers=[notes])
+    MYOW(**SMALL, mined_weight=0.0).fit(reach(), callbacks=[notes])
     assert {frozenset(traces) for traces in notes.traces} == {frozenset(["neighbour_pairs"])}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from myow.errors import SettingError
-from myow.mining.exact import excluded_ranges, mine, nearest
-from myow.mining.memory_queue import MemoryQueue
+from myow.methods.candidates import MemoryQueue
+from myow.nn.neighbours import excluded_ranges, mine, nearest
 
 
 def numbered(first, n, dim=2):

@@ -9,17 +9,17 @@ import torch
 from rich.console import Console
 
 from myow.errors import FileError, SettingError
-from myow.training.monitor import MetricsFile, PairsFile, ProgressBar, TensorBoard, read_metrics
+from myow.training.callbacks import MetricsFile, PairsFile, ProgressBar, TensorBoard, read_metrics
 
 
-def run(watcher, start, stop, total=10, pairs=None, trace="mined_pairs"):
-    """Tell a watcher of steps start + 1 to stop, with a record at each."""
-    watcher.begin(start, total)
+def run(callback, start, stop, total=10, pairs=None, trace="mined_pairs"):
+    """Tell a callback of steps start + 1 to stop, with a record at each."""
+    callback.begin(start, total)
     for step in range(start + 1, stop + 1):
         traces = {} if pairs is None else {trace: torch.tensor(pairs(step))}
-        watcher.record(step, {"loss": 1.0 / step}, traces)
-        watcher.step(step)
-    watcher.end()
+        callback.record(step, {"loss": 1.0 / step}, traces)
+        callback.step(step)
+    callback.end()
 
 
 def test_metrics_are_one_json_line_a_record(tmp_path):
@@ -64,11 +64,11 @@ def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path, tail):
 
 
 def test_metrics_that_cannot_be_written_are_a_file_error(tmp_path):
-    watcher = MetricsFile(tmp_path / "metrics.jsonl")
-    watcher.begin(0, 2)
-    watcher.path = tmp_path / "gone" / "metrics.jsonl"
+    callback = MetricsFile(tmp_path / "metrics.jsonl")
+    callback.begin(0, 2)
+    callback.path = tmp_path / "gone" / "metrics.jsonl"
     with pytest.raises(FileError, match=r"cannot write .*metrics\.jsonl"):
-        watcher.record(1, {"loss": 1.0}, {})
+        callback.record(1, {"loss": 1.0}, {})
 
 
 def pairs_of(step):

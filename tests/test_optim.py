@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from myow.errors import UnknownNameError
-from myow.layers.perceptron import perceptron
-from myow.training.optim import LARS, approach, build_optimizer, learning_rate, parameter_groups, ramp
+from myow.nn.mlp import perceptron
+from myow.training.optim import LARS, build_optimizer, learning_rate, parameter_groups, ramp, update_ema
 
 
 def lars_by_hand(w, g, m, *, lr, momentum, decay, trust, adapt):
@@ -174,7 +174,7 @@ def test_moving_average_after_n_steps_in_closed_form():
     online = [rng.normal(size=s) for s in shapes]
     target = [torch.tensor(v) for v in start]
     for _ in range(n):
-        approach(target, [torch.tensor(v) for v in online], 1 - m)
+        update_ema(target, [torch.tensor(v) for v in online], torch.tensor(1 - m, dtype=torch.float64))
     for found, t, o in zip(target, start, online, strict=True):
         np.testing.assert_allclose(found.numpy(), m**n * t + (1 - m**n) * o, rtol=1e-12)
 
@@ -183,7 +183,7 @@ def test_moving_average_of_a_moving_network_weighs_each_step():
     m, history = 0.7, [1.0, -2.0, 5.0, 0.5]
     target = [torch.tensor(3.0, dtype=torch.float64)]
     for value in history:
-        approach(target, [torch.tensor(value, dtype=torch.float64)], 1 - m)
+        update_ema(target, [torch.tensor(value, dtype=torch.float64)], torch.tensor(1 - m, dtype=torch.float64))
     n = len(history)
     expected = m**n * 3.0 + (1 - m) * sum(m ** (n - 1 - i) * v for i, v in enumerate(history))
     assert float(target[0]) == pytest.approx(expected)

@@ -12,8 +12,8 @@ from torch.distributions import Independent, Normal, Poisson, kl_divergence
 import myow
 from myow import PiVAE, Recording
 from myow.errors import DataError, SettingError
-from myow.layers.injective_flow import Coupling, InjectiveFlow
-from myow.views.windows import windows
+from myow.methods.pivae import Coupling, InjectiveFlow
+from myow.training.windows import windows
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"} | {"dim": 3}
 NAMES = np.array(["east", "north", "south", "west"])
@@ -28,11 +28,11 @@ def labels(rec, kind):
     ]
 
 
-def bound(estimator, rec, y, labelled=None):
+def prepared(estimator, rec, y, labelled=None):
     _, rows = estimator._initialise(rec, y, labelled)
-    graph = estimator.method_.train()
-    graph.bind(rows)
-    return graph
+    network = estimator.network_.train()
+    network.prepare(rows)
+    return network
 
 
 def signal():
@@ -47,17 +47,17 @@ def signal():
 @pytest.mark.parametrize("context", [(0, 0), (1, 2)])
 @pytest.mark.parametrize("rec", [reach(drop=0.2), signal()], ids=["counts", "signal"])
 def test_the_loss_is_the_evidence_bound_of_torch_distributions(rec, context, kind):
-    graph = bound(PiVAE(**SETTINGS, context=context), rec, labels(rec, kind))
-    views = graph.draw(torch.arange(30), torch.Generator().manual_seed(0))
-    terms = {k: float(v.detach()) for k, v in graph.loss(views, 0.5).items()}
+    network = prepared(PiVAE(**SETTINGS, context=context), rec, labels(rec, kind))
+    views = network.make_views(torch.arange(30), torch.Generator().manual_seed(0))
+    terms = {k: float(v.detach()) for k, v in network.loss(views).items()}
     with torch.no_grad():
-        x = graph.scaling(graph.data.gather(views.rows))
-        (m1, v1), (m2, v2) = graph.posterior(x), graph.label_prior(views.targets)
+        x = network.scaling(network.data.gather(views.rows))
+        (m1, v1), (m2, v2) = network.posterior(x), network.label_prior(views.targets)
         v1, v2 = v1.exp(), v2.exp()
         mean, variance = (m1 / v1 + m2 / v2) / (1 / v1 + 1 / v2), 1 / (1 / v1 + 1 / v2)
         posterior = Independent(Normal(mean, variance.sqrt()), 1)
         divergence = kl_divergence(posterior, Independent(Normal(m2, v2.sqrt()), 1)).mean()
-        given = graph.decoder(mean + variance.sqrt() * views.noise)
+        given = network.decoder(mean + variance.sqrt() * views.noise)
         if rec.kind == "counts":
             c = torch.from_numpy(rec.counts[windows(rec, *context)][views.rows.numpy()]).float().flatten(1)
             log_p = (Poisson(torch.nn.functional.softplus(given) + 1e-6).log_prob(c) + torch.lgamma(c + 1)).sum(dim=1)
@@ -70,23 +70,23 @@ def test_the_loss_is_the_evidence_bound_of_torch_distributions(rec, context, kin
 
 def test_noise_belongs_to_the_views_and_is_standard():
     rec = reach()
-    graph = bound(PiVAE(**SETTINGS), rec, labels(rec, "class"))
-    first, same = (graph.draw(torch.arange(96), torch.Generator().manual_seed(3)) for _ in range(2))
+    network = prepared(PiVAE(**SETTINGS), rec, labels(rec, "class"))
+    first, same = (network.make_views(torch.arange(96), torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first.noise, same.noise)
-    other = graph.draw(torch.arange(96), torch.Generator().manual_seed(4))
+    other = network.make_views(torch.arange(96), torch.Generator().manual_seed(4))
     assert not torch.equal(first.noise, other.noise)
-    assert float(graph.loss(first, 0.5)["loss"].detach()) != float(graph.loss(other, 0.5)["loss"].detach())
+    assert float(network.loss(first)["loss"].detach()) != float(network.loss(other)["loss"].detach())
     assert float(first.noise.std()) == pytest.approx(1, abs=0.15)
 
 
 def test_a_prior_for_each_class_and_one_that_follows_real_numbers():
     rec = reach()
-    table = bound(PiVAE(**SETTINGS), rec, labels(rec, "class"))
+    table = prepared(PiVAE(**SETTINGS), rec, labels(rec, "class"))
     mean, log_variance = table.label_prior(torch.tensor([0, 1, 2, 3, 0]))
     assert mean.shape == log_variance.shape == (5, 3)
     assert torch.equal(mean[0], mean[4])
     assert len(torch.unique(mean, dim=0)) == 4
-    curve = bound(PiVAE(**SETTINGS), rec, labels(rec, "columns"))
+    curve = prepared(PiVAE(**SETTINGS), rec, labels(rec, "columns"))
     mean, _ = curve.label_prior(curve.standardise(torch.tensor([[50.0, 0.0], [49.0, 1.0], [-50.0, 0.0]])))
     assert (mean[0] - mean[1]).norm() < (mean[0] - mean[2]).norm() / 10
 
@@ -94,17 +94,20 @@ def test_a_prior_for_each_class_and_one_that_follows_real_numbers():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rec", [reach(), signal()], ids=["counts", "signal"])
 def test_gradients_reach_every_part_and_are_finite_far_out(rec, kind):
-    graph = bound(PiVAE(**SETTINGS), rec, labels(rec, kind))
+    network = prepared(PiVAE(**SETTINGS), rec, labels(rec, kind))
     with torch.no_grad():
-        for module in (graph.log_variances, graph.prior):
+        for module in (network.log_variances, network.prior):
             for p in module.parameters():
                 p.mul_(30)
-    graph.loss(graph.draw(torch.arange(40), torch.Generator().manual_seed(0)), 0.5)["loss"].backward()
-    for name, p in graph.named_parameters():
+    network.loss(network.make_views(torch.arange(40), torch.Generator().manual_seed(0)))["loss"].backward()
+    for name, p in network.named_parameters():
         assert p.grad is not None, name
         assert bool(torch.isfinite(p.grad).all()), name
         assert p.ndim < 2 or bool(p.grad.any()), name
-    for log_variance in (graph.posterior(torch.randn(9, 1, 10) * 1e6)[1], graph.label_prior(graph.targets[:9])[1]):
+    for log_variance in (
+        network.posterior(torch.randn(9, 1, 10) * 1e6)[1],
+        network.label_prior(network.targets[:9])[1],
+    ):
         assert float(log_variance.detach().abs().max()) <= 8
 
 
@@ -112,8 +115,8 @@ def test_training_begins_from_the_mean_rates_also_of_silent_units():
     counts = reach().counts.copy()
     counts[:, 3] = 0
     rec = Recording(counts, bin_size=0.1)
-    graph = bound(PiVAE(**SETTINGS), rec, labels(reach(), "class"))
-    rates = torch.nn.functional.softplus(graph.decoder.bias.detach()).numpy()
+    network = prepared(PiVAE(**SETTINGS), rec, labels(reach(), "class"))
+    rates = torch.nn.functional.softplus(network.decoder.bias.detach()).numpy()
     np.testing.assert_allclose(rates, counts.mean(axis=0) + 1 / len(counts), rtol=1e-4)
     assert np.isfinite(PiVAE(**SETTINGS).fit(rec, labels(reach(), "class")).transform(rec)).all()
 
@@ -160,13 +163,13 @@ def test_as_many_dimensions_as_units_or_more_still_give_rows(n_outputs):
 def test_orders_are_permutations_that_travel_with_the_weights(tmp_path):
     rec = reach()
     model = PiVAE(**SETTINGS).fit(rec, labels(rec, "class"))
-    orders = [model.method_.decoder.get_buffer(f"order{i}") for i in range(2)]
+    orders = [model.network_.decoder.get_buffer(f"order{i}") for i in range(2)]
     assert all(torch.equal(order.sort().values, torch.arange(10)) for order in orders)
     assert not torch.equal(*orders)
     model.save(tmp_path / "a.myow")
-    decoder = myow.load_model(tmp_path / "a.myow", device="cpu").method_.decoder
+    decoder = myow.load_model(tmp_path / "a.myow", device="cpu").network_.decoder
     z = torch.randn(6, 3)
-    assert torch.equal(decoder(z), model.method_.decoder(z))
+    assert torch.equal(decoder(z), model.network_.decoder(z))
 
 
 # What is recovered.
@@ -205,7 +208,7 @@ def test_latents_are_recovered_up_to_an_affine_map_and_without_labels(kind):
     assert found > recovered(PiVAE(**settings).initialise(counts[train], u[train])) + 0.4
     # Rates come close to the counts of rows that were never seen, nearer than each unit's mean.
     with torch.no_grad():
-        rates = torch.nn.functional.softplus(model.method_.decoder(torch.from_numpy(model.transform(counts[test]))))
+        rates = torch.nn.functional.softplus(model.network_.decoder(torch.from_numpy(model.transform(counts[test]))))
     wrong = ((rates.numpy() - counts[test]) ** 2).sum()
     assert wrong < 0.5 * ((counts[train].mean(axis=0) - counts[test]) ** 2).sum()
 
@@ -215,7 +218,7 @@ def test_the_prior_learns_where_the_classes_lie():
     model = PiVAE(dim=2, hidden=(64, 64), steps=600, random_state=0, device="cpu").fit(counts, u)
     centres = np.array([z[u == name].mean(axis=0) for name in "abcde"])
     with torch.no_grad():
-        learnt, _ = model.method_.label_prior(torch.arange(5))
+        learnt, _ = model.network_.label_prior(torch.arange(5))
     affine = LinearRegression().fit(model.transform(counts), z)
     rest = ((affine.predict(learnt.numpy()) - centres) ** 2).sum()
     assert rest < 0.2 * ((centres - centres.mean(axis=0)) ** 2).sum()
@@ -223,7 +226,7 @@ def test_the_prior_learns_where_the_classes_lie():
 
 def test_every_term_is_told_and_the_bound_gets_tighter():
     rec, notes = reach(n_segments=30), Notes()
-    PiVAE(**SETTINGS | {"steps": 100}).fit(rec, labels(rec, "class"), watchers=[notes])
+    PiVAE(**SETTINGS | {"steps": 100}).fit(rec, labels(rec, "class"), callbacks=[notes])
     assert {"reconstruction", "divergence", "loss"} <= notes.metrics[0].keys()
     assert all(m["divergence"] >= 0 for m in notes.metrics)
     losses = [m["loss"] for m in notes.metrics]
@@ -270,7 +273,7 @@ def test_models_survive_files_and_pickles_and_hold_no_rows(kind, tmp_path):
         assert np.array_equal(again.transform(rec), model.transform(rec))
         assert again.n_targets_ == model.n_targets_
         assert again.classes_.tolist() == NAMES.tolist() if kind == "class" else again.classes_ is None
-    assert not {"data", "counts", "labelled", "targets"} & vars(model.method_).keys()
+    assert not {"data", "counts", "labelled", "targets"} & vars(model.network_).keys()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -279,7 +282,7 @@ def test_resuming_gives_the_same_bits_and_other_labels_are_refused(kind, tmp_pat
     y = labels(rec, kind)
     whole = PiVAE(**SETTINGS).fit_transform(rec, y)
     with pytest.raises(RuntimeError, match="stopped by the test"):
-        PiVAE(**SETTINGS).fit(rec, y, folder=tmp_path, watchers=[Notes(fail_at=7)])
+        PiVAE(**SETTINGS).fit(rec, y, folder=tmp_path, callbacks=[Notes(fail_at=7)])
     with pytest.raises(SettingError, match="other labels"):
         PiVAE(**SETTINGS).fit(rec, y[::-1], folder=tmp_path, resume=True)
     assert np.array_equal(PiVAE(**SETTINGS).fit(rec, y, folder=tmp_path, resume=True).transform(rec), whole)
@@ -287,6 +290,6 @@ def test_resuming_gives_the_same_bits_and_other_labels_are_refused(kind, tmp_pat
 
 def test_blocks_are_counted():
     rec = reach()
-    assert len(PiVAE(**SETTINGS, blocks=3).initialise(rec, labels(rec, "class")).method_.decoder.couplings) == 3
+    assert len(PiVAE(**SETTINGS, blocks=3).initialise(rec, labels(rec, "class")).network_.decoder.couplings) == 3
     with pytest.raises(SettingError, match="blocks is -1"):
         PiVAE(**SETTINGS, blocks=-1).fit(rec, labels(rec, "class"))

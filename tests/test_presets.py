@@ -1,4 +1,6 @@
-"""Each preset makes the graph and the training of the release it is named for."""
+"""Each preset makes the network and the training of the release it is named for."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +10,11 @@ from torch import nn
 
 from myow import BYOL, MYOW
 from myow.errors import UnknownNameError
-from myow.presets import PRESETS, preset
+from myow.methods.paired_views import Pair
+from myow.methods.presets import PRESETS, preset
 from myow.training.optim import LARS, build_optimizer
-from myow.views.windows import TrainingRows, positive_ranges
+from myow.training.rows import TrainingRows
+from myow.training.windows import positive_ranges
 
 N = 10
 
@@ -99,15 +103,15 @@ def recording(name):
 
 @pytest.fixture(params=sorted(PRESETS))
 def made(request):
-    """A preset's name, released settings, estimator and graph on its rows."""
+    """A preset's name, released settings, estimator and network on its rows."""
     name = request.param
     estimator = MYOW(**preset(name, MYOW), random_state=0, device="cpu")
     rec = recording(name)
     values = torch.from_numpy(rec.counts / rec.bin_size).float()
-    graph = estimator.build(N).train()
-    graph.scaling.fit(values, estimator.scale)
-    graph.bind(TrainingRows(rec, values, (0, 0), torch.device("cpu")))
-    return name, RELEASED[name], estimator, graph
+    network = estimator.build(N).train()
+    network.scaling.fit(values, estimator.scale)
+    network.prepare(TrainingRows(rec, values, (0, 0), torch.device("cpu")))
+    return name, RELEASED[name], estimator, network
 
 
 def widths(module):
@@ -118,17 +122,17 @@ def test_every_preset_is_in_the_table():
     assert set(PRESETS) == set(RELEASED)
 
 
-def test_the_graph_has_the_released_widths(made):
-    _, released, _, graph = made
-    assert widths(graph.online.encoder) == released["encoder"]
-    assert widths(graph.online.projector) == released["projector"]
+def test_the_network_has_the_released_widths(made):
+    _, released, _, network = made
+    assert widths(network.online.encoder) == released["encoder"]
+    assert widths(network.online.projector) == released["projector"]
     for part in ("predictor", "mined_projector", "mined_predictor"):
-        assert widths(getattr(graph, part)) == released[part]
+        assert widths(getattr(network, part)) == released[part]
 
 
 def test_batch_norm_and_activation_follow_all_but_the_last_layer(made):
-    _, released, _, graph = made
-    layers = list(graph.online.encoder.layers)
+    _, released, _, network = made
+    layers = list(network.online.encoder.layers)
     assert isinstance(layers[-1], nn.Linear)
     for i in range(0, len(layers) - 1, 3):
         assert isinstance(layers[i + 1], nn.BatchNorm1d)
@@ -136,52 +140,53 @@ def test_batch_norm_and_activation_follow_all_but_the_last_layer(made):
 
 
 def test_input_is_the_rate_scaled_per_unit(made):
-    _, _, estimator, graph = made
+    _, _, estimator, network = made
     assert (estimator.input, estimator.scale) == ("rate", "unit")
-    scaled = graph.scaling(graph.data.values)
+    scaled = network.scaling(network.data.values)
     torch.testing.assert_close(scaled.std(dim=0, correction=0), torch.ones(N))
 
 
 def test_the_optimizer_its_warm_up_and_batches(made):
-    name, released, estimator, graph = made
-    plan = estimator.plan(1_000_000)
+    name, released, estimator, network = made
+    config = estimator.training_config(1_000_000)
     kind, values = released["optimizer"]
     optimizer = build_optimizer(
-        plan.optimizer,
-        graph,
-        learning_rate=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-        momentum=plan.momentum,
+        config.optimizer,
+        network,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
     )
     assert type(optimizer) is kind
     assert {k: optimizer.param_groups[0][k] for k in values} == values
-    assert (plan.batch_size, plan.schedule) == (released["batch"], "cosine")
-    assert plan.warmup == pytest.approx(released["warmup"])
+    assert (config.batch_size, config.schedule) == (released["batch"], "cosine")
+    assert config.warmup == pytest.approx(released["warmup"])
     if name == "v2-rodent":
-        assert plan.steps == round(800 * 1_000_000 / 512)
+        assert config.steps == round(800 * 1_000_000 / 512)
     else:
-        assert plan.steps == {"v1-reaching": 20_000, "v2-reaching": 10_000}[name]
+        assert config.steps == {"v1-reaching": 20_000, "v2-reaching": 10_000}[name]
 
 
 def test_the_target_moves_as_released(made):
-    _, released, _, graph = made
-    target, online = graph.average_pairs()[0]
+    _, released, _, network = made
+    target, online = next(network.target.parameters()), next(network.online.parameters())
     for progress, momentum in zip((0.0, 0.5, 1.0), released["momenta"], strict=True):
         target.add_(1.0)
         before = target.clone()
-        graph.after_step(progress)
+        network.set_progress(progress)
+        network.after_step()
         torch.testing.assert_close(target, momentum * before + (1 - momentum) * online)
 
 
 def test_positives_come_from_the_released_offsets(made):
-    _, released, _, graph = made
-    expected = positive_ranges(graph.data.data, *released["positives"])
-    assert np.array_equal(graph.ranges.numpy(), expected)
+    _, released, _, network = made
+    expected = positive_ranges(network.data.data, *released["positives"])
+    assert np.array_equal(network.ranges.numpy(), expected)
 
 
 def test_augmentation_and_masks(made):
-    _, released, _, graph = made
-    augment = graph.augment
+    _, released, _, network = made
+    augment = network.augment
     assert (augment.dropout, augment.dropout_apply) == released["dropout"]
     assert augment.dropout_to == "silence"
     assert augment.shared_mask == released["shared_mask"]
@@ -190,19 +195,22 @@ def test_augmentation_and_masks(made):
 
 
 def test_mining_and_the_weight_of_its_term(made):
-    _, released, _, graph = made
+    _, released, _, network = made
     pool, size = released["pool"]
-    rows = torch.arange(released["batch"]) % len(graph.data)
-    views = graph.draw(rows, torch.Generator().manual_seed(0))
+    rows = torch.arange(released["batch"]) % len(network.data)
+    network.kind_of_batch(0.0)
+    views = network.make_views(rows, torch.Generator().manual_seed(0))
     pair, candidates = views.pair, views.pool
-    assert graph.k == released["k"]
+    assert network.k == released["k"]
     batch = released["batch"]
     assert len(candidates) == (size or 2 * batch)
     if pool == "batch":
         assert torch.equal(candidates, torch.cat([pair.rows[1], pair.rows[0]]))  # the batch and its positives
     start, end = released["ramp"]
     for progress, share in [(start, 0), ((start + end) / 2, 0.5), (end, 1), (0.9, 1)]:
-        terms = graph.loss(views, progress)
+        network.set_progress(progress)
+        network.kind_of_batch(progress)
+        terms = network.loss(views)
         weight = released["weight"] * share
         augmented, mined = terms["augmented"], terms.get("mined", torch.zeros(()))
         torch.testing.assert_close(terms["loss"], (1 - weight) * augmented + weight * mined)
@@ -214,14 +222,17 @@ def test_mining_and_the_weight_of_its_term(made):
     if released["exclude"] == "time":
         assert np.abs(anchors[found] - mined[found]).min() > 150
     else:
-        groups = graph.data.data.groups
+        groups = network.data.data.groups
         assert (groups[anchors[found]] != groups[mined[found]]).all()
 
 
 def test_the_loss_is_symmetric_or_not(made):
-    _, released, _, graph = made
+    _, released, _, network = made
+    network.set_progress(0.0)
+    network.kind_of_batch(0.0)  # the mined term comes later
+    views = network.make_views(torch.arange(8), torch.Generator().manual_seed(0))
     x = torch.randn(2, 8, 1, N)
-    forth, back = (graph.bootstrap(x)[0] for x in (x, x.flip(0)))
+    forth, back = (network.loss(replace(views, pair=Pair(views.pair.rows, x)))["loss"] for x in (x, x.flip(0)))
     assert bool(torch.isclose(forth, back)) == released["symmetric"]
 
 
@@ -230,8 +241,8 @@ def test_a_preset_trains_and_its_mined_term_moves_the_weights(name):
     rec = recording(name)
     short = preset(name, MYOW) | {"steps": 5, "epochs": None, "random_state": 0, "device": "cpu", "mined_start": 0.0}
     with_mining, without = Notes(), Notes()
-    z = MYOW(**short).fit(rec, watchers=[with_mining]).transform(rec)
-    plain = MYOW(**short | {"mined_weight": 0.0}).fit(rec, watchers=[without]).transform(rec)
+    z = MYOW(**short).fit(rec, callbacks=[with_mining]).transform(rec)
+    plain = MYOW(**short | {"mined_weight": 0.0}).fit(rec, callbacks=[without]).transform(rec)
     assert np.isfinite(z).all()
     assert "mined" in with_mining.metrics[-1]
     assert "mined" not in without.metrics[-1]

@@ -11,16 +11,16 @@ from tiny import SMALL, Notes, reach, sleep
 import myow
 from myow import RP
 from myow.errors import DataError, SettingError
-from myow.views.windows import TrainingRows
+from myow.training.rows import TrainingRows
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"}
 CPU = torch.device("cpu")
 
 
-def bind(graph, rec):
-    """Bind a graph to rows, as training does; the values matter to no draw."""
-    graph.bind(TrainingRows(rec, torch.from_numpy(np.sqrt(rec.counts)).float(), (0, 0), CPU))
-    return graph
+def prepared(network, rec):
+    """Prepare a network for rows, as training does; the values matter to no draw."""
+    network.prepare(TrainingRows(rec, torch.from_numpy(np.sqrt(rec.counts)).float(), (0, 0), CPU))
+    return network
 
 
 @given(rec=recordings(), tau_pos=st.integers(1, 5), more=st.integers(1, 5), seed=st.integers(0, 99))
@@ -33,15 +33,15 @@ def test_pairs_equal_a_loop(rec, tau_pos, more, seed):
         near[i] = [j for j in own if j != i and abs(bins[j] - bins[i]) <= tau_pos]
         far[i] = [j for j in own if abs(bins[j] - bins[i]) >= tau_neg] or [j for j in range(n) if j not in own]
     usable = [i for i in range(n) if near[i] and far[i]]
-    graph = RP(**SETTINGS, tau_pos=tau_pos, tau_neg=tau_neg).build(1)
+    network = RP(**SETTINGS, tau_pos=tau_pos, tau_neg=tau_neg).build(1)
     if not usable:
         with pytest.raises(DataError, match=r"no row can be compared: .* longest segment has \d+ rows"):
-            bind(graph, rec)
+            prepared(network, rec)
         return
-    bind(graph, rec)
-    assert graph.usable.nonzero().squeeze(1).tolist() == usable
+    prepared(network, rec)
+    assert network.usable.nonzero().squeeze(1).tolist() == usable
     rows = torch.arange(n).repeat(8)
-    drawn = graph.draw(rows, torch.Generator().manual_seed(seed))
+    drawn = network.make_views(rows, torch.Generator().manual_seed(seed))
     assert drawn.shape == (3, 8 * n)
     for row, anchor, close, distant in zip(rows.tolist(), *drawn.tolist(), strict=True):
         assert anchor == row if row in usable else anchor in usable
@@ -51,8 +51,8 @@ def test_pairs_equal_a_loop(rec, tau_pos, more, seed):
 
 def test_every_pair_is_drawn_equally_often():
     rec = sleep(12)
-    graph = bind(RP(**SETTINGS, tau_pos=2, tau_neg=4).build(8), rec)
-    _, near, far = graph.draw(torch.full((8000,), 5), torch.Generator().manual_seed(0))
+    network = prepared(RP(**SETTINGS, tau_pos=2, tau_neg=4).build(8), rec)
+    _, near, far = network.make_views(torch.full((8000,), 5), torch.Generator().manual_seed(0))
     for drawn, allowed in ((near, [3, 4, 6, 7]), (far, [0, 1, 9, 10, 11])):
         counts = np.bincount(drawn.numpy(), minlength=12)
         assert np.flatnonzero(counts).tolist() == allowed
@@ -61,31 +61,31 @@ def test_every_pair_is_drawn_equally_often():
 
 def test_short_trials_take_negatives_from_other_trials_and_a_long_segment_its_own():
     trials = reach(length=6)
-    graph = bind(RP(**SETTINGS).build(10), trials)
-    anchor, near, far = graph.draw(torch.arange(48), torch.Generator().manual_seed(0)).numpy()
+    network = prepared(RP(**SETTINGS).build(10), trials)
+    anchor, near, far = network.make_views(torch.arange(48), torch.Generator().manual_seed(0)).numpy()
     assert (trials.segments[anchor] == trials.segments[near]).all()
     assert (trials.segments[anchor] != trials.segments[far]).all()
-    graph = bind(RP(**SETTINGS).build(8), sleep(200))
-    anchor, near, far = graph.draw(torch.arange(200), torch.Generator().manual_seed(0)).numpy()
+    network = prepared(RP(**SETTINGS).build(8), sleep(200))
+    anchor, near, far = network.make_views(torch.arange(200), torch.Generator().manual_seed(0)).numpy()
     assert np.abs(anchor - near).max() == 10
     assert np.abs(anchor - far).min() >= 40
 
 
 def test_the_loss_written_out():
     rec = reach()
-    graph = bind(RP(**SETTINGS).build(10), rec).train()
-    rows = graph.draw(torch.arange(20), torch.Generator().manual_seed(0))
-    y = graph.encoder(graph.scaling(graph.data.values[rows.flatten(), None])).view(3, 20, 6).detach().numpy()
-    w, b = (p.detach().numpy() for p in graph.classifier.parameters())
+    network = prepared(RP(**SETTINGS).build(10), rec).train()
+    rows = network.make_views(torch.arange(20), torch.Generator().manual_seed(0))
+    y = network.encoder(network.scaling(network.data.values[rows.flatten(), None])).view(3, 20, 6).detach().numpy()
+    w, b = (p.detach().numpy() for p in network.classifier.parameters())
     near, far = (np.abs(y[0] - other) @ w[0] + b for other in y[1:])
     expected = np.concatenate([np.log1p(np.exp(-near)), np.log1p(np.exp(far))]).mean()
-    assert float(graph.loss(rows, 0.5)["loss"].detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(network.loss(rows)["loss"].detach()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_gradients_reach_encoder_and_classifier():
-    graph = bind(RP(**SETTINGS).build(10), reach()).train()
-    graph.loss(graph.draw(torch.arange(20), torch.Generator().manual_seed(0)), 0.5)["loss"].backward()
-    assert all(p.grad is not None and bool(p.grad.any()) for p in graph.parameters() if p.ndim == 2)
+    network = prepared(RP(**SETTINGS).build(10), reach()).train()
+    network.loss(network.make_views(torch.arange(20), torch.Generator().manual_seed(0)))["loss"].backward()
+    assert all(p.grad is not None and bool(p.grad.any()) for p in network.parameters() if p.ndim == 2)
 
 
 def test_the_loss_falls_and_held_out_pairs_are_told_apart():
@@ -93,12 +93,12 @@ def test_the_loss_falls_and_held_out_pairs_are_told_apart():
     train, test = rec.select(np.arange(2000)), rec.select(np.arange(2000, 3000))
     notes = Notes()
     settings = {"steps": 150, "batch_size": 128, "hidden": (32,), "dim": 16, "random_state": 0, "device": "cpu"}
-    model = RP(**settings, tau_pos=5, tau_neg=100).fit(train, watchers=[notes])
+    model = RP(**settings, tau_pos=5, tau_neg=100).fit(train, callbacks=[notes])
     losses = [m["loss"] for m in notes.metrics]
     assert np.mean(losses[-5:]) < losses[0] - 0.05
-    graph = bind(model.method_, test)
+    network = prepared(model.network_, test)
     with torch.no_grad():
-        near, far = graph.logits(graph.draw(torch.arange(1000), torch.Generator().manual_seed(0)))
+        near, far = network.logits(network.make_views(torch.arange(1000), torch.Generator().manual_seed(0)))
     assert (float((near > 0).float().mean()) + float((far < 0).float().mean())) / 2 > 0.6
 
 

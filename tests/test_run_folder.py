@@ -39,7 +39,7 @@ def model(**changes):
 
 
 def weights(folder):
-    return {k: v.numpy() for k, v in folder.model("cpu").method_.state_dict().items()}
+    return {k: v.numpy() for k, v in folder.model("cpu").network_.state_dict().items()}
 
 
 def same(first, second):
@@ -151,7 +151,7 @@ def test_an_interrupt_keeps_a_model_and_going_on_gives_the_weights_of_an_undistu
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
     whole.train(run_of(), model(), REC, resume=False)
     with pytest.raises(KeyboardInterrupt, match=r"stopped after 7 steps.*model\.myow can be used"):
-        stopped.train(run_of(), model(), REC, resume=False, watchers=[Notes(7, KeyboardInterrupt)])
+        stopped.train(run_of(), model(), REC, resume=False, callbacks=[Notes(7, KeyboardInterrupt)])
     halfway = stopped.model("cpu")
     assert halfway.n_steps_ == 7
     assert np.isfinite(halfway.transform(REC)).all()
@@ -165,7 +165,7 @@ def test_an_interrupt_keeps_a_model_and_going_on_gives_the_weights_of_an_undistu
 def test_what_was_measured_of_an_interrupted_model_is_gone_once_it_goes_on(tmp_path):
     folder = RunFolder(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        folder.train(run_of(), model(), REC, resume=False, watchers=[Notes(7, KeyboardInterrupt)])
+        folder.train(run_of(), model(), REC, resume=False, callbacks=[Notes(7, KeyboardInterrupt)])
     ours, others = fill(folder)
     folder.train(run_of(), model(), REC, resume=True)
     assert not ours & names(folder)
@@ -179,7 +179,7 @@ def test_an_interrupt_before_the_first_step_keeps_no_model(tmp_path):
 
     folder = RunFolder(tmp_path)
     with pytest.raises(KeyboardInterrupt) as stop:
-        folder.train(run_of(), model(), REC, resume=False, watchers=[Impatient()])
+        folder.train(run_of(), model(), REC, resume=False, callbacks=[Impatient()])
     assert str(stop.value) == ""
     assert not folder.model_path.exists()
 
@@ -208,7 +208,7 @@ def test_a_finished_run_has_nothing_to_do_and_keeps_its_results(tmp_path):
     folder.train(run_of(), model(), REC, resume=False)
     ours, _ = fill(folder)
     old, notes = weights(folder), Notes()
-    fitted, before = folder.train(run_of(), model(), REC, resume=True, watchers=[notes])
+    fitted, before = folder.train(run_of(), model(), REC, resume=True, callbacks=[notes])
     assert before == fitted.n_steps_ == SMALL["steps"]
     assert notes.steps == []
     assert same(weights(folder), old)
@@ -294,7 +294,7 @@ def test_neighbours_are_kept_at_every_record_also_across_an_interrupt(tmp_path):
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
     whole.train(run_of(), model(), REC, resume=False)
     with pytest.raises(KeyboardInterrupt):
-        stopped.train(run_of(), model(), REC, resume=False, watchers=[Notes(7, KeyboardInterrupt)])
+        stopped.train(run_of(), model(), REC, resume=False, callbacks=[Notes(7, KeyboardInterrupt)])
     stopped.train(run_of(), model(), REC, resume=True)
     with np.load(whole.neighbours) as first, np.load(stopped.neighbours) as second:
         assert first["step"].tolist() == list(range(1, 13))

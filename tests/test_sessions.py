@@ -3,6 +3,7 @@
 import copy
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from tiny import Notes
 
 import myow
-from myow.augment.neural import NeuralAugment
 from myow.data.sessions import Sessions
 from myow.errors import DataError, SettingError
-from myow.graphs.paired_views import augmented
-from myow.layers.inputs import Scaling
-from myow.layers.sessions import SessionScaling, principal_axes, read_in_encoders
-from myow.losses import sliced_distance
-from myow.views.session_rows import SessionRows, batches_of
-from myow.views.windows import TrainingRows
+from myow.nn.losses import sliced_distance
+from myow.nn.read_in import SessionScaling, principal_axes, read_in_encoders
+from myow.nn.scaling import Scaling
+from myow.training.augment import NeuralAugment, augmented
+from myow.training.rows import SessionRows, TrainingRows, batches_of
 
 SMALL = {"steps": 4, "dim": 4, "hidden": (8,), "random_state": 0, "device": "cpu", "batch_size": 16}
 MINED = SMALL | {"predictor": 8, "mined_projector": (8, 4), "mined_predictor": 8, "read_in": 6}
@@ -56,7 +55,7 @@ def states(seed, n_units, name):
 
 
 def weights(model):
-    return {name: tensor.clone() for name, tensor in model.method_.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in model.network_.state_dict().items()}
 
 
 def same(first, second):
@@ -72,12 +71,12 @@ def rows_of(*recordings, anchors=None):
 # One session is what it was.
 
 
-@pytest.mark.parametrize("method", [myow.MYOW, myow.BYOL, myow.SimCLR, myow.Unmined])
+@pytest.mark.parametrize("method", [myow.MYOW, myow.BYOL, myow.SimCLR, partial(myow.MYOW, mined_weight=0.0)])
 def test_a_list_of_one_recording_is_that_recording(method):
     alone, listed = method(**SMALL).fit(A), method(**SMALL).fit([A])
     assert same(weights(alone), weights(listed))
     assert alone.sessions_ == {}
-    assert not list(read_in_encoders(alone.method_))
+    assert not list(read_in_encoders(alone.network_))
     np.testing.assert_array_equal(alone.transform(A), listed.transform(A))
 
 
@@ -95,14 +94,14 @@ def test_labels_change_nothing():
 # Several.
 
 
-@pytest.mark.parametrize("method", [myow.MYOW, myow.BYOL, myow.SimCLR, myow.Unmined])
+@pytest.mark.parametrize("method", [myow.MYOW, myow.BYOL, myow.SimCLR, partial(myow.MYOW, mined_weight=0.0)])
 def test_each_session_is_embedded_by_its_own_units(method, tmp_path):
     model = method(**SMALL, read_in=6, context=(1, 1)).fit([A, B])
     assert list(model.sessions_) == ["a", "b"]
     assert [about["n_units"] for about in model.sessions_.values()] == [7, 5]
     assert model.transform(A).shape == (len(A), 4)
     assert model.transform(B).shape == (len(B), 4)
-    encoder = next(read_in_encoders(model.method_))
+    encoder = next(read_in_encoders(model.network_))
     assert [tuple(part.weight.shape) for part in encoder.linear()] == [(6, 7), (6, 5)]
     # By name, units or checksum, and as part of a recording.
     part = B.select_segments([1, 4])
@@ -205,7 +204,7 @@ def test_a_read_in_begins_with_the_principal_components():
 
 
 class Pairs(Notes):
-    """A watcher that keeps the mined pairs."""
+    """A callback that keeps the mined pairs."""
 
     @property
     def pairs(self):
@@ -217,7 +216,7 @@ class Pairs(Notes):
 def test_mining_keeps_to_the_sessions_it_is_given(pool, which):
     seen = Pairs()
     key = {"key_bins": 2} if pool == "recording" else {}
-    myow.MYOW(**MINED, pool=pool, mine_sessions=which, mined_ramp=0.0, **key).fit([A, B], watchers=[seen])
+    myow.MYOW(**MINED, pool=pool, mine_sessions=which, mined_ramp=0.0, **key).fit([A, B], callbacks=[seen])
     pairs = torch.cat(seen.pairs)
     pairs = pairs[pairs[:, 1] >= 0]
     data = Sessions({"a": A, "b": B})
@@ -235,7 +234,7 @@ def test_mining_keeps_to_the_sessions_it_is_given(pool, which):
 def test_sessions_of_one_segment_mine_in_themselves_too():
     long = [session(name, n, n_trials=1, length=60, seed=n) for name, n in (("p", 4), ("q", 6))]
     seen = Pairs()
-    myow.MYOW(**MINED, mine_sessions="within", mined_ramp=0.0).fit(long, watchers=[seen])
+    myow.MYOW(**MINED, mine_sessions="within", mined_ramp=0.0).fit(long, callbacks=[seen])
     pairs = torch.cat(seen.pairs)
     assert (pairs[:, 1] >= 0).all()
     assert ((pairs < 60).sum(dim=1) != 1).all()
@@ -249,7 +248,7 @@ def test_sessions_of_one_segment_mine_in_themselves_too():
 def test_a_run_on_two_sessions_that_was_stopped_goes_on_to_the_same_weights(tmp_path):
     model = myow.MYOW(**MINED | {"steps": 20})
     with pytest.raises(KeyboardInterrupt):
-        model.fit([A, B], folder=tmp_path, watchers=[Notes(11, KeyboardInterrupt)])
+        model.fit([A, B], folder=tmp_path, callbacks=[Notes(11, KeyboardInterrupt)])
     resumed = weights(copy.deepcopy(model).fit([A, B], folder=tmp_path, resume=True))
     assert same(resumed, weights(model.fit([A, B])))
     with pytest.raises(SettingError, match="other rows"):
@@ -264,7 +263,7 @@ def test_a_run_on_two_sessions_that_was_stopped_goes_on_to_the_same_weights(tmp_
 def test_adapting_moves_nothing_but_the_new_read_in(method, known):
     model = method(**SMALL, read_in=6).fit(known)
     before, z = weights(model), model.transform(A)
-    first = model.method_
+    first = model.network_
     assert model.adapt(C, steps=4) is model
     after = weights(model)
     new = f"read_ins.{len(known)}.weight"
@@ -280,14 +279,14 @@ def test_adapting_moves_nothing_but_the_new_read_in(method, known):
     np.testing.assert_array_equal(model.transform(A), z)
     # It learnt: the read-in left its first value, and the averaged network took it over.
     begun = copy.deepcopy(model)
-    begun.method_, begun.sessions_ = first, {r.name: model.sessions_[r.name] for r in known}
+    begun.network_, begun.sessions_ = first, {r.name: model.sessions_[r.name] for r in known}
     start = weights(begun.adapt(C, steps=0))
     moved = [k for k in after if new in k]
     assert not any(torch.equal(after[k], start[k]) for k in moved)
     assert all(torch.equal(after[k], after[moved[0]]) for k in moved)
     assert list(model.sessions_)[-1] == "c"
     assert model.trained_on_[-1]["name"] == "c"
-    assert all(p.requires_grad for k, p in model.method_.named_parameters() if k.startswith("online"))
+    assert all(p.requires_grad for k, p in model.network_.named_parameters() if k.startswith("online"))
 
 
 def test_an_adapted_model_is_saved_and_loaded(two, tmp_path):
@@ -305,7 +304,7 @@ def test_a_stopped_adaptation_leaves_the_model_and_goes_on(two, tmp_path):
     model = copy.deepcopy(two)
     before = weights(model)
     with pytest.raises(KeyboardInterrupt):
-        model.adapt(C, steps=20, folder=tmp_path, watchers=[Notes(11, KeyboardInterrupt)])
+        model.adapt(C, steps=20, folder=tmp_path, callbacks=[Notes(11, KeyboardInterrupt)])
     assert same(weights(model), before)
     assert list(model.sessions_) == ["a", "b"]
     whole = weights(copy.deepcopy(two).adapt(C, steps=20))
@@ -317,8 +316,9 @@ def test_a_stopped_adaptation_leaves_the_model_and_goes_on(two, tmp_path):
 def test_candidates_come_from_sessions_that_were_trained_on(two):
     seen = Pairs()
     model = copy.deepcopy(two)
-    model.mine_sessions, model.method_.mine_sessions = "across", "across"
-    model.adapt(C, steps=4, with_=[B], watchers=[seen])
+    model.mine_sessions = "across"
+    model.network_.mining = replace(model.network_.mining, mine_sessions="across")
+    model.adapt(C, steps=4, with_=[B], callbacks=[seen])
     pairs = torch.cat(seen.pairs)
     pairs = pairs[pairs[:, 1] >= 0]
     assert (pairs[:, 0] >= len(B)).all()
@@ -356,7 +356,7 @@ def test_a_readout_of_known_sessions_reads_a_session_that_came_later():
     untrained = []
     for seed in range(5):
         weight = torch.randn(8, 20, generator=torch.Generator().manual_seed(seed)) / 20**0.5
-        for encoder in read_in_encoders(model.method_):
+        for encoder in read_in_encoders(model.network_):
             encoder.put(2, weight)
         untrained.append(read.score(model.transform(later), truth))
     commonest = np.bincount(truth).max() / len(truth)

@@ -9,22 +9,22 @@ from torch import nn
 import myow
 from myow import BYOL, SimCLR
 from myow.errors import SettingError
-from myow.losses import nt_xent
+from myow.nn.losses import nt_xent
 from myow.probe import cross_validated_score
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"} | {"projector": (9, 5)}
 
 
-def bound(estimator, rec):
+def prepared(estimator, rec):
     _, rows = estimator._initialise(rec)
-    graph = estimator.method_.train()
-    graph.bind(rows)
-    return graph
+    network = estimator.network_.train()
+    network.prepare(rows)
+    return network
 
 
 @pytest.fixture
-def graph():
-    return bound(SimCLR(**SETTINGS), reach())
+def network():
+    return prepared(SimCLR(**SETTINGS), reach())
 
 
 def test_widths_of_the_projector():
@@ -35,54 +35,54 @@ def test_widths_of_the_projector():
     assert widths(SimCLR(**SETTINGS | {"projector": ()}).build(10).projector) == []
 
 
-def test_the_views_are_those_of_byol(graph):
+def test_the_views_are_those_of_byol(network):
     same = {name: getattr(SimCLR(), name) for name in ("positives", "dropout", "noise_unit", "noise_to")}
-    other = bound(BYOL(**SMALL, **same), reach())
-    mine, theirs = (g.draw(torch.arange(20), torch.Generator().manual_seed(5)) for g in (graph, other))
+    other = prepared(BYOL(**SMALL, **same), reach())
+    mine, theirs = (n.make_views(torch.arange(20), torch.Generator().manual_seed(5)) for n in (network, other))
     assert torch.equal(mine.rows, theirs.rows)
     assert torch.equal(mine.x, theirs.x)
     assert (mine.rows[0] != mine.rows[1]).any()
 
 
-def test_the_loss_written_out(graph):
-    views = graph.draw(torch.arange(20), torch.Generator().manual_seed(0))
-    z = graph.projector(graph.encoder(torch.cat([views.x[0], views.x[1]])))
+def test_the_loss_written_out(network):
+    views = network.make_views(torch.arange(20), torch.Generator().manual_seed(0))
+    z = network.projector(network.encoder(torch.cat([views.x[0], views.x[1]])))
     expected = nt_xent(z[:20], z[20:], 0.5).mean()
-    terms = graph.loss(views, 0.5)
+    terms = network.loss(views)
     torch.testing.assert_close(terms["loss"], expected)
     assert set(terms) == {"loss"}
 
 
-def test_the_temperature_reaches_the_loss(graph):
-    views = graph.draw(torch.arange(20), torch.Generator().manual_seed(0))
-    found = float(graph.loss(views, 0.5)["loss"].detach())
-    sharper = bound(SimCLR(**SETTINGS, temperature=0.1), reach())
-    assert found != pytest.approx(float(sharper.loss(views, 0.5)["loss"].detach()))
+def test_the_temperature_reaches_the_loss(network):
+    views = network.make_views(torch.arange(20), torch.Generator().manual_seed(0))
+    found = float(network.loss(views)["loss"].detach())
+    sharper = prepared(SimCLR(**SETTINGS, temperature=0.1), reach())
+    assert found != pytest.approx(float(sharper.loss(views)["loss"].detach()))
 
 
-def test_gradients_go_through_both_views_to_encoder_and_projector(graph):
-    views = graph.draw(torch.arange(20), torch.Generator().manual_seed(0))
+def test_gradients_go_through_both_views_to_encoder_and_projector(network):
+    views = network.make_views(torch.arange(20), torch.Generator().manual_seed(0))
     views.x.requires_grad_()
-    graph.loss(views, 0.5)["loss"].backward()
+    network.loss(views)["loss"].backward()
     assert (views.x.grad.abs().sum(dim=(1, 2, 3)) > 0).all()
-    for module in (graph.encoder, graph.projector):
+    for module in (network.encoder, network.projector):
         assert all(p.grad is not None and bool(p.grad.any()) for p in module.parameters() if p.ndim == 2)
 
 
-def test_the_embedding_is_below_the_projector(graph):
-    graph.eval()
-    x = graph.data.gather(torch.arange(7))
-    torch.testing.assert_close(graph.embed(x), graph.encoder(graph.scaling(x)))
-    before = graph.embed(x)
-    nn.init.zeros_(graph.projector[0].weight)
-    assert torch.equal(graph.embed(x), before)
+def test_the_embedding_is_below_the_projector(network):
+    network.eval()
+    x = network.data.gather(torch.arange(7))
+    torch.testing.assert_close(network.embed(x), network.encoder(network.scaling(x)))
+    before = network.embed(x)
+    nn.init.zeros_(network.projector[0].weight)
+    assert torch.equal(network.embed(x), before)
 
 
 def test_the_loss_falls_and_the_embedding_beats_an_untrained_encoder():
     rec = myow.load("simulated-reach", n_trials=96)
     notes = Notes()
     settings = {"steps": 120, "batch_size": 128, "hidden": (64,), "dim": 32, "random_state": 0, "device": "cpu"}
-    model = SimCLR(**settings).fit(rec, watchers=[notes])
+    model = SimCLR(**settings).fit(rec, callbacks=[notes])
     losses = [m["loss"] for m in notes.metrics]
     assert np.mean(losses[-5:]) < losses[0] - 0.3
     trained, untrained = (

@@ -16,10 +16,11 @@ import myow
 from myow import BYOL, MYOW, PCA, RP, Recording, open_recording, write_stored
 from myow.data.stored import StoredCounts
 from myow.errors import DataError, FileError, MyowError, SettingError, UnknownNameError
-from myow.estimators import recordings
-from myow.layers.inputs import moments
-from myow.views import lookup, windows
-from myow.views.lookup import LookedUpRows
+from myow.methods import recordings
+from myow.nn.scaling import moments
+from myow.training import rows as lookup
+from myow.training import windows
+from myow.training.rows import LookedUpRows
 
 FORMS = ("contiguous", "chunked", "npy")
 
@@ -52,7 +53,7 @@ def put(folder, recording, form="contiguous"):
 
 
 def weights(model):
-    return list(model.method_.state_dict().values())
+    return list(model.network_.state_dict().values())
 
 
 def same_weights(a, b):
@@ -127,15 +128,15 @@ def test_training_in_blocks_is_training_at_once_as_far_as_rounding_goes(tmp_path
     held = sleep(n_bins=300)
     stored = put(tmp_path, held)
     monkeypatch.setattr(lookup, "BLOCK", 50)
-    monkeypatch.setattr("myow.graphs.paired_views.MOST_VALUES", 100)
+    monkeypatch.setattr("myow.training.augment.MOST_VALUES", 100)
     monkeypatch.setattr("myow.data.stored.BLOCK", 64)
     a, b = (MYOW(**SMALL, **SMALL_MINING).fit(rec) for rec in (held, stored))
     assert stored.digest() == held.digest()
     for x, y in zip(weights(a), weights(b), strict=True):
         torch.testing.assert_close(x, y, rtol=1e-5, atol=1e-5)
     root = np.sqrt(held.counts.astype(np.float64))
-    np.testing.assert_allclose(b.method_.scaling.mean, root.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(b.method_.scaling.deviation, np.sqrt(root.var(axis=0).mean()), rtol=1e-6)
+    np.testing.assert_allclose(b.network_.scaling.mean, root.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(b.network_.scaling.deviation, np.sqrt(root.var(axis=0).mean()), rtol=1e-6)
 
 
 def test_a_large_recording_in_memory_stays_small_whole_numbers_and_trains_the_same(monkeypatch):
@@ -157,12 +158,12 @@ def test_moments_of_blocks_are_those_of_all_rows_whatever_the_offset():
 def test_windows_found_on_demand_are_those_of_the_table(monkeypatch):
     held = reach(drop=0.3)
     table = windows.windows(held, 2, 3)
-    monkeypatch.setattr(windows, "MOST_INDICES", 0)
-    rows = windows.TrainingRows(held, torch.zeros(len(held), 2), (2, 3), torch.device("cpu"))
+    monkeypatch.setattr(lookup, "MOST_INDICES", 0)
+    rows = lookup.TrainingRows(held, torch.zeros(len(held), 2), (2, 3), torch.device("cpu"))
     wanted = torch.tensor([[5, 0], [len(held) - 1, 5]])
     np.testing.assert_array_equal(rows.inside(wanted), table[wanted])
     with pytest.raises(DataError, match="context window is 181 bins wide"):
-        windows.TrainingRows(held, torch.zeros(len(held), 2), (90, 90), torch.device("cpu"))
+        lookup.TrainingRows(held, torch.zeros(len(held), 2), (90, 90), torch.device("cpu"))
 
 
 def test_embedding_in_blocks_and_of_some_rows(tmp_path):
@@ -397,9 +398,9 @@ def test_the_command_line_trains_draws_and_embeds_without_loading(tmp_path, monk
     read = []
     gather = StoredCounts.gather
     monkeypatch.setattr(StoredCounts, "gather", lambda self, rows: read.append(len(rows)) or gather(self, rows))
-    for where in ("data.stored.BLOCK", "views.lookup.BLOCK", "graphs.paired_views.MOST_VALUES"):
+    for where in ("data.stored.BLOCK", "training.rows.BLOCK", "training.augment.MOST_VALUES"):
         monkeypatch.setattr(f"myow.{where}", 500 * held.n_units)
-    monkeypatch.setattr("myow.graphs.candidate_bank.AT_ONCE", 500)
+    monkeypatch.setattr("myow.methods.candidates.AT_ONCE", 500)
     monkeypatch.setattr("myow.report.pictures.MOST_ROWS", 500)
     called = command("train", file, "--out", out, "--data", "stored=1", "--quiet", *QUICK, "--set", "batch_size=8")
     assert called.code == 0, called.err

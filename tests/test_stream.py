@@ -12,9 +12,8 @@ from torch import nn
 
 import myow
 from myow.errors import DataError, SettingError
-from myow.estimators.stream import Stream
-from myow.graphs.folding import Folded, fold
-from myow.layers.inputs import INPUTS, transform_row, transform_values
+from myow.methods.deploy import Stream, fused
+from myow.nn.scaling import INPUTS, transform_row, transform_values
 
 
 def streamed(stream, rec, timed=True):
@@ -39,9 +38,7 @@ def agree(z, expected):
 def test_every_method_streams_what_it_transforms(name, context):
     rec = reach(drop=0.2)
     model = make(name, context=context).fit(rec, labels(name, rec))
-    stream = model.stream()
-    assert isinstance(stream._embed, Folded)
-    agree(streamed(stream, rec), model.transform(rec))
+    agree(streamed(model.stream(), rec), model.transform(rec))
 
 
 NETWORKS = {
@@ -62,12 +59,10 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_every_network_is_folded_into_products(kind):
+def test_every_kind_of_network_streams_what_it_transforms(kind):
     rec = reach()
     model = myow.MYOW(**SMALL | SMALL_MINING | NETWORKS[kind], context=(2, 0)).fit(rec)
-    stream = model.stream()
-    assert isinstance(stream._embed, Folded)
-    agree(streamed(stream, rec, timed=False), model.transform(rec))
+    agree(streamed(model.stream(), rec, timed=False), model.transform(rec))
 
 
 def test_signals_stream_as_they_are():
@@ -85,29 +80,46 @@ class Mine(nn.Module):
         return self.layer(x[:, -1] - x[:, 0]).tanh()
 
 
-def test_an_encoder_of_ones_own_runs_as_it_is():
+def test_an_encoder_of_ones_own_streams_too():
     rec = reach(drop=0.2)
     model = myow.BYOL(**SMALL, encoder=Mine(), context=(2, 0)).fit(rec)
-    stream = model.stream()
-    assert not isinstance(stream._embed, Folded)
-    agree(streamed(stream, rec), model.transform(rec))
+    agree(streamed(model.stream(), rec), model.transform(rec))
 
 
-class Twice(nn.Module):
+def norms(network):
+    return [m for m in network.modules() if isinstance(m, nn.BatchNorm1d)]
+
+
+def test_batch_norm_is_fused_into_the_layer_before_it():
+    model = myow.MYOW(**SMALL, **SMALL_MINING).fit(reach())
+    before = {k: v.clone() for k, v in model.network_.state_dict().items()}
+    fast = fused(model.network_)
+    assert norms(model.network_)
+    assert not norms(fast)
+    x = 4 * torch.rand(20, 1, 10)
+    with torch.no_grad():
+        torch.testing.assert_close(fast.double().embed(x.double()), model.network_.double().embed(x.double()))
+    assert all(
+        torch.equal(v.float(), before[k]) for k, v in model.network_.state_dict().items() if v.is_floating_point()
+    )
+
+
+class Twice(nn.Sequential):
     """Its layers alone do not tell what it does."""
 
     def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(10, 6)
+        super().__init__(nn.Linear(10, 6), nn.BatchNorm1d(6))
 
     def forward(self, x):
-        return self.layer(x.mean(dim=1)).tanh()
+        y = self[0](x.mean(dim=1))
+        return y + self[1](y)
 
 
-def test_a_graph_that_does_more_than_its_layers_show_is_never_folded():
-    model = myow.BYOL(**SMALL, encoder=Twice(), context=(1, 0), embedding="representation").fit(reach())
-    assert fold(model.method_, 2, 10) is None
-    assert fold(myow.BYOL(**SMALL, embedding="representation").fit(reach()).method_, 1, 10) is not None
+def test_layers_that_are_not_called_one_after_the_other_are_left_as_they_are():
+    rec = reach()
+    model = myow.BYOL(**SMALL, encoder=Twice(), context=(1, 0), embedding="representation").fit(rec)
+    assert norms(fused(model.network_).online.encoder)
+    agree(streamed(model.stream(), rec, timed=False), model.transform(rec))
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,11 @@ NAMES = np.array(["east", "north", "south", "west"])
 PLAIN = {"dropout": 0.0, "noise": 0.0}  # views are the rows themselves
 
 
-def bound(estimator, rec, y, labelled=None):
+def prepared(estimator, rec, y, labelled=None):
     _, rows = estimator._initialise(rec, y, labelled)
-    graph = estimator.method_.train()
-    graph.bind(rows)
-    return graph
+    network = estimator.network_.train()
+    network.prepare(rows)
+    return network
 
 
 def position(rec, rng):
@@ -35,13 +35,13 @@ def position(rec, rng):
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_the_loss_of_classes_is_the_cross_entropy_of_the_head(smoothing):
     rec = reach()
-    graph = bound(Supervised(**SETTINGS, label_smoothing=smoothing), rec, NAMES[rec.labels["direction"]])
-    views = graph.draw(torch.arange(20), torch.Generator().manual_seed(0))
-    said = graph.head(graph.encoder(views.x)).detach().numpy().astype(float)
+    network = prepared(Supervised(**SETTINGS, label_smoothing=smoothing), rec, NAMES[rec.labels["direction"]])
+    views = network.make_views(torch.arange(20), torch.Generator().manual_seed(0))
+    said = network.head(network.encoder(views.x)).detach().numpy().astype(float)
     log_p = said - np.log(np.exp(said).sum(axis=1, keepdims=True))
     wanted = (1 - smoothing) * np.eye(4)[views.targets] + smoothing / 4
     expected = -(wanted * log_p).sum(axis=1).mean()
-    assert float(graph.loss(views, 0.5)["loss"].detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(network.loss(views)["loss"].detach()) == pytest.approx(expected, rel=1e-5)
     assert views.targets.tolist() == rec.labels["direction"][:20].tolist()
 
 
@@ -49,51 +49,51 @@ def test_the_loss_of_real_numbers_is_the_squared_error_of_standardised_columns()
     rec = reach()
     y = position(rec, np.random.default_rng(0))
     labelled = np.arange(10, 60)
-    graph = bound(Supervised(**SETTINGS, **PLAIN), rec, y, labelled)
-    views = graph.draw(torch.arange(50), torch.Generator().manual_seed(0))
+    network = prepared(Supervised(**SETTINGS, **PLAIN), rec, y, labelled)
+    views = network.make_views(torch.arange(50), torch.Generator().manual_seed(0))
     standard = (y[labelled] - y[labelled].mean(axis=0)) / y[labelled].std(axis=0)
     np.testing.assert_allclose(views.targets.numpy(), standard, atol=1e-4)
-    said = graph.head(graph.encoder(views.x)).detach().numpy()
+    said = network.head(network.encoder(views.x)).detach().numpy()
     expected = ((said - standard) ** 2).mean()
-    assert float(graph.loss(views, 0.5)["loss"].detach()) == pytest.approx(expected, rel=1e-4)
+    assert float(network.loss(views)["loss"].detach()) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("n_labelled", [2, 7, 40, 70, 96])
 def test_batches_are_of_labelled_rows_alone_and_see_each_equally_often(n_labelled):
     rec = reach()
     rows = np.sort(np.random.default_rng(0).choice(96, n_labelled, replace=False))
-    graph = bound(Supervised(**SETTINGS), rec, np.arange(96) / 96, rows)
+    network = prepared(Supervised(**SETTINGS), rec, np.arange(96) / 96, rows)
     generator = torch.Generator().manual_seed(0)
-    drawn = np.concatenate([graph.pick(torch.arange(96), generator)[0].numpy() for _ in range(200)])
+    drawn = np.concatenate([network.pick(torch.arange(96), generator)[0].numpy() for _ in range(200)])
     seen, times = np.unique(drawn, return_counts=True)
     assert seen.tolist() == rows.tolist()
     np.testing.assert_allclose(times, 200 * 96 / n_labelled, rtol=0.25)
-    labelled, targets = graph.pick(torch.arange(96), generator)
-    np.testing.assert_allclose(graph.restore(targets)[:, 0], labelled / 96, atol=1e-6)
+    labelled, targets = network.pick(torch.arange(96), generator)
+    np.testing.assert_allclose(network.restore(targets)[:, 0], labelled / 96, atol=1e-6)
 
 
 def test_views_are_augmented_and_are_the_scaled_rows_without():
     rec = reach()
     y = rec.labels["direction"]
-    plain = bound(Supervised(**SETTINGS, **PLAIN, context=(1, 1)), rec, y)
-    x = plain.draw(torch.arange(20), torch.Generator().manual_seed(0)).x
+    plain = prepared(Supervised(**SETTINGS, **PLAIN, context=(1, 1)), rec, y)
+    x = plain.make_views(torch.arange(20), torch.Generator().manual_seed(0)).x
     torch.testing.assert_close(x, plain.scaling(plain.data.gather(torch.arange(20))))
-    noisy = bound(Supervised(**SETTINGS, noise=0.5, dropout=0.0, context=(1, 1)), rec, y)
-    noise = noisy.draw(torch.arange(96), torch.Generator().manual_seed(0)).x
+    noisy = prepared(Supervised(**SETTINGS, noise=0.5, dropout=0.0, context=(1, 1)), rec, y)
+    noise = noisy.make_views(torch.arange(96), torch.Generator().manual_seed(0)).x
     noise = noise - noisy.scaling(noisy.data.gather(torch.arange(96)))
     assert float(noise.std()) == pytest.approx(0.5, rel=0.05)
 
 
 def test_noise_may_count_in_what_changes_from_bin_to_bin():
     rec, given = reach(), SETTINGS | {"noise": 0.5, "dropout": 0.0}
-    graphs = [
-        bound(Supervised(**given, noise_unit=u), rec, NAMES[rec.labels["direction"]]) for u in ("input", "change")
+    networks = [
+        prepared(Supervised(**given, noise_unit=u), rec, NAMES[rec.labels["direction"]]) for u in ("input", "change")
     ]
-    x = [g.draw(torch.arange(20), torch.Generator().manual_seed(0)).x for g in graphs]
-    clean = graphs[0].scaling(
-        graphs[0].data.gather(graphs[0].pick(torch.arange(20), torch.Generator().manual_seed(0))[0])
+    x = [n.make_views(torch.arange(20), torch.Generator().manual_seed(0)).x for n in networks]
+    clean = networks[0].scaling(
+        networks[0].data.gather(networks[0].pick(torch.arange(20), torch.Generator().manual_seed(0))[0])
     )
-    ratio = graphs[1].augmenting.noise / 0.5
+    ratio = networks[1].augmenting.noise / 0.5
     assert 0.1 < ratio < 0.99
     torch.testing.assert_close((x[1] - clean) / ratio, x[0] - clean, rtol=1e-3, atol=1e-5)
 
@@ -106,10 +106,10 @@ def test_an_augmentation_of_ones_own_gets_transformed_windows():
         shapes.append(tuple(x.shape))
         return torch.zeros_like(x)
 
-    graph = bound(Supervised(**SETTINGS, augment=silent, context=(1, 0)), rec, rec.labels["direction"])
-    x = graph.draw(torch.arange(20), torch.Generator().manual_seed(0)).x
+    network = prepared(Supervised(**SETTINGS, augment=silent, context=(1, 0)), rec, rec.labels["direction"])
+    x = network.make_views(torch.arange(20), torch.Generator().manual_seed(0)).x
     assert shapes == [(1, 20, 2, 10)]
-    torch.testing.assert_close(x, graph.scaling(torch.zeros(20, 2, 10)))
+    torch.testing.assert_close(x, network.scaling(torch.zeros(20, 2, 10)))
 
 
 @pytest.mark.parametrize("settings", [{"dropout": 1.5}, {"noise": -1.0}, {"pepper": 0.1}])
@@ -135,7 +135,7 @@ def test_the_head_names_classes_of_rows_it_never_saw():
     train, test = np.arange(480), np.arange(480, 720)
     notes = Notes()
     model = Supervised(**MILD | {"steps": 150})
-    model.fit(rec.select(train), y[train], watchers=[notes])
+    model.fit(rec.select(train), y[train], callbacks=[notes])
     assert notes.metrics[-1]["loss"] < notes.metrics[0]["loss"] - 0.3
     said = model.predict(rec.select(test))
     assert said.dtype == y.dtype
@@ -144,7 +144,7 @@ def test_the_head_names_classes_of_rows_it_never_saw():
     assert np.mean(said == y[test]) > reference.score(np.sqrt(rec.counts[test]), y[test]) - 0.03
     # The embedding is what the head reads.
     z = model.transform(rec.select(test))
-    logits = z @ model.method_.head.weight.detach().numpy().T + model.method_.head.bias.detach().numpy()
+    logits = z @ model.network_.head.weight.detach().numpy().T + model.network_.head.bias.detach().numpy()
     assert np.array_equal(NAMES[logits.argmax(axis=1)], said)
 
 
@@ -226,7 +226,7 @@ def test_predictions_and_classes_survive_files_and_pickles(kind, tmp_path):
         assert np.array_equal(again.transform(rec), model.transform(rec))
         assert (again.n_targets_, again.n_labelled_) == (model.n_targets_, 96)
         assert (again.classes_ is None) if kind == "real" else again.classes_.tolist() == NAMES.tolist()
-    assert {"labelled", "targets", "data"} & vars(model.method_).keys() == set()
+    assert {"labelled", "targets", "data"} & vars(model.network_).keys() == set()
 
 
 @pytest.mark.parametrize("kind", ["class", "real"])
@@ -235,7 +235,7 @@ def test_resuming_gives_the_same_bits_and_other_labels_are_refused(kind, tmp_pat
     y = NAMES[rec.labels["direction"]] if kind == "class" else rec.times * 2.0
     whole = Supervised(**SETTINGS).fit(rec, y)
     with pytest.raises(RuntimeError, match="stopped by the test"):
-        Supervised(**SETTINGS).fit(rec, y, folder=tmp_path, watchers=[Notes(fail_at=7)])
+        Supervised(**SETTINGS).fit(rec, y, folder=tmp_path, callbacks=[Notes(fail_at=7)])
     with pytest.raises(SettingError, match="other labels"):
         Supervised(**SETTINGS).fit(rec, y[::-1], folder=tmp_path, resume=True)
     again = Supervised(**SETTINGS).fit(rec, y, folder=tmp_path, resume=True)
@@ -267,9 +267,9 @@ def test_it_beats_an_untrained_encoder_and_labels_that_mean_nothing():
     assert learnt > right(Supervised(**settings).fit(train, false)) + 0.1
 
 
-def test_rows_that_came_without_labels_are_refused_by_the_graph():
+def test_rows_that_came_without_labels_are_refused_by_the_network():
     rec = reach()
     model = Supervised(**SETTINGS).initialise(rec, rec.labels["direction"])
     bare = myow.BYOL(**SETTINGS)._initialise(Recording(rec.counts, bin_size=0.1))[1]
     with pytest.raises(DataError, match="without labels"):
-        model.method_.bind(bare)
+        model.network_.prepare(bare)

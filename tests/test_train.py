@@ -1,4 +1,4 @@
-"""The loop: batches, the same seed twice, one thread and two, early failure, and resuming to the same bits."""
+"""The loop: batches, the same seed twice, early failure, and resuming to the same bits."""
 
 import contextlib
 import itertools
@@ -12,11 +12,10 @@ from torch import nn
 
 from myow import BYOL, MYOW
 from myow.errors import FileError, SettingError, TrainingError
-from myow.layers.inputs import transform_values
+from myow.nn.scaling import transform_values
 from myow.training.loop import train
-from myow.training.method import Method, Plan
-from myow.views.batches import BatchStream
-from myow.views.windows import TrainingRows
+from myow.training.module import TrainingConfig, TrainingModule
+from myow.training.rows import BatchStream, TrainingRows
 
 CPU = torch.device("cpu")
 
@@ -65,28 +64,8 @@ def test_the_same_seed_gives_the_same_embedding_and_another_seed_another(estimat
     assert not np.allclose(first, other)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"pool": "sample"},
-        {"pool": "batch", "mined_anchor": "view", "activation": "prelu", "layout": "parallel"},
-        {"pool": "recording", "optimizer": "lars", "learning_rate": 0.5},
-        {"pool": "batch", "optimizer": "sgd", "learning_rate": 0.1, "context": (1, 1), "encoder": "mlp"},
-    ],
-)
-def test_one_thread_and_two_give_the_same_embedding(settings):
-    rec = reach(n_segments=30, length=10, n_units=40)
-    found = []
-    for threads in (1, 2):
-        # Wide enough for torch to share the work out.
-        size = {"batch_size": 256, "hidden": (80, 80), "dim": 64, "steps": 4, "threads": threads}
-        model = MYOW(**SMALL | size | {"predictor": 80, "mined_ramp": 0.0} | settings)
-        found.append(model.fit(rec).transform(rec))
-    assert np.array_equal(*found)
-
-
 class CountThreads:
-    """A watcher that notes on how many threads training runs, and may end it."""
+    """A callback that notes on how many threads training runs, and may end it."""
 
     def __init__(self, error=None):
         self.error, self.seen = error, set()
@@ -113,7 +92,7 @@ def test_a_fit_uses_its_own_number_of_threads_and_puts_the_old_one_back(threads,
     torch.set_num_threads(3)
     try:
         with pytest.raises(KeyboardInterrupt) if error else contextlib.nullcontext():
-            BYOL(**SMALL | {"threads": threads, "steps": 2}).fit(reach(), watchers=[count])
+            BYOL(**SMALL | {"threads": threads, "steps": 2}).fit(reach(), callbacks=[count])
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -148,17 +127,17 @@ def test_the_mined_term_moves_the_weights():
 
 def test_byol_learns_to_predict():
     notes = Notes()
-    BYOL(**SMALL | {"steps": 60, "batch_size": 96, "learning_rate": 5e-3}).fit(reach(), watchers=[notes])
+    BYOL(**SMALL | {"steps": 60, "batch_size": 96, "learning_rate": 5e-3}).fit(reach(), callbacks=[notes])
     losses = [m["loss"] for m in notes.metrics]
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
 
 
-# What watchers are told
+# What callbacks are told
 
 
-def test_watchers_see_every_step_and_the_terms_of_the_loss():
+def test_callbacks_see_every_step_and_the_terms_of_the_loss():
     notes = Notes()
-    model = MYOW(**SMALL, **SMALL_MINING).fit(reach(), watchers=[notes])
+    model = MYOW(**SMALL, **SMALL_MINING).fit(reach(), callbacks=[notes])
     assert notes.began == (0, 12)
     assert notes.steps == list(range(1, 13))
     assert notes.ended == 1
@@ -174,9 +153,20 @@ def test_watchers_see_every_step_and_the_terms_of_the_loss():
     }  # fmt: skip
 
 
+def test_old_names_still_work_and_say_what_they_are_called_now():
+    notes = Notes()
+    with pytest.warns(DeprecationWarning, match="watchers= is called callbacks="):
+        model = BYOL(**SMALL).fit(reach(), watchers=[notes])
+    assert notes.steps == list(range(1, 13))
+    with pytest.warns(DeprecationWarning, match="method_ is called network_"):
+        assert model.method_ is model.network_
+    with pytest.warns(DeprecationWarning, match="plan is called training_config"):
+        assert model.plan(96) == model.training_config(96)
+
+
 def test_the_learning_rate_reaches_the_optimizer():
     notes = Notes()
-    BYOL(**SMALL | {"warmup": 0.5, "learning_rate": 0.01}).fit(reach(), watchers=[notes])
+    BYOL(**SMALL | {"warmup": 0.5, "learning_rate": 0.01}).fit(reach(), callbacks=[notes])
     rates = [m["learning_rate"] for m in notes.metrics]
     assert rates[:7] == pytest.approx([0.01 * i / 6 for i in range(7)])
     assert rates[-1] < rates[6]
@@ -184,15 +174,16 @@ def test_the_learning_rate_reaches_the_optimizer():
 
 def test_the_first_step_of_a_warm_up_moves_no_weight_and_the_target_follows_the_online_network():
     rec, settings = reach(), SMALL | {"warmup": 0.5, "target_momentum": 0.6}
-    start = BYOL(**settings).initialise(rec).method_
+    start = BYOL(**settings).initialise(rec).network_
     seen = []
 
     class Look(Notes):
         def step(self, step):
-            seen.append([(t.clone(), o.detach().clone()) for t, o in model.method_.average_pairs()])
+            tied = zip(model.network_.target.parameters(), model.network_.online.parameters(), strict=True)
+            seen.append([(t.clone(), o.detach().clone()) for t, o in tied])
 
     model = BYOL(**settings)
-    model.fit(rec, watchers=[Look()])
+    model.fit(rec, callbacks=[Look()])
     assert len(seen) == 12
     for (target, online), first in zip(seen[0], start.online.parameters(), strict=True):
         assert torch.equal(online, first)
@@ -213,18 +204,18 @@ def test_epochs_decide_in_place_of_steps():
 # Early failure
 
 
-class Faulty(Method):
+class Faulty(TrainingModule):
     """Fails in the way asked for once `at` steps are done."""
 
     def __init__(self, how, at=3):
         super().__init__(10)
         self.layer = nn.Linear(10, 4)
-        self.how, self.left, self.unbound = how, at, False
+        self.how, self.left, self.released = how, at, False
 
-    def draw(self, rows, generator):
+    def make_views(self, rows, generator):
         return self.data.gather(rows).squeeze(1)
 
-    def loss(self, views, progress):
+    def loss(self, views):
         self.left -= 1
         loss = self.layer(views).square().mean()
         return {"loss": loss * (float("nan") if self.how == "nan" and self.left <= 0 else 1)}
@@ -237,12 +228,12 @@ class Faulty(Method):
             self.how
         ]
 
-    def unbind(self):
-        super().unbind()
-        self.unbound = True
+    def release(self):
+        super().release()
+        self.released = True
 
 
-PLAN = Plan(
+CONFIG = TrainingConfig(
     steps=20,
     batch_size=8,
     optimizer="adamw",
@@ -251,8 +242,6 @@ PLAN = Plan(
     momentum=0.9,
     warmup=0.0,
     schedule="constant",
-    record_every=1,
-    checkpoint_every=5,
 )
 
 
@@ -268,13 +257,13 @@ PLAN = Plan(
 def test_broken_training_stops_at_once_and_says_why(how, text):
     rec = reach()
     rows = TrainingRows(rec, transform_values(torch.from_numpy(rec.counts.copy()), "sqrt", 0.1), (0, 0), CPU)
-    method, notes = Faulty(how), Notes()
+    module, notes = Faulty(how), Notes()
     with pytest.raises(TrainingError, match=text):
-        train(method, rows, PLAN, torch.Generator().manual_seed(0), [notes])
+        train(module, rows, CONFIG, torch.Generator().manual_seed(0), [notes])
     assert notes.ended == 1
     assert notes.steps == [1, 2]
-    assert method.unbound
-    assert not method.training
+    assert module.released
+    assert not module.training
 
 
 def test_a_learning_rate_far_too_high_is_a_training_error_and_leaves_no_broken_checkpoint(tmp_path):
@@ -288,7 +277,7 @@ def test_a_learning_rate_far_too_high_is_a_training_error_and_leaves_no_broken_c
 
 
 def weights(model):
-    return {k: v.clone() for k, v in model.method_.state_dict().items()}
+    return {k: v.clone() for k, v in model.network_.state_dict().items()}
 
 
 def assert_same(a, b):
@@ -302,12 +291,12 @@ def assert_same(a, b):
 def test_a_resumed_run_ends_at_the_same_bits(tmp_path, estimator, settings, stop):
     rec, make = reach(drop=0.1), lambda: estimator(**SMALL | settings)
     undisturbed, kept = Notes(), Notes()
-    expected = make().fit(rec, watchers=[undisturbed])
+    expected = make().fit(rec, callbacks=[undisturbed])
     model = make()
     with pytest.raises(KeyboardInterrupt):
-        model.fit(rec, folder=tmp_path, watchers=[Notes(fail_at=stop, error=KeyboardInterrupt)])
+        model.fit(rec, folder=tmp_path, callbacks=[Notes(fail_at=stop, error=KeyboardInterrupt)])
     assert np.isfinite(model.transform(rec)).all()  # what was learnt so far can be used
-    resumed = make().fit(rec, folder=tmp_path, resume=True, watchers=[kept])
+    resumed = make().fit(rec, folder=tmp_path, resume=True, callbacks=[kept])
     assert_same(weights(expected), weights(resumed))
     assert np.array_equal(expected.transform(rec), resumed.transform(rec))
     assert resumed.n_steps_ == 12
@@ -321,16 +310,16 @@ def test_steps_between_checkpoints_are_done_again(tmp_path):
     expected = MYOW(**settings).fit(rec)
     for stop in (3, 10, 27, 39):
         with pytest.raises(RuntimeError, match="stopped by the test"):
-            MYOW(**settings).fit(rec, folder=tmp_path, resume=True, watchers=[Notes(fail_at=stop)])
+            MYOW(**settings).fit(rec, folder=tmp_path, resume=True, callbacks=[Notes(fail_at=stop)])
     notes = Notes()
-    resumed = MYOW(**settings).fit(rec, folder=tmp_path, resume=True, watchers=[notes])
+    resumed = MYOW(**settings).fit(rec, folder=tmp_path, resume=True, callbacks=[notes])
     assert notes.began == (36, 40)
     assert_same(weights(expected), weights(resumed))
 
 
 def test_resuming_with_nothing_saved_starts_afresh(tmp_path):
     rec, notes = reach(), Notes()
-    resumed = BYOL(**SMALL).fit(rec, folder=tmp_path, resume=True, watchers=[notes])
+    resumed = BYOL(**SMALL).fit(rec, folder=tmp_path, resume=True, callbacks=[notes])
     assert notes.began == (0, 12)
     assert_same(weights(BYOL(**SMALL).fit(rec)), weights(resumed))
 
@@ -340,7 +329,7 @@ def test_resuming_a_finished_run_does_nothing(tmp_path, estimator, settings):
     rec, notes = reach(), Notes()
     first = estimator(**SMALL | settings).fit(rec, folder=tmp_path)
     before = (tmp_path / "checkpoint.safetensors").stat()
-    again = estimator(**SMALL | settings).fit(rec, folder=tmp_path, resume=True, watchers=[notes])
+    again = estimator(**SMALL | settings).fit(rec, folder=tmp_path, resume=True, callbacks=[notes])
     assert notes.began == (12, 12)
     assert notes.steps == notes.metrics == []
     assert_same(weights(first), weights(again))
@@ -352,7 +341,7 @@ def test_resuming_a_finished_run_does_nothing(tmp_path, estimator, settings):
 def test_without_resume_an_old_checkpoint_is_not_used(tmp_path):
     rec, notes = reach(), Notes()
     BYOL(**SMALL).fit(rec, folder=tmp_path)
-    BYOL(**SMALL | {"steps": 7}).fit(rec, folder=tmp_path, watchers=[notes])
+    BYOL(**SMALL | {"steps": 7}).fit(rec, folder=tmp_path, callbacks=[notes])
     assert notes.began == (0, 7)
 
 
@@ -380,7 +369,7 @@ def test_no_checkpoint_is_kept_of_a_step_that_was_no_number(tmp_path):
 
     settings = SMALL | {"steps": 99, "augment": breaks}
     assert (
-        BYOL(**settings).plan(96).checkpoint_every == 9
+        BYOL(**settings).training_config(96).checkpoint_every == 9
     )  # and what is measured every other step would see it at step 10
     with pytest.raises(TrainingError, match="step 9"):
         BYOL(**settings).fit(reach(), folder=tmp_path)

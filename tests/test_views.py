@@ -9,7 +9,9 @@ from strategies import bins_of, recordings
 
 from myow import Recording
 from myow.errors import DataError, SettingError
-from myow.views.windows import TrainingRows, positive_ranges, sample_positives, windows
+from myow.methods.paired_views import sample_positives
+from myow.training.rows import TrainingRows
+from myow.training.windows import positive_ranges, windows
 
 
 @given(rec=recordings(), earliest=st.integers(-6, 0), latest=st.integers(0, 6))

@@ -38,7 +38,7 @@ SMALL_MINING = {"mined_projector": (12, 6), "mined_predictor": 10}
 
 
 class Notes:
-    """A watcher that keeps what it is told and, if asked, fails at a step."""
+    """A callback that keeps what it is told and, if asked, fails at a step."""
 
     def __init__(self, fail_at=None, error=RuntimeError):
         self.fail_at, self.error = fail_at, error

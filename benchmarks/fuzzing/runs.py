@@ -17,7 +17,7 @@ from myow.report import bench_tables
 from myow.run_card import run_card
 from myow.run_folder import RunFolder
 from myow.sources import load_recording
-from myow.training.monitor import MetricsFile, PairsFile
+from myow.training.callbacks import MetricsFile, PairsFile
 from myow.workflow import evaluate_run, train_run
 
 from .loader import Loader
@@ -82,7 +82,7 @@ def checkpoint(folder: Path) -> Loader:
                 raise Last
 
     with suppress(Last):
-        myow.BYOL(**settings).fit(whole, folder=folder, watchers=[Stop()])
+        myow.BYOL(**settings).fit(whole, folder=folder, callbacks=[Stop()])
     content = (folder / "checkpoint.safetensors").read_bytes()
 
     def load(path: Path) -> None:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..data.images import Images
 from ..errors import DataError
+from ..methods import method_name
 from ..methods.images import ImageEstimator
 from ..probe.image_readouts import evaluate_features
 from ..training.rows import bytes_of
@@ -94,7 +95,7 @@ def evaluate_images(
         found[name] = known[key]
     return {
         "dataset": train.name,
-        "method": type(model).__module__.rsplit(".", 1)[-1].replace("_", "-"),
+        "method": method_name(type(model)),
         "target": target,
         "labels": labels,
         "subset": train.subset,

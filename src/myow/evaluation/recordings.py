@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording
 from ..errors import SettingError
+from ..methods import method_name
 from ..methods.baselines import PCA, Raw, Untrained
 from ..methods.recordings import RecordingEstimator
 from ..probe import Labelled, majority_rate
@@ -119,7 +120,7 @@ def evaluate(
     y_train, y_test = train.labels[target], test.labels[target]
     about = {
         "dataset": train.name,
-        "method": type(model).__module__.rsplit(".", 1)[-1].replace("_", "-"),
+        "method": method_name(type(model)),
         "target": target,
         "readout": readout,
         "labels": labels,

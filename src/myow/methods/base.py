@@ -22,7 +22,7 @@ from ..data.targets import Targets, read_targets
 from ..device import choose_device, cpu_threads
 from ..disk.model_file import finite, write_model
 from ..errors import DataError, SettingError
-from ..training.callbacks import Callback, LastStep
+from ..training.callbacks import Callback
 from ..training.checkpoint import checkpoint_in
 from ..training.loop import train
 from ..training.module import TrainingConfig, TrainingModule
@@ -132,13 +132,12 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         config = self.training_config(len(rows))
         generator = torch.Generator(rows.device).manual_seed(self.seed_)
         identity = {} if folder is None else self._identity(data, rows.targets)
-        count = LastStep()
         try:
             with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
-                train(self.network_, rows, config, generator, [count, *callbacks], checkpoint)
+                train(self.network_, rows, config, generator, callbacks, checkpoint)
         finally:
-            self.n_steps_ = count.done
-            self.metrics_ = {"training": count.metrics} if count.metrics else {}
+            self.n_steps_ = self.network_.steps_done
+            self.metrics_ = {"training": self.network_.measured} if self.network_.measured else {}
         return self
 
     def initialise(self, X: Any, y: Any = None, *, labelled: Any = None) -> Self:
@@ -387,6 +386,11 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def training_config(self, n_rows: int) -> TrainingConfig | None:
         """Return how long and how fast to train on so many rows; None for a method without gradients."""
         return TrainingConfig.from_settings(self, n_rows) if hasattr(self, "learning_rate") else None
+
+    def plan(self, n_rows: int) -> TrainingConfig | None:
+        """Return what `training_config` does; its old name."""
+        warnings.warn("plan is called training_config", DeprecationWarning, stacklevel=2)
+        return self.training_config(n_rows)
 
     @property
     def method_(self) -> TrainingModule:

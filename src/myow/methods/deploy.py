@@ -39,12 +39,24 @@ def fused(network: TrainingModule) -> TrainingModule:
     """Copy a network to the CPU for evaluation, with every batch norm fused into the linear layer before it."""
     network = deepcopy(network).cpu().eval()
     for module in list(network.modules()):
-        if isinstance(module, nn.Sequential):
+        if type(module) is nn.Sequential:  # one that is derived from it may call its layers in other ways
             layers = list(module)
             for i, (first, second) in enumerate(zip(layers[:-1], layers[1:], strict=True)):
                 if isinstance(first, nn.Linear) and isinstance(second, nn.BatchNorm1d):
                     module[i], module[i + 1] = fuse_linear_bn_eval(first, second), nn.Identity()
     return network
+
+
+def _has_own_encoder(model: RecordingEstimator) -> bool:
+    return not isinstance(getattr(model, "encoder", ""), str)
+
+
+def _at_work(model: RecordingEstimator) -> TrainingModule:
+    """Copy a model's network to the CPU for evaluation, fused unless its encoder is one's own.
+
+    Such an encoder may use its layers as it likes, and know of no precision but the one that it was trained in.
+    """
+    return deepcopy(model.network_).cpu().eval() if _has_own_encoder(model) else fused(model.network_)
 
 
 def one_session(model: Learner, session: str | None, purpose: str) -> RecordingEstimator:
@@ -114,9 +126,11 @@ class Stream:
         self._kind, self._input = one.kind_, one.input_
         self._not_negative = bool(one.__sklearn_tags__().input_tags.positive_only)
         self._before = before
-        # In double precision, so that fusing adds no rounding to that of `transform`.
-        self._network = fused(one.network_).double()
-        self._buffer = torch.zeros(1, before + 1, self.n_units, dtype=torch.float64)
+        self._network = _at_work(one)
+        if not _has_own_encoder(one):  # in double precision, so that fusing adds no rounding to that of `transform`
+            self._network.double()
+        dtype = torch.float32 if _has_own_encoder(one) else torch.float64
+        self._buffer = torch.zeros(1, before + 1, self.n_units, dtype=dtype)
         # Room for bins twice as many as the window has: they move to the front when it is full, not at every push.
         self._bins = np.zeros(4 * before + 4, dtype=np.int64)
         self._values = np.zeros((4 * before + 4, self.n_units))
@@ -252,10 +266,10 @@ def _about(model: RecordingEstimator) -> dict[str, Any]:
 class _FromValues(nn.Module):
     """A network behind the transform of its input."""
 
-    def __init__(self, network: TrainingModule, how: str, bin_size: float) -> None:
+    def __init__(self, model: RecordingEstimator) -> None:
         super().__init__()
-        self.network = fused(network)
-        self.how, self.bin_size = how, bin_size
+        self.network = _at_work(model)
+        self.how, self.bin_size = model.input_, model.bin_size_
         for module in self.modules():
             for name, buffer in list(module.named_buffers(recurse=False)):
                 if buffer.dtype == torch.bool and buffer.ndim == 0:  # what was decided in training is no longer open
@@ -269,7 +283,7 @@ class _FromValues(nn.Module):
 def _exported(model: RecordingEstimator, n_bins: int) -> Any:
     """Let torch trace the network, and hold the result against it."""
     need("onnxscript", "onnx", PURPOSE)
-    whole = _FromValues(model.network_, model.input_, model.bin_size_).eval()
+    whole = _FromValues(model).eval()
     some = torch.ones(2, n_bins, model.n_features_in_)
     try:
         with _quiet():

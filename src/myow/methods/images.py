@@ -72,8 +72,8 @@ class ImageEstimator(Learner):
         return encoder, shape[1]
 
     def make_augment(self) -> Callable[[Tensor, torch.Generator], Tensor]:
-        """Build the augmentation that the settings ask for, of which every process makes its share."""
-        return shared_augment(self.augment or read_fields(ImageAugment, self))
+        """Build the augmentation that the settings ask for."""
+        return self.augment or read_fields(ImageAugment, self)
 
     # Inner workings.
 
@@ -295,7 +295,7 @@ class ImageBYOL(ImageEstimator):
             embedding="representation",
             batch_norm=self.batch_norm,
             positives=(0, 0),
-            augment=self.make_augment(),
+            augment=shared_augment(self.make_augment()),
             unit_norm=False,
         )
 
@@ -513,7 +513,7 @@ class ImageMYOW(ImageEstimator):
             embedding="representation",
             batch_norm=self.batch_norm,
             positives=(0, 0),
-            augment=self.make_augment(),
+            augment=shared_augment(self.make_augment()),
             unit_norm=False,
         )
 
@@ -662,6 +662,6 @@ class ImageSimCLR(ImageEstimator):
             perceptron(widths, batch_norm=self.batch_norm),
             self.temperature,
             positives=(0, 0),
-            augment=self.make_augment(),
+            augment=shared_augment(self.make_augment()),
             unit_norm=False,
         )

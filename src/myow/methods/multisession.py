@@ -158,7 +158,7 @@ class MultiSessionEstimator(RecordingEstimator):
         with_ : sequence or mapping of Recording, optional
             Recordings of sessions that were trained on, to mine views from besides the new session's own.
         steps : int, optional
-            Steps of training. Default: those of `fit`.
+            Steps of training; with 0 the read-in is that of the principal components. Default: those of `fit`.
         folder : path-like, optional
             Where to keep a checkpoint while training.
         resume : bool, optional
@@ -209,14 +209,15 @@ class MultiSessionEstimator(RecordingEstimator):
         others = [self._hold(other, device) for other in known.values()]
         rows = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions, anchors=[len(known)])
         config = TrainingConfig.from_settings(self, len(recording))
-        if steps is not None:
+        if steps:
             config = replace(config, steps=steps)
+        many = config.steps if steps is None else steps
         identity = {}
         if folder is not None:  # checksums take a while
-            identity = self._identity(rows.data, None) | {"steps": config.steps, "model": _digest(self.network_)}
+            identity = self._identity(rows.data, None) | {"steps": many, "model": _digest(self.network_)}
         generator = torch.Generator(device).manual_seed(self.seed_)
         with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
-            train(Adaptation(network, self.align), rows, config, generator, callbacks, checkpoint)
+            train(Adaptation(network, self.align), rows, config if many else None, generator, callbacks, checkpoint)
         self.network_ = network.requires_grad_(True).eval()
         self._know(sessions)
         self.trained_on_ = [*self.trained_on_, identify(rows.data)[-1] | {"adapted": True}]

@@ -19,9 +19,17 @@ from ..training.augment import Augment, NeuralAugment, augment_of, augmented
 from ..training.distributed import current
 from ..training.module import TrainingModule
 from ..training.rows import TrainingRows, spread_rows
-from ..training.windows import positive_ranges, sample_positives
+from ..training.windows import positive_ranges
 
-__all__ = ["EncoderProjector", "Pair", "PairedViews", "check_networks", "frozen_copy", "target_momentum"]
+__all__ = [
+    "EncoderProjector",
+    "Pair",
+    "PairedViews",
+    "check_networks",
+    "frozen_copy",
+    "sample_positives",
+    "target_momentum",
+]
 
 EMBEDDINGS = ("auto", "representation", "prediction")
 
@@ -111,6 +119,27 @@ class PairedViews(TrainingModule):
     def view(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment and scale windows of shape (V, B, W, N)."""
         return augmented(x, self.augmenting, self.scaling, generator)
+
+
+def sample_positives(rows: Tensor, ranges: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a positive for each row, uniformly from its range.
+
+    Parameters
+    ----------
+    rows : Tensor of int64, shape (B,)
+        Anchors.
+    ranges : Tensor of int64, shape (T, 2)
+        As `positive_ranges` returns them.
+    generator : torch.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Tensor of int64, shape (B,)
+    """
+    first, last = ranges[rows].unbind(1)
+    draw = torch.rand(len(rows), generator=generator, device=rows.device, dtype=torch.float64)
+    return first + (draw * (last - first + 1)).long()
 
 
 class EncoderProjector(nn.Module):

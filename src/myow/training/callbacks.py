@@ -16,7 +16,7 @@ from ..disk.lines import append_line, whole_lines
 from ..disk.storage import remove, writing
 from ..errors import FileError, SettingError
 
-__all__ = ["Callback", "LastStep", "MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
+__all__ = ["Callback", "MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
 
 # There is no room for what is better seen in a figure.
 NOT_IN_THE_BAR = ("learning_rate", "alignment", "uniformity", "hubness")
@@ -40,28 +40,6 @@ class Callback(Protocol):
     def end(self) -> None:
         """Training is over, finished or not."""
         ...
-
-
-class LastStep:
-    """Remember how far training came, interrupted or not, and what was measured last."""
-
-    done = 0
-    metrics: Mapping[str, float] = {}  # replaced, not changed
-
-    def begin(self, step: int, total: int) -> None:
-        """Training starts or continues."""
-        self.done = step
-
-    def step(self, step: int) -> None:
-        """One step more is done."""
-        self.done = step
-
-    def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
-        """Numbers were measured."""
-        self.metrics = {"step": step, **metrics}
-
-    def end(self) -> None:
-        """Training is over, finished or not."""
 
 
 class ProgressBar:

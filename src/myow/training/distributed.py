@@ -52,12 +52,13 @@ class World:
         if self.size > 1:
             dist.all_gather_object(found, {name: repr(value) for name, value in values.items()})
         for rank, theirs in enumerate(found):
-            for name, value in theirs.items():
-                if found[0].get(name) != value:
-                    raise SettingError(
-                        f"the {name} of process {rank} is {value}, and that of process 0 is {found[0].get(name)}; "
-                        "give all processes the same data and settings"
-                    )
+            wrong = [name for name in sorted(found[0].keys() | theirs) if found[0].get(name) != theirs.get(name)]
+            if wrong:
+                here, first = theirs.get(wrong[0], "nothing"), found[0].get(wrong[0], "nothing")
+                raise SettingError(
+                    f"the {wrong[0]} of process {rank} is {here}, and that of process 0 is {first}; "
+                    "give all processes the same data and settings"
+                )
 
     def barrier(self) -> None:
         """Wait until all processes have come here."""
@@ -76,8 +77,7 @@ def wrap(module: nn.Module) -> nn.Module:
     """Average a module's gradients over processes; on GPUs its batch norm takes statistics over all of them."""
     if current().size == 1:
         return module
-    gpu = next(module.parameters()).device.type == "cuda"
-    if gpu:
+    if next(module.parameters()).device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
     elif any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
         logging.getLogger("myow").warning("batch norm is per process on CPUs: results depend on how many there are")
@@ -96,11 +96,10 @@ def gather(x: Tensor) -> Tensor:
 
 def gather_values(x: Tensor) -> Tensor:
     """Gather as `gather` does, without gradients."""
-    size = current().size
-    if size == 1:
-        return x.detach()
     x = x.detach().contiguous()
-    parts = [torch.empty_like(x) for _ in range(size)]
+    parts = [torch.empty_like(x) for _ in range(current().size)]
+    if len(parts) == 1:
+        return x
     dist.all_gather(parts, x)
     return torch.cat(parts)
 
@@ -122,17 +121,8 @@ def same_buffers(module: nn.Module) -> None:
 def from_environment(device: str = "auto", minutes: float = 30) -> Iterator[World]:
     """Join the processes that torchrun started, and leave them at the end; without torchrun this process is alone.
 
-    Parameters
-    ----------
-    device : {"cpu", "cuda", "auto"}
-        Where they compute; a process takes the GPU that its rank on the machine counts.
-    minutes : float
-        How long a process may work while others wait for it.
-
-    Raises
-    ------
-    SettingError, TrainingError
-        If there is no GPU for every process, or the processes lose each other.
+    On a GPU, of "cuda" or "auto", a process takes the one that its rank on the machine counts; it may work for so many minutes while
+    others wait for it. A `SettingError` says that there is no such GPU, a `TrainingError` that the processes lost each other.
     """
     if dist.is_initialized() or not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
         yield current()
@@ -144,6 +134,13 @@ def from_environment(device: str = "auto", minutes: float = 30) -> Iterator[Worl
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=timedelta(minutes=minutes))
         yield current()
         dist.barrier()  # nobody hangs up on one that is still talking
-        dist.destroy_process_group()
-    except dist.DistError as error:
-        raise TrainingError(f"no exchange with the other processes ({str(error).splitlines()[0]})") from error
+    except BaseException as error:
+        if dist.group.WORLD is not None:
+            dist.group.WORLD.abort()  # an orderly end would wait for others that may be waiting for this process
+        if isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error)):
+            said = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
+            raise TrainingError(f"no exchange with the other processes ({said})") from error
+        raise
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()

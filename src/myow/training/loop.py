@@ -78,7 +78,7 @@ def train(
     )
     stream = batches_of(data, config.batch_size, generator)
     diagnostics = Diagnostics(data)
-    done = checkpoint.restore(module, optimizer, stream) if checkpoint else 0
+    done = module.steps_done = checkpoint.restore(module, optimizer, stream) if checkpoint else 0
     step = Step(module, forward, optimizer, stream, config)
     take = captured_step(step) if captured else step
     for callback in callbacks:
@@ -88,9 +88,10 @@ def train(
             progress = number / config.steps
             rate = learning_rate(progress, config.learning_rate, warmup=config.warmup, schedule=config.schedule)
             terms = take(progress, rate)
-            done = number + 1
+            done = module.steps_done = number + 1
             if done % config.record_every == 0 or done in (1, config.steps):
                 metrics, traces = diagnostics(module, mean_terms(terms), done)
+                module.measured = {"step": done, **metrics, "learning_rate": rate}
                 for callback in callbacks:
                     callback.record(done, metrics | {"learning_rate": rate}, traces)
             for callback in callbacks:

@@ -39,6 +39,8 @@ class TrainingModule(nn.Module, ABC):
         super().__init__()
         self.scaling = Scaling(n_units)
         self.now: dict[str, Tensor] = {}  # the numbers of `scheduled`, as 0-dim tensors on the device
+        self.steps_done = 0  # kept by the loop, with what was measured last, however training ends
+        self.measured: dict[str, float] = {}
 
     def prepare(self, data: TrainingRows) -> None:
         """Take the training rows that `make_views` looks up, and learn what takes no gradient; called once before training."""

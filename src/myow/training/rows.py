@@ -16,7 +16,7 @@ from ..data.rows import Rows
 from ..data.sessions import Sessions
 from ..data.targets import Targets
 from ..errors import DataError
-from .windows import WindowTable
+from .windows import inside_windows, window_key, windows
 
 __all__ = [
     "BatchStream",
@@ -25,6 +25,7 @@ __all__ = [
     "SessionRows",
     "SessionStream",
     "TrainingRows",
+    "WindowTable",
     "batches_of",
     "bytes_of",
     "recorded_counts",
@@ -36,6 +37,40 @@ BLOCK = 1 << 20
 """Values that `blocks` transforms at a time."""
 LOADED = 1 << 32  # bytes that a method that needs all rows at once may load
 WINDOWS = 1 << 25  # values of the windows that are gathered in one go: 128 MiB
+MOST_INDICES = 1 << 24
+"""Rows times width of the windows that are kept as one table."""
+
+
+class WindowTable:
+    """Rows of every row's context window: kept as one table, or found when they are asked for where that would be large.
+
+    Parameters
+    ----------
+    data : Rows
+        T rows.
+    context : tuple of int
+        Bins (before, after).
+    device : torch.device
+        Where a table is kept.
+    """
+
+    def __init__(self, data: Rows, context: tuple[int, int], device: torch.device) -> None:
+        self._context = context
+        self._table: Tensor | None = None
+        if context == (0, 0):
+            return
+        if len(data) * (sum(context) + 1) > MOST_INDICES:
+            self._key = window_key(data, *context)
+        else:
+            self._table = torch.from_numpy(windows(data, *context)).to(device)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Rows that the windows of some rows hold: indices of shape (...,) become (..., W)."""
+        if self._context == (0, 0):
+            return rows.unsqueeze(-1)
+        if self._table is not None:
+            return self._table[rows]
+        return torch.from_numpy(inside_windows(self._key, rows.cpu().numpy(), *self._context)).to(rows.device)
 
 
 class TrainingRows:

@@ -11,20 +11,18 @@ from ..data.rows import Rows, group_runs
 from ..errors import DataError, SettingError
 
 __all__ = [
-    "WindowTable",
     "choose_contexts",
     "draw_between",
     "draw_far",
     "draw_outside",
+    "inside_windows",
     "nearest",
     "positive_ranges",
-    "sample_positives",
     "segment_ranges",
+    "window_key",
     "windows",
 ]
 
-MOST_INDICES = 1 << 24
-"""Rows times width of the windows that are kept as one table."""
 LONGEST = 10
 """Bins of the near context where segments are long: 1 s at 0.1 s, 40 s at 4 s."""
 
@@ -52,11 +50,11 @@ def windows(data: Rows, before: int, after: int) -> NDArray[np.int64]:
     DataError
         If the window is wider than every segment.
     """
-    key = _window_key(data, before, after)
-    return _inside(key, np.arange(len(key)), before, after)
+    key = window_key(data, before, after)
+    return inside_windows(key, np.arange(len(key)), before, after)
 
 
-def _window_key(data: Rows, before: int, after: int) -> NDArray[np.int64]:
+def window_key(data: Rows, before: int, after: int) -> NDArray[np.int64]:
     """Number bins as `_key` does, and refuse a window that no segment holds."""
     if before < 0 or after < 0:
         raise SettingError(f"context is ({before}, {after}); both must be 0 or more bins")
@@ -69,7 +67,8 @@ def _window_key(data: Rows, before: int, after: int) -> NDArray[np.int64]:
     return key
 
 
-def _inside(key: NDArray[np.int64], rows: NDArray[np.int64], before: int, after: int) -> NDArray[np.int64]:
+def inside_windows(key: NDArray[np.int64], rows: NDArray[np.int64], before: int, after: int) -> NDArray[np.int64]:
+    """Find the rows of the windows of some rows, shape (R,), by what `window_key` returned; shape (R, before + 1 + after)."""
     nearer = nearest(key, key[rows][..., None] + np.arange(-before, after + 1))
     nearer[..., before] = rows  # also where jitter in the times puts two rows into one bin
     return nearer
@@ -138,57 +137,6 @@ def _key(data: Rows, reach: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     stride = int(spans.max()) + 2 * reach + 2
     order = np.repeat(np.arange(len(heads)), lengths)
     return order * stride + data.bins - np.repeat(data.bins[heads], lengths), spans
-
-
-def sample_positives(rows: Tensor, ranges: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw a positive for each row, uniformly from its range.
-
-    Parameters
-    ----------
-    rows : Tensor of int64, shape (B,)
-        Anchors.
-    ranges : Tensor of int64, shape (T, 2)
-        As `positive_ranges` returns them.
-    generator : torch.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    Tensor of int64, shape (B,)
-    """
-    first, last = ranges[rows].unbind(1)
-    draw = torch.rand(len(rows), generator=generator, device=rows.device, dtype=torch.float64)
-    return first + (draw * (last - first + 1)).long()
-
-
-class WindowTable:
-    """Rows of every row's context window: kept as one table, or found when they are asked for where that would be large.
-
-    Parameters
-    ----------
-    data : Rows
-        T rows.
-    context : tuple of int
-        Bins (before, after).
-    device : torch.device
-        Where a table is kept.
-    """
-
-    def __init__(self, data: Rows, context: tuple[int, int], device: torch.device) -> None:
-        self._context = context
-        self._table: Tensor | None = None
-        if len(data) * (sum(context) + 1) > MOST_INDICES:
-            self._key = _window_key(data, *context)
-        elif context != (0, 0):
-            self._table = torch.from_numpy(windows(data, *context)).to(device)
-
-    def __getitem__(self, rows: Tensor) -> Tensor:
-        """Rows that the windows of some rows hold: indices of shape (...,) become (..., W)."""
-        if self._context == (0, 0):
-            return rows.unsqueeze(-1)
-        if self._table is not None:
-            return self._table[rows]
-        return torch.from_numpy(_inside(self._key, rows.cpu().numpy(), *self._context)).to(rows.device)
 
 
 def segment_ranges(groups: NDArray[np.int64]) -> NDArray[np.int64]:
