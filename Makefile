@@ -2,30 +2,48 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-slow check bench wheel clean
 
-demo: $(VENV)/.installed
-	$(BIN)/myow demo --out runs/demo
+demo: $(VENV)/.core
+	$(BIN)/python -m myow demo --out runs/demo
 
-test: $(VENV)/.installed check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/.dev check
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-check: $(VENV)/.installed
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.core
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/time_to_accuracy.py
 
+# Builds wheel and sdist, installs the wheel into an environment of its own, and runs the demo from it.
+wheel: $(VENV)/.core
+	$(PIP) build
+	rm -rf dist build/wheel
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install --quiet --constraint constraints.txt torch
+	build/wheel/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	cd build && wheel/bin/myow demo --out demo
+
 # torch comes first and alone, so that no other package can pull in a build for another machine.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

@@ -50,7 +50,7 @@ def path_of(folder: Path, hours: float, units: int, part: int) -> Path:
 def make(folder: Path, hours: float, units: int) -> None:
     """Write the recordings, the whole first; parts are its beginnings."""
     import myow
-    from myow.datasets.sleep_blocks import sleep_blocks
+    from myow.datasets.simulated_sleep import sleep_blocks
 
     n_bins = round(hours * 3600 / BIN_SIZE)
     whole = path_of(folder, hours, units, 1)

@@ -43,6 +43,7 @@ from myow.errors import MyowError
 MEMORY = 5 << 30  # bytes beyond what a process starts with: loaders refuse to take more than 4 GiB for a file
 PATIENCE = 500  # cases until a process is replaced
 FINE = ("load", "refused")  # verdicts
+THEIRS = ("crash", "takes too long", "takes too much memory")  # what a compiled library may do with damaged bytes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,9 +96,10 @@ def fuzz(name: str, loader: Loader, options: Any) -> Counter[str]:
             content, which = case(name, loader, options.seed, n)
             answer = worker.ask(content, which, options.seconds)
             verdict = answer["verdict"]
-            count[verdict if verdict in FINE else "faults"] += 1
+            theirs = loader.foreign and verdict in THEIRS
+            count["theirs" if theirs else verdict if verdict in FINE else "faults"] += 1
             slowest, peak = max(slowest, answer["seconds"]), max(peak, answer.get("peak", 0.0))
-            if verdict not in FINE:
+            if verdict not in FINE and not theirs:
                 keep(
                     options.out,
                     f"{name}-{options.seed}-{n}",
@@ -107,7 +109,8 @@ def fuzz(name: str, loader: Loader, options: Any) -> Counter[str]:
         worker.end()
     rate = options.cases / (time.monotonic() - began)
     print(
-        f"{name:<18}{options.cases:>8}{count['load']:>8}{count['refused']:>9}{count['faults']:>8}{rate:>10.0f}{slowest:>8.1f} s{peak:>6.0f} MiB",
+        f"{name:<18}{options.cases:>8}{count['load']:>8}{count['refused']:>9}{count['faults']:>8}{rate:>10.0f}{slowest:>8.1f} s{peak:>6.0f} MiB"
+        + (f"; {count['theirs']} crashed, hung or swelled a library" if count["theirs"] else ""),
         flush=True,
     )
     return count + Counter(cases=options.cases)

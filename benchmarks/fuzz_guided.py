@@ -25,7 +25,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MYOW_OFFLINE", "1")
 
-LOADERS = ("pickle", "arrays-pickle", "rows", "metrics", "run", "evaluation", "read-csv", "read-tsv", "read-mat")
+LOADERS = ("pickle", "arrays-pickle", "rows", "metrics", "run", "evaluation", "read-csv", "read-tsv")
 MEGABYTES = 5000
 
 
@@ -109,7 +109,7 @@ def guided(name: str, flags: Sequence[str]) -> None:
     with atheris.instrument_imports(include=["myow"]):
         from fuzzing.loaders import loaders
 
-        import myow.run_folder
+        import myow.methods.runs
         import myow.training.checkpoint  # noqa: F401
     (loader,) = loaders([name]).values()
     corpus, *flags = flags

@@ -31,13 +31,14 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from myow import cli, load_model, workflow
-from myow.bench import fit as _fit  # noqa: F401  (before forking, so that children need not load it)
-from myow.disk.arrays import read_arrays
-from myow.disk.model_file import read_header, read_tensors
-from myow.disk.storage import HALF
-from myow.report import bench_pictures
-from myow.run_folder import RunFolder
+from myow import load_model
+from myow.cli import commands as commands_of
+from myow.cli import train as workflow
+from myow.evaluation import bench_jobs as _fit  # noqa: F401  (before forking, so that children need not load it)
+from myow.figures import bench_figures
+from myow.io.files import HALF, read_arrays
+from myow.io.model_file import read_header, read_tensors
+from myow.methods.runs import RunFolder
 from myow.training.callbacks import read_metrics
 
 SMALL = ["dim=8", "hidden=16", "predictor=16", "mined_projector=16,8", "mined_predictor=16", "batch_size=64"]
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     workflow.draw_run = lambda *_: []  # in forked processes only
     if not options.commands:  # a small run
-        bench_pictures.draw_bench = lambda *_: []
+        bench_figures.draw_bench = lambda *_: []
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         faults = trainings(Path(folder), options.kills, options.commands, rng)
@@ -89,7 +90,7 @@ def fork(words: Sequence[str], die: Callable[[], None] = lambda: None) -> int:
         os.dup2(nowhere, 1)
         sys.argv = ["myow", *words]
         die()
-        cli.main()
+        commands_of.main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

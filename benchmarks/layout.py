@@ -176,7 +176,7 @@ def read_files() -> set[str]:
 
 def train_files(dataset: str) -> set[str]:
     """Files run by ``myow train``."""
-    from myow.cli import main
+    from myow.cli.commands import main
 
     with tempfile.TemporaryDirectory() as folder:
         words = ["myow", "train", dataset, "--out", f"{folder}/run", "--quiet"]

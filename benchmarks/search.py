@@ -31,9 +31,9 @@ from threadpoolctl import threadpool_limits
 
 import myow
 from myow.errors import MyowError
-from myow.evaluation.decoding import decode
+from myow.evaluation.evaluate import decode
+from myow.evaluation.readouts import Labelled
 from myow.methods import make_method, method_class
-from myow.probe import Labelled
 from myow.settings import parse_settings
 
 LABELS = (None, 5, 1)

@@ -35,12 +35,12 @@ import torch
 from joblib import Parallel, delayed
 
 import myow
-from myow.data.split import split_rows
+from myow.data.splits import split_rows
 from myow.errors import MyowError
-from myow.evaluation.decoding import decode
+from myow.evaluation.evaluate import decode
+from myow.evaluation.readouts import fit_readout
+from myow.methods.runs import generic_split
 from myow.nn.read_in import read_in_encoders
-from myow.probe import fit_readout
-from myow.run_folder import generic_split
 from myow.settings import parse_settings
 
 TARGET, CHANCE = "direction", 1 / 8

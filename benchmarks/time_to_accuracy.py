@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 import myow
 from myow.errors import MyowError
-from myow.probe import draw_labelled, fit_readout_few
+from myow.evaluation.readouts import draw_labelled, fit_readout_few
 
 LABELS, DRAWS, MARGIN = 5, 5, 0.05
 

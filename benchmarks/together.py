@@ -1,7 +1,7 @@
 """Several recordings of a bench taken together: one figure a method and number of labels, with its uncertainty.
 
 Accuracies of the same fold and seed are averaged over the recordings, so that the folds are still what varies; the interval
-and the paired comparisons with raw counts (and of MYOW with BYOL and with its twin without mining) are those of `myow bench`, Holm-adjusted in each column.
+and the paired comparisons with raw counts (and of MYOW with BYOL and with its ablation without mining) are those of `myow bench`, Holm-adjusted in each column.
 
     python benchmarks/together.py docs/benchmarks/rows.jsonl chewie-1,chewie-2,mihi-1 [--context 2,2] [--readout class]
 """
@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from myow.bench.published import METHOD_NAMES, method_name
-from myow.bench.rows_file import RowsFile
-from myow.bench.summary import YARDSTICKS
-from myow.probe.compare import Comparison, adjust, compare, corrected_interval
+from myow.evaluation.bench_summary import YARDSTICKS, RowsFile
+from myow.evaluation.published import METHOD_NAMES, method_name
+from myow.evaluation.statistics import Comparison, adjust, compare, corrected_interval
 
 Split = tuple[int, int]
 

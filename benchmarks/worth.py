@@ -1,4 +1,4 @@
-"""What an embedding is worth over many random splits, paired against what takes no learning.
+"""Decoding performance of an embedding over many random splits, paired against what takes no learning.
 
 A model is trained on each split's training rows and evaluated on its test rows, with a seed each. Printed are means over
 splits, and the mean paired difference to raw counts with its 95 % interval: the resampled t interval of Nadeau and Bengio
@@ -24,12 +24,12 @@ from joblib import Parallel, delayed
 
 import myow
 from myow import datasets
-from myow.data.split import split_rows
+from myow.data.splits import split_rows
 from myow.errors import MyowError
+from myow.evaluation.statistics import compare
+from myow.figures.style import BASELINES
 from myow.methods import make_method, method_class
-from myow.probe.compare import compare
-from myow.report import BASELINES
-from myow.run_folder import generic_split
+from myow.methods.runs import generic_split
 from myow.settings import parse_settings
 
 FIGURES = {"angle": "accuracy", "class": "accuracy", "knn": "accuracy", "continuous": "r2"}

@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from myow.cli import main
+from myow.cli.commands import main
 
 SMALL = [
     "--set",

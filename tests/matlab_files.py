@@ -23,6 +23,11 @@ def write_mat73(path, content):
         refs = file.create_group("#refs#")
         for key, value in content.items():
             _write(file, refs, key, value)
+    stamp(path)
+
+
+def stamp(path):
+    """Write the header by which MATLAB and others tell the version."""
     with path.open("rb+") as file:
         file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
 

@@ -146,8 +146,8 @@ def test_a_line_of_other_defaults_or_another_version_does_not_count(run, monkeyp
 
 def test_augmentations_become_a_figure(run, monkeypatch):
     drawn = []
-    draw = ablation.augmentation_curves.draw
-    monkeypatch.setattr(ablation.augmentation_curves, "draw", lambda *a, **k: drawn.append((a, k)) or draw(*a, **k))
+    draw = ablation.draw_augmentation_curves
+    monkeypatch.setattr(ablation, "draw_augmentation_curves", lambda *a, **k: drawn.append((a, k)) or draw(*a, **k))
     assert run("--plan", "augmentation")[0] == 5 * 2
     assert (run.out / "augmentation-simulated-reach-0-0.png").read_bytes().startswith(b"\x89PNG")
     (((points,), more),) = drawn

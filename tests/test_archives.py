@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myow.disk.archives import member_name, read_archive
 from myow.errors import FileError
+from myow.io.untrusted import member_name, read_archive
 
 FILES = {"top/b.bin": b"beta" * 300, "top/a/c.bin": b"gamma", "other.txt": b""}
 

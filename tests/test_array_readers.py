@@ -1,5 +1,9 @@
 """Formats that hold arrays: what each format's own library wrote comes back, as counted by hand."""
 
+import os
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +11,7 @@ import xarray as xr
 from command import myow as command
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matlab_files import WRITERS, cells
+from matlab_files import WRITERS, cells, stamp
 from scipy.io import savemat
 from scipy.sparse import csc_array
 from spike_files import COUNTS as SPIKE_COUNTS
@@ -15,7 +19,7 @@ from spike_files import DIRECTION, SEGMENTS, TIMES, TRAINS, TRIALS
 from test_datasets import session
 
 import myow
-from myow.errors import DataError, FileError, UnknownNameError
+from myow.errors import DataError, FileError, SettingError, UnknownNameError
 
 COUNTS = np.array([[0, 2], [1, 0], [3, 1], [0, 0]])
 
@@ -301,6 +305,7 @@ def test_sparse_counts_and_compressed_files(tmp_path):
         group, matrix = file.create_group("counts"), csc_array(COUNTS)
         group.attrs["MATLAB_sparse"] = np.uint64(4)
         group["data"], group["ir"], group["jc"] = matrix.data, matrix.indices, matrix.indptr
+    stamp(tmp_path / "b.mat")
     np.testing.assert_array_equal(myow.read(tmp_path / "b.mat", bin_size=0.1).counts, COUNTS)
 
 
@@ -325,8 +330,40 @@ def test_what_is_a_matlab_file_its_bytes_say(tmp_path):
     WRITERS["v5"](tmp_path / "a.mat", arrays())
     assert myow.read(tmp_path / "a.mat").source["format"] == "MATLAB 5"
     savemat(tmp_path / "a.mat", {"counts": COUNTS}, format="4")
-    with pytest.raises(FileError, match=r"version 5 to 7\.3"):
-        myow.read(tmp_path / "a.mat", bin_size=0.1)
+    rec = myow.read(tmp_path / "a.mat", bin_size=0.1)
+    assert (rec.source["format"], rec.counts.tolist()) == ("MATLAB 4", COUNTS.tolist())
+
+
+def test_lists_of_one_and_arrays_of_one_column_keep_their_axes(tmp_path):
+    for version, write in WRITERS.items():
+        path = tmp_path / f"{version}.mat"
+        write(path, {"counts": COUNTS[:, :1], "bin_size": 0.1, "direction": np.array([3, 3, 7, 7])})
+        assert myow.read(path).counts.tolist() == COUNTS[:, :1].tolist()
+        write(path, {"spikes": cells(np.array(TRAINS[0])), "trial_start": TRIALS[:, 0], "trial_stop": TRIALS[:, 1]})
+        assert myow.read(path, bin_size=0.1).counts.T.tolist() == SPIKE_COUNTS[:1]
+        write(path, {"data": {"counts": COUNTS[:, :1], "bin_size": 0.1}})
+        assert myow.read(path).counts.tolist() == COUNTS[:, :1].tolist()
+
+
+def test_labels_in_a_struct_come_in_the_same_order_in_every_process(tmp_path):
+    labels = {name: np.array([3, 3, 7, 7]) for name in "hgfedcba"}
+    WRITERS["v7.3"](tmp_path / "a.mat", {"data": {"counts": COUNTS, "bin_size": 0.1} | labels})
+    program = "import myow, sys; print(*myow.read(sys.argv[1]).labels)"
+    for seed in "12":
+        call = [sys.executable, "-c", program, tmp_path / "a.mat"]
+        told = subprocess.run(
+            call, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        )
+        assert told.stdout.split() == list("abcdefgh")
+
+
+def test_version_5_needs_no_extra_and_version_7_3_asks_for_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymatreader", None)
+    WRITERS["v5"](tmp_path / "a.mat", arrays())
+    assert myow.read(tmp_path / "a.mat").n_units == 2
+    WRITERS["v7.3"](tmp_path / "a.mat", arrays())
+    with pytest.raises(SettingError, match=r"needs pymatreader.*pip install 'myow\[mat\]'"):
+        myow.read(tmp_path / "a.mat")
 
 
 # What is HDF5's own.

@@ -13,16 +13,13 @@ import numpy as np
 import pytest
 from command import myow, trials, write
 
-from myow.bench import fit as bench_fit
-from myow.bench.backends import carry_out
-from myow.bench.controls import control
-from myow.bench.fit import run_job
-from myow.bench.jobs import Job
-from myow.bench.protocols import part_rows
-from myow.bench.rows_file import RowsFile
+from myow.datasets.sources import load_recording
 from myow.errors import FileError, SettingError
+from myow.evaluation import bench_jobs as bench_fit
+from myow.evaluation import evaluate as evaluation
+from myow.evaluation.bench_jobs import Job, carry_out, control, part_rows, run_job
+from myow.evaluation.bench_summary import RowsFile
 from myow.methods import method_names
-from myow.sources import load_recording
 
 QUICK = [
     *("--set", "steps=3", "--set", "dim=4", "--set", "hidden=8", "--set", "predictor=8", "--set", "batch_size=32"),
@@ -232,17 +229,15 @@ def test_a_readout_is_the_same_whatever_the_test_rows_are(job, monkeypatch):
     altered = replace(recording, counts=np.where(hidden[:, None], 1, recording.counts))
     found = []
     for rec in (recording, altered):
-        from myow.evaluation import decoding
-
         fits = bench_fit._Fits(job, rec, rows)
         kept = []
-        original = decoding._fit
+        original = evaluation._fit
         monkeypatch.setattr(
-            decoding, "_fit", lambda *a, original=original, kept=kept: kept.append(original(*a)) or kept[-1]
+            evaluation, "_fit", lambda *a, original=original, kept=kept: kept.append(original(*a)) or kept[-1]
         )
         for labels in ("all", "2"):
             fits.score("class", labels)
-        monkeypatch.setattr(decoding, "_fit", original)
+        monkeypatch.setattr(evaluation, "_fit", original)
         z = fits.model.transform(fits.parts[0])
         found.append([(reader.strength, reader.n_train_, reader.predict(z).tolist()) for reader in kept])
     assert len(found[0]) == 3
@@ -370,42 +365,32 @@ def test_a_bench_that_is_killed_goes_on_and_loses_and_repeats_nothing(file, tmp_
 
 
 @pytest.mark.parametrize("backend", ["loky", "dask", "ray"])
-def test_on_every_backend_a_worker_that_is_killed_costs_nothing_but_time(backend, job, tmp_path, monkeypatch):
+def test_every_backend_gives_the_same_rows_and_an_error_becomes_a_row(backend, job):
     if backend != "loky":
         pytest.importorskip({"dask": "distributed", "ray": "ray"}[backend])
     jobs = [replace(job, fold=fold, method=method) for fold in range(3) for method in ("raw", "pca")]
+    jobs += [replace(job, checksum="other")]
     expected = {j.key: run_job(j).row["scores"] for j in jobs}
-    marker = tmp_path / "died"
-
-    # A closure, so that workers get the code itself and not the name of a module that they cannot import.
-    def work(job, marker=str(marker)):
-        import os as system
-        import signal as signals
-
-        from myow.bench.fit import run_job as real
-
-        if not system.path.exists(marker):
-            open(marker, "w").close()
-            system.kill(system.getpid(), signals.SIGKILL)
-        return real(job)
-
-    monkeypatch.setattr("myow.bench.backends.run_job", work)
     done = list(carry_out(jobs, n_jobs=2, backend=backend))
-    assert marker.exists()
     assert {d.job.key: d.row["scores"] for d in done} == expected
     assert len(done) == len(jobs)
+    assert [d.job.checksum for d in done if d.row["error"]] == ["other"]
 
 
-def test_a_job_that_kills_every_worker_becomes_a_row_and_the_others_go_on(job, monkeypatch):
-    jobs = [replace(job, fold=fold) for fold in range(3)]
-    monkeypatch.setattr("myow.bench.backends.run_job", deadly_at_fold_1)
-    done = {d.job.fold: d.row for d in carry_out(jobs, n_jobs=2, backend="loky")}
-    assert [done[f]["error"] is None for f in range(3)] == [True, False, True]
-    assert "the process that did this died" in done[1]["error"]
+def test_a_worker_that_is_killed_ends_the_bench_with_one_line_and_the_next_call_goes_on(file, tmp_path, monkeypatch):
+    words = ("--datasets", file, "--methods", "raw,pca", "--jobs", "2")
+    monkeypatch.setattr("myow.evaluation.bench_jobs.run_job", deadly_at_the_last_fold)
+    assert "a worker of loky died (TerminatedWorkerError)" in bench(tmp_path, *words, "--quiet").error()
+    kept = (tmp_path / "rows.jsonl").read_bytes() if (tmp_path / "rows.jsonl").exists() else b""
+    monkeypatch.undo()
+    assert bench(tmp_path, *words, "--json").json()["failed"] == 0
+    assert (tmp_path / "rows.jsonl").read_bytes().startswith(kept)
+    assert len({r["key"] for r in rows_of(tmp_path)}) == len(rows_of(tmp_path)) == 6
 
 
-def deadly_at_fold_1(job):
-    if job.fold == 1:
+def deadly_at_the_last_fold(job):
+    if job.fold == 2:
+        time.sleep(2)  # so that others are done first
         os.kill(os.getpid(), signal.SIGKILL)
     return run_job(job)
 
@@ -440,7 +425,7 @@ def test_what_cannot_work_is_one_line(words, message, file, tmp_path):
 def test_a_file_that_is_not_there_is_an_error_and_a_published_one_a_column(tmp_path, monkeypatch):
     assert "there is no file" in bench(tmp_path, "--datasets", "nowhere.npz").error()
     monkeypatch.setattr(
-        "myow.bench.run.load_recording",
+        "myow.evaluation.bench.load_recording",
         lambda name, load: (
             (_ for _ in ()).throw(FileError("no copy of it")) if name == "mihi-2" else load_recording(name)
         ),

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from myow.bench.published import (
+from myow.errors import FileError
+from myow.evaluation.bench_summary import Cell, Track, summarise
+from myow.evaluation.published import (
     DAGGER,
     METHOD_NAMES,
     PUBLISHED,
@@ -21,12 +23,10 @@ from myow.bench.published import (
     published,
     published_beside,
 )
-from myow.bench.summary import Cell, Track, summarise
-from myow.errors import DataError, FileError
-from myow.probe.compare import Comparison
-from myow.report import bench_dots, bench_tables, bench_words, confusions, label_curves, side_by_side, style
-from myow.report.bench_latex_grid import HEAD
-from myow.report.bench_pictures import draw_bench
+from myow.evaluation.statistics import Comparison
+from myow.figures import bench_figures, bench_sections, bench_tables, decoding, embedding, style
+from myow.figures.bench_figures import draw_bench
+from myow.figures.bench_tables import HEAD
 
 CV = Track("cv", (0, 0), "train")
 WINDOWS = Track("cv", (2, 2), "train")
@@ -156,7 +156,7 @@ def test_a_cell_holds_mean_interval_verdict_and_the_posters_figure():
     assert row_of(first, "raw counts") == {
         "method": "raw counts", "chewie-1": "0.600 [0.580, 0.630]", "mihi-1": "0.500 [0.480, 0.530]"
     }  # fmt: skip
-    assert row_of(first, "MYOW")["mihi-1"] == bench_words.ABSENT
+    assert row_of(first, "MYOW")["mihi-1"] == bench_sections.ABSENT
     assert row_of(first, "majority class")["mihi-1"] == "0.140"
 
 
@@ -192,7 +192,7 @@ def test_what_holds_for_all_tables_is_said_once_on_top():
         assert said not in below
     assert f"- {DAGGER}: learns from labels.\n" in top
     assert "- (poster): " in top
-    assert f"- {bench_words.ABSENT}: " in top
+    assert f"- {bench_sections.ABSENT}: " in top
     assert "- n of N fits: " in top
     assert "- MYOW against BYOL is among those comparisons.\n" in top
     assert "released" not in top
@@ -201,7 +201,9 @@ def test_what_holds_for_all_tables_is_said_once_on_top():
 
 def test_only_what_occurs_is_explained():
     top = bench_tables.markdown([cell(method="raw", labels="5")]).split("## Single")[0]
-    assert not [sign for sign in (DAGGER, "poster", bench_words.ABSENT, "n of N", "BYOL", "Not tested") if sign in top]
+    assert not [
+        sign for sign in (DAGGER, "poster", bench_sections.ABSENT, "n of N", "BYOL", "Not tested") if sign in top
+    ]
     released = bench_tables.markdown([cell(track=RELEASED)]).split("## Single")[0]
     assert "bootstrap over test segments, and nothing is tested" in released
     assert "Holm" not in released
@@ -249,7 +251,7 @@ def test_a_sentence_compares_myow_with_byol():
     assert text.count("MYOW against BYOL:") == 1  # the states have no BYOL row
 
 
-def test_another_sentence_compares_myow_with_its_twin():
+def test_another_sentence_compares_myow_without_mining():
     against = {"raw": compared(0.1), "byol": compared(0.02, p=0.2), "unmined": compared(0.03)}
     ours = [cell(against=against), cell(method="byol"), cell(method="unmined")]
     text = bench_tables.markdown(ours)
@@ -462,70 +464,30 @@ POINTS = {m: (RNG.normal(size=(90, 2)), np.arange(90) % 8) for m in METHOD_NAMES
 LONG = "a recording with an uncommonly long name.nwb"
 
 DRAWN = {
-    "dots": lambda: bench_dots.draw(many(), CV, "class", "all"),
-    "dots of one": lambda: bench_dots.draw(many(("chewie-1",), ("myow", "raw")), CV, "class", "5"),
-    "dots of two": lambda: bench_dots.draw(many((LONG, "mihi-1")), CV, "class", "1"),
-    "dots of a newcomer": lambda: bench_dots.draw([cell(LONG, "a-method-with-a-long-name")], CV, "angle", "all"),
-    "dots of R2": lambda: bench_dots.draw(
+    "dots": lambda: bench_figures.draw_dots(many(), CV, "class", "all"),
+    "dots of one": lambda: bench_figures.draw_dots(many(("chewie-1",), ("myow", "raw")), CV, "class", "5"),
+    "dots of two": lambda: bench_figures.draw_dots(many((LONG, "mihi-1")), CV, "class", "1"),
+    "dots of a newcomer": lambda: bench_figures.draw_dots([cell(LONG, "a-method-with-a-long-name")], CV, "angle", "all"),
+    "dots of R2": lambda: bench_figures.draw_dots(
         [cell(readout="continuous", metric="r2", mean=m) for m in (-0.3, 0.5)], CV, "continuous", "all"
     ),
-    "curves": lambda: label_curves.draw(many(labels=("1", "2", "5", "10", "all")), CV, "class"),
-    "curves of one": lambda: label_curves.draw(many(("mouse-ca1",), labels=("1", "all")), CV, "class"),
-    "curves, one number": lambda: label_curves.draw([cell(LONG, "raw", low=None, high=None)], CV, "angle"),
-    "confusions": lambda: confusions.draw(
+    "curves": lambda: decoding.draw_label_curves(many(labels=("1", "2", "5", "10", "all")), CV, "class"),
+    "curves of one": lambda: decoding.draw_label_curves(many(("mouse-ca1",), labels=("1", "all")), CV, "class"),
+    "curves, one number": lambda: decoding.draw_label_curves([cell(LONG, "raw", low=None, high=None)], CV, "angle"),
+    "confusions": lambda: decoding.draw_confusions(
         dict.fromkeys(METHOD_NAMES, (CLASSES, COUNTS)), "chewie-1", target="direction", circumstances="single bins"
     ),
-    "confusions of one": lambda: confusions.draw({"myow": (["Wake", "nREM"], [[3, 1], [0, 0]])}, LONG),
-    "confusions of many classes": lambda: confusions.draw({"a": (range(30), np.eye(30)), "b": (range(9), np.eye(9))}, "x"),
-    "confusions of long names": lambda: confusions.draw(
+    "confusions of one": lambda: decoding.draw_confusions({"myow": (["Wake", "nREM"], [[3, 1], [0, 0]])}, LONG),
+    "confusions of many classes": lambda: decoding.draw_confusions({"a": (range(30), np.eye(30)), "b": (range(9), np.eye(9))}, "x"),
+    "confusions of long names": lambda: decoding.draw_confusions(
         {m: ([f"state number {i}" for i in range(5)], np.eye(5)) for m in ("raw", "myow", "new")}, "x", target="t" * 40
     ),
-    "side by side": lambda: side_by_side.draw(POINTS, period=8.0, dataset="chewie-1", label_name="direction"),
-    "side by side, one": lambda: side_by_side.draw({"myow": POINTS["myow"]}, period=None, dataset=LONG),
-    "side by side, speed": lambda: side_by_side.draw(
+    "side by side": lambda: embedding.draw_side_by_side(POINTS, period=8.0, dataset="chewie-1", label_name="direction"),
+    "side by side, one": lambda: embedding.draw_side_by_side({"myow": POINTS["myow"]}, period=None, dataset=LONG),
+    "side by side, speed": lambda: embedding.draw_side_by_side(
         {m: (z, z[:, 0]) for m, (z, _) in list(POINTS.items())[:5]}, period=None, dataset="x", label_name="speed"
     ),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_a_figure_becomes_a_whole_file_with_nothing_cut_off(name, tmp_path):
-    figure = DRAWN[name]()
-    style.save(figure, tmp_path / "a.png")
-    assert imread(tmp_path / "a.png")[..., :3].std() > 0.01
-    width, height = figure.get_size_inches()
-    with style.context():
-        inked = figure.get_tightbbox()
-    assert inked.x0 >= 0
-    assert inked.y0 >= 0
-    assert inked.x1 <= width
-    assert inked.y1 <= height
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_no_text_covers_another(name):
-    figure = DRAWN[name]()
-    with style.context():
-        figure.draw_without_rendering()
-        renderer = figure.canvas.get_renderer()
-        boxes = []
-        for axes in (a for a in figure.axes if a.axison):
-            kept = [axes.title, axes._left_title, *axes.texts, axes.xaxis.label, axes.yaxis.label]
-            for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-                kept += [t.label1 for t in axis.get_major_ticks() if min(limits) <= t.get_loc() <= max(limits)]
-            boxes += [(t.get_text(), t.get_window_extent(renderer)) for t in kept if t.get_visible() and t.get_text()]
-        for owner in [figure, *figure.legends]:
-            boxes += [(t.get_text(), t.get_window_extent(renderer)) for t in owner.texts if t.get_text()]
-        for legend in figure.legends:
-            boxes += [(t.get_text(), t.get_window_extent(renderer)) for t in legend.findobj(Text) if t.get_text()]
-    overlapping = []
-    for i, (one, a) in enumerate(boxes):
-        for other, b in boxes[i + 1 :]:
-            across = min(a.x1, b.x1) - max(a.x0, b.x0)
-            up = min(a.y1, b.y1) - max(a.y0, b.y0)
-            if across > 1 and up > 4 and (one, *a.bounds) != (other, *b.bounds):
-                overlapping.append((one, other))
-    assert not overlapping
 
 
 def marks(axes, marker):
@@ -534,7 +496,9 @@ def marks(axes, marker):
 
 def test_dots_are_means_with_intervals_beside_the_poster_raw_and_majority():
     cells = [cell(method=m, mean=v) for m, v in {"myow": 0.7, "lda": 0.6, "raw": 0.5}.items()]
-    figure = bench_dots.draw([*cells, cell(method="byol", control="permuted"), cell(track=WINDOWS)], CV, "angle", "all")
+    figure = bench_figures.draw_dots(
+        [*cells, cell(method="byol", control="permuted"), cell(track=WINDOWS)], CV, "angle", "all"
+    )
     (axes,) = figure.axes
     assert axes.get_title(loc="left") == "chewie-1"
     assert [t.get_text() for t in axes.get_yticklabels()] == ["MYOW", "LDA", "raw counts"]
@@ -549,7 +513,7 @@ def test_dots_are_means_with_intervals_beside_the_poster_raw_and_majority():
 
 
 def test_all_panels_of_dots_share_their_axis():
-    axes = bench_dots.draw(many(), CV, "class", "all").axes
+    axes = bench_figures.draw_dots(many(), CV, "class", "all").axes
     assert len(axes) == 6
     assert len({a.get_xlim() for a in axes}) == 1
     assert len({a.get_ylim() for a in axes}) == 1
@@ -562,7 +526,7 @@ def test_curves_hold_the_means_in_the_order_of_the_labels_and_two_bands():
         for m in ("myow", "raw", "rp")
         for n, v in {"all": 0.8, "10": 0.7, "2": 0.5}.items()
     ]
-    (axes,) = label_curves.draw([*cells, cell(track=WINDOWS)], CV, "angle").axes
+    (axes,) = decoding.draw_label_curves([*cells, cell(track=WINDOWS)], CV, "angle").axes
     assert [t.get_text() for t in axes.get_xticklabels()] == ["2", "10", "all"]
     assert all(list(f.get_ydata()) == [0.5, 0.7, 0.8] for f in axes.lines)
     assert len(axes.lines) == 3
@@ -574,10 +538,10 @@ def test_curves_hold_the_means_in_the_order_of_the_labels_and_two_bands():
 
 def test_curves_name_the_unit_of_each_panel():
     cells = [*many(("chewie-1", "mouse-ca1"), ("raw",)), cell("chewie-1", "raw")]
-    directions, states = label_curves.draw(cells, CV, "class").axes
+    directions, states = decoding.draw_label_curves(cells, CV, "class").axes
     assert directions.get_xlabel() == "labelled trials per direction"
     assert states.get_xlabel() == "labelled minutes per state"
-    (axes,) = label_curves.draw(many(("mine",), ("raw",)), CV, "class").axes
+    (axes,) = decoding.draw_label_curves(many(("mine",), ("raw",)), CV, "class").axes
     assert axes.get_xlabel() == "labelled segments per class"
 
 
@@ -588,16 +552,10 @@ def test_every_method_of_the_curves_looks_different():
     assert {t.get_text() for legend in figure.legends for t in legend.get_texts()} == set(METHOD_NAMES.values())
 
 
-@pytest.mark.parametrize(
-    ("draw", "arguments"), [(bench_dots.draw, (CV, "angle", "5")), (label_curves.draw, (WINDOWS, "angle"))]
-)
-def test_nothing_to_draw_is_an_error(draw, arguments):
-    with pytest.raises(DataError, match="draw one that was run"):
-        draw([cell()], *arguments)
-
-
 def test_confusions_show_shares_of_the_true_class():
-    figure = confusions.draw({"raw": (["a", "b"], [[3, 1], [0, 0]]), "myow": (["a", "b"], [[2, 2], [1, 3]])}, "toy")
+    figure = decoding.draw_confusions(
+        {"raw": (["a", "b"], [[3, 1], [0, 0]]), "myow": (["a", "b"], [[2, 2], [1, 3]])}, "toy"
+    )
     first, second, _ = figure.axes
     assert first.texts[0].get_text() == "MYOW"
     assert first.texts[1].get_text() == "accuracy 0.62"
@@ -605,24 +563,9 @@ def test_confusions_show_shares_of_the_true_class():
     assert np.allclose(second.images[0].get_array(), [[0.75, 0.25], [0, 0]])
 
 
-@pytest.mark.parametrize(
-    ("matrices", "words"),
-    [
-        ({}, "no confusion matrix"),
-        ({"raw": (["a"], [[1, 2]])}, "shape"),
-        ({"raw": ([], np.zeros((0, 0)))}, "shape"),
-        ({"raw": (["a"], [[0]])}, "not all zero"),
-        ({"raw": (["a", "b"], [[1, -1], [0, 1]])}, "0 or more"),
-    ],
-)
-def test_confusions_that_make_no_sense_are_refused(matrices, words):
-    with pytest.raises(DataError, match=words):
-        confusions.draw(matrices, "toy")
-
-
 def test_a_colour_means_the_same_in_every_panel():
     points = {"myow": ([[0.0, 0], [1, 1]], ["b", "a"]), "raw": ([[0.0, 0]], ["b"])}
-    first, second = side_by_side.draw(points, period=None, dataset="toy").axes[:2]
+    first, second = embedding.draw_side_by_side(points, period=None, dataset="toy").axes[:2]
     colours = {
         tuple(o): tuple(c)
         for o, c in zip(first.collections[0].get_offsets(), first.collections[0].get_facecolors(), strict=True)
@@ -631,21 +574,7 @@ def test_a_colour_means_the_same_in_every_panel():
     assert colours[0.0, 0.0] != colours[1.0, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("points", "words"),
-    [
-        ({}, "no embedding"),
-        ({"raw": (np.zeros((3, 3)), [0, 0, 0])}, "two coordinates"),
-        ({"raw": ([[0.0, np.nan]], [0])}, "NaN"),
-        ({"raw": ([[0.0, 0.0]], [0, 1])}, "one value a row"),
-    ],
-)
-def test_embeddings_that_make_no_sense_are_refused(points, words):
-    with pytest.raises(DataError, match=words):
-        side_by_side.draw(points, period=None, dataset="toy")
-
-
-# All pictures of a folder.
+# All figures of a folder.
 
 
 def bench_row(method="myow", fold=0, dataset="toy", counts=((3, 1), (0, 4)), classes=(0, 1), labels="all", **more):
@@ -664,7 +593,7 @@ def bench_row(method="myow", fold=0, dataset="toy", counts=((3, 1), (0, 4)), cla
     return about | more
 
 
-def embedding(folder, name, label=(0, 1, 1), period=np.nan, z=((0.0, 0), (1, 1), (2, 0))):
+def keep_embedding(folder, name, label=(0, 1, 1), period=np.nan, z=((0.0, 0), (1, 1), (2, 0))):
     (folder / "embeddings").mkdir(exist_ok=True)
     np.savez(folder / "embeddings" / f"{name}.npz", z=np.array(z), label=np.array(label), period=period)
 
@@ -677,11 +606,11 @@ ROWS = [
 ]
 
 
-def test_a_folder_gets_every_picture_that_its_rows_allow(tmp_path):
-    embedding(tmp_path, "toy__myow__0-0__train")
-    embedding(tmp_path, "toy__raw__0-0__train")
-    embedding(tmp_path, "my__toy__raw__2-1__all", label=[0.1, 2.0, 6.0], period=2 * np.pi)
-    embedding(tmp_path, ".cut-off")
+def test_a_folder_gets_every_figure_that_its_rows_allow(tmp_path):
+    keep_embedding(tmp_path, "toy__myow__0-0__train")
+    keep_embedding(tmp_path, "toy__raw__0-0__train")
+    keep_embedding(tmp_path, "my__toy__raw__2-1__all", label=[0.1, 2.0, 6.0], period=2 * np.pi)
+    keep_embedding(tmp_path, ".cut-off")
     paths = draw_bench(tmp_path, ROWS, summarise(ROWS))
     assert sorted(p.relative_to(tmp_path).as_posix() for p in paths) == [
         "figures/confusion_toy_0-0_train.png",
@@ -704,8 +633,8 @@ def test_several_protocols_get_files_of_their_own(tmp_path):
 
 def test_confusions_are_summed_over_fits_by_the_names_of_the_classes(tmp_path, monkeypatch):
     seen = {}
-    draw = confusions.draw
-    monkeypatch.setattr(confusions, "draw", lambda m, d, **k: seen.update({d: m}) or draw(m, d, **k))
+    draw = decoding.draw_confusions
+    monkeypatch.setattr(decoding, "draw_confusions", lambda m, d, **k: seen.update({d: m}) or draw(m, d, **k))
     rows = [
         bench_row(fold=0, counts=((9, 9), (9, 9))),
         bench_row(fold=0, counts=((3, 1), (0, 4))),  # the same key: this one counts
@@ -744,10 +673,10 @@ def test_a_damaged_file_of_embeddings_is_an_error_and_runs_no_code(make, words, 
 
 
 def test_a_strange_name_among_the_embeddings_is_an_error(tmp_path):
-    embedding(tmp_path, "toy")
+    keep_embedding(tmp_path, "toy")
     with pytest.raises(FileError, match="expected dataset__method__before-after__rows"):
         draw_bench(tmp_path, [], [])
 
 
-def test_an_empty_bench_has_no_pictures(tmp_path: Path):
+def test_an_empty_bench_has_no_figures(tmp_path: Path):
     assert draw_bench(tmp_path, [], []) == []

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from command import SMALL, myow, trials, write
 
-from myow import datasets, workflow
-from myow.report import pictures as drawing
-from myow.run_folder import RunFolder
+from myow import datasets
+from myow.cli import train as workflow
+from myow.figures import run_figures as drawing
+from myow.methods.runs import RunFolder
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and file systems of POSIX")
 
@@ -63,7 +64,7 @@ def python(*words, **environment):
 def test_help_imports_nothing_heavy(words):
     code = (
         f"import sys; sys.argv = ['myow', *{words!r}]\n"
-        "from myow.cli import main\n"
+        "from myow.cli.commands import main\n"
         "try:\n    main()\n"
         "finally:\n    print('heavy:', sorted({'torch', 'sklearn', 'scipy', 'matplotlib', 'numpy'} & sys.modules.keys()))"
     )
@@ -207,8 +208,9 @@ def test_another_recording_is_evaluated_and_embedded(shared, tmp_path):
 def small_demo(monkeypatch):
     """A demo on fewer trials and steps."""
 
-    def small(data, out, **options):
-        return train_run(data, out, load=["n_trials=80", "n_units=12"], settings=SMALL[1:10:2], **options)
+    def small(data, out, settings, **options):
+        assert settings == ["context=2,2"]
+        return train_run(data, out, load=["n_trials=80", "n_units=12"], settings=[*SMALL[1:10:2], *settings], **options)
 
     train_run = workflow.train_run
     monkeypatch.setattr(workflow, "train_run", small)
@@ -225,8 +227,8 @@ def test_demo_trains_evaluates_and_draws(tmp_path):
         "learning_curves.png",
         "mined_views.png",
     }
-    assert len([name for name in pictures if name.startswith("confusion_direction_angle")]) == 2
-    assert [r["labels"] for r in found["evaluations"]] == [None, 5]
+    assert len([name for name in pictures if name.startswith("confusion_direction_class")]) == 2
+    assert [r["labels"] for r in found["evaluations"]] == [1, None]
     assert {Path(p).name for p in found["pictures"]} == pictures
 
 
@@ -236,7 +238,7 @@ def test_demo_prints_both_tables_and_where_the_pictures_are(tmp_path, monkeypatc
     called = myow("demo", "--out", tmp_path / "demo")
     assert (called.code, called.err) == (0, "")
     assert called.out.count("myow embedding") == 2
-    assert called.out.endswith("pictures: one.png, two.png\n")
+    assert called.out.endswith("figures: one.png, two.png\n")
 
 
 # Bad input: exit code 1, one line, no traceback, nothing left behind.
@@ -538,7 +540,7 @@ def step(self, done):
         os.kill(os.getpid(), signal.{name})
 
 MetricsFile.step = step
-from myow.cli import main
+from myow.cli.commands import main
 main()
 """
 
@@ -571,6 +573,7 @@ def test_ctrl_c_leaves_a_model_that_can_be_used_and_resume_goes_on_to_the_same_w
     assert not list((tmp_path / "run").glob("evaluation_*"))  # it was of the unfinished model
 
 
+@pytest.mark.slow
 @POSIX
 def test_a_killed_run_goes_on_to_the_same_weights(shared, tmp_path, undisturbed):
     words = ["train", shared / "session.npz", "--out", tmp_path / "run", *SMALL, *STEPS]

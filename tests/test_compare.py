@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from myow import Recording
-from myow.data.folds import fold_rows
+from myow.data.splits import fold_rows
 from myow.errors import DataError, SettingError
-from myow.probe.compare import Comparison, adjust, compare, corrected_interval
+from myow.evaluation.statistics import Comparison, adjust, compare, corrected_interval
 
 scores = st.lists(st.floats(-1, 1, allow_subnormal=False).map(lambda x: round(x, 6)), min_size=2, max_size=40)
 
@@ -99,7 +99,7 @@ def test_one_comparison_alone_is_not_adjusted():
 
 
 def test_overlapping_splits_rarely_show_a_difference_that_is_not_there():
-    """Two classifiers of equal worth, each on one of two features, over ten times five folds of the same 100 trials."""
+    """Two classifiers of equal accuracy, each on one of two features, over ten times five folds of the same 100 trials."""
     data = Recording(np.ones((100, 1)), bin_size=0.1, segments=np.arange(100))
     splits = [fold for seed in range(10) for fold in fold_rows(data, 5, seed=seed)]
     tests = np.zeros((50, 100))

@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from myow import datasets
 from myow.datasets import reaching, rodent
-from myow.disk.published import locate
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
+from myow.io.download import locate
 
 PUBLISHED = {
     "chewie-1": (174, 895, 159),

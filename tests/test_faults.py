@@ -18,15 +18,13 @@ from tiny import SMALL as SETTINGS
 from tiny import SMALL_MINING, Notes, reach
 
 from myow import BYOL, MYOW, load, read
-from myow.bench.rows_file import RowsFile
-from myow.disk.lines import append_line
-from myow.disk.lock import locked
-from myow.disk.published import PublishedFile, verify
-from myow.disk.storage import HALF
 from myow.errors import FileError
-from myow.readers.npz import write_npz
-from myow.report import style
-from myow.run_folder import Run, RunFolder
+from myow.evaluation.bench_summary import RowsFile
+from myow.figures import style
+from myow.io.download import PublishedFile, verify
+from myow.io.files import HALF, append_line, locked
+from myow.io.npz import write_npz
+from myow.methods.runs import Run, RunFolder
 from myow.training.callbacks import MetricsFile, read_metrics
 
 REC = reach(n_segments=12)
@@ -66,6 +64,7 @@ def same_as(undisturbed, path):
 # Killed. The benchmark does more of it; see also test_cli.py and test_bench.py.
 
 
+@pytest.mark.slow
 @LINUX
 def test_what_is_killed_at_random_moments_goes_on_as_if_nobody_had_disturbed_it():
     script = Path(__file__).parent.parent / "benchmarks" / "kill.py"

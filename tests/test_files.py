@@ -8,8 +8,8 @@ import threading
 import pytest
 from rich.console import Console
 
-from myow.disk.published import DownloadBar, PublishedFile, fetch, locate, verify
 from myow.errors import FileError
+from myow.io.download import DownloadBar, PublishedFile, fetch, locate, verify
 
 CONTENT = bytes(range(256)) * 4000  # about a megabyte, several chunks
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myow import Recording
-from myow.data.folds import fold_rows
+from myow.data.splits import fold_rows
 from myow.errors import DataError, SettingError, UnknownNameError
 
 

@@ -63,6 +63,7 @@ def test_a_model_saved_by_an_earlier_version_embeds_as_it_did(name):
     np.testing.assert_allclose(z[::19], EMBEDDED[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_outputs_keep_their_keys(tmp_path):
     kept, found = json.loads(golden_outputs.FILE.read_text()), golden_outputs.everything(tmp_path)
     assert kept.keys() == found.keys()

@@ -215,6 +215,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(data=st.data(), value=JSON)
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_json_in_any_place_is_an_error_of_ours_or_does_no_harm(seed, tmp_path, data, value):

@@ -6,8 +6,8 @@ from hub_stand_in import TOKEN, StandIn, blob_id
 from tiny import SMALL, SMALL_MINING, reach
 
 import myow
+from myow.cli.train import train_run
 from myow.errors import FileError, SettingError
-from myow.workflow import train_run
 
 pytest.importorskip("huggingface_hub")
 

@@ -26,9 +26,9 @@ import myow
 from myow import datasets
 from myow.datasets import cifar
 from myow.datasets import tiny_imagenet as tiny
-from myow.datasets.image_card import locate_folder
+from myow.datasets.card import locate_folder
+from myow.datasets.sources import load_images
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
-from myow.sources import load_images
 
 FOLDERS = {
     "cifar-10": "cifar-10-batches-py",

@@ -7,18 +7,18 @@ import pytest
 import torch
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
-from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from tiny_images import tiny_images
 
 from myow.data.images import Images
 from myow.errors import DataError
+from myow.figures import images as figures
+from myow.figures import mined, style
+from myow.figures.images import Group, groups
+from myow.figures.run_figures import candidates_per_step, draw_images
 from myow.methods.images import ImageBYOL, ImageMYOW
-from myow.report import image_curves, image_dots, image_map, mined_images, style
-from myow.report.image_groups import Group, groups
-from myow.report.image_pictures import candidates_at_a_step, draw_images
-from myow.run_folder import Run, RunFolder
+from myow.methods.runs import Run, RunFolder
 from myow.training.augment_images import ImageAugment
 
 RNG = np.random.default_rng(0)
@@ -75,21 +75,23 @@ def metrics(terms=("loss",), steps=(1, 20, 40)):
 TRAININGS = {"MYOW": [(metrics(("loss", "augmented", "mined")), 0.2)] * 2, "BYOL": [(metrics(), 0.2)]}
 
 DRAWN = {
-    "mined": lambda: mined_images.draw(IMAGES, STEPS, ANCHORS, MINED, augment=ImageAugment(), pool=20, name="toy"),
-    "mined, no labels": lambda: mined_images.draw(BARE, STEPS, ANCHORS, MINED, augment=ImageAugment()),
-    "mined once": lambda: mined_images.draw(IMAGES, [7], [[0]], [[1]], augment=as_they_are),
-    "mined, two labels": lambda: mined_images.draw(
+    "mined": lambda: mined.draw_mined_images(
+        IMAGES, STEPS, ANCHORS, MINED, augment=ImageAugment(), pool=20, name="toy"
+    ),
+    "mined, no labels": lambda: mined.draw_mined_images(BARE, STEPS, ANCHORS, MINED, augment=ImageAugment()),
+    "mined once": lambda: mined.draw_mined_images(IMAGES, [7], [[0]], [[1]], augment=as_they_are),
+    "mined, two labels": lambda: mined.draw_mined_images(
         MANY, np.arange(12), RNG.integers(0, 60, (12, 9)), RNG.integers(0, 60, (12, 9)), augment=ImageAugment()
     ),
-    "map": lambda: image_map.draw(IMAGES, Z, name="toy", total=90),
-    "map, no labels": lambda: image_map.draw(BARE, Z),
-    "map of many": lambda: image_map.draw(MANY, RNG.normal(size=(60, 3))),
-    "map of one": lambda: image_map.draw(IMAGES.select([3]), Z[:1]),
-    "map of equals": lambda: image_map.draw(IMAGES, np.zeros((30, 1))),
-    "curves": lambda: image_curves.draw(TRAININGS, name="toy", subset="subset: 3 of 9"),
-    "curves of one record": lambda: image_curves.draw({"BYOL": [(metrics(steps=(1,)), 0.5)]}),
-    "dots": lambda: image_dots.draw(GROUP, groups(ROWS)[GROUP]),
-    "dots of few labels": lambda: image_dots.draw(
+    "map": lambda: figures.draw_image_map(IMAGES, Z, name="toy", total=90),
+    "map, no labels": lambda: figures.draw_image_map(BARE, Z),
+    "map of many": lambda: figures.draw_image_map(MANY, RNG.normal(size=(60, 3))),
+    "map of one": lambda: figures.draw_image_map(IMAGES.select([3]), Z[:1]),
+    "map of equals": lambda: figures.draw_image_map(IMAGES, np.zeros((30, 1))),
+    "curves": lambda: figures.draw_image_curves(TRAININGS, name="toy", subset="subset: 3 of 9"),
+    "curves of one record": lambda: figures.draw_image_curves({"BYOL": [(metrics(steps=(1,)), 0.5)]}),
+    "dots": lambda: figures.draw_image_dots(GROUP, groups(ROWS)[GROUP]),
+    "dots of few labels": lambda: figures.draw_image_dots(
         Group("a-folder", "own", 64, "subset: 30 of 300 training and 10 of 100 test images"),
         {f"a method that has a long name {i}": [row(labels=("1", "10", "all"), epochs=i)] for i in range(9)},
     ),
@@ -111,29 +113,6 @@ def line(axes, colour):
 # Every figure.
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_a_figure_becomes_a_whole_file_with_nothing_cut_off(name, tmp_path):
-    figure = DRAWN[name]()
-    style.save(figure, tmp_path / "a.png")
-    picture = imread(tmp_path / "a.png")
-    width, height = figure.get_size_inches()
-    assert np.allclose(picture.shape[:2], (height * style.DPI, width * style.DPI), atol=1)
-    assert picture.shape[1] == 1200
-    with style.context():
-        inked = figure.get_tightbbox()
-    assert inked.x0 >= 0
-    assert inked.y0 >= 0
-    assert inked.x1 <= width
-    assert inked.y1 <= height
-
-
-@pytest.mark.parametrize("name", ["mined", "map", "curves", "dots"])
-def test_the_same_input_gives_the_same_pixels(name, tmp_path):
-    for file in ("a.png", "b.png"):
-        style.save(DRAWN[name](), tmp_path / file)
-    assert np.array_equal(imread(tmp_path / "a.png"), imread(tmp_path / "b.png"))
-
-
 # Mined images.
 
 
@@ -141,20 +120,20 @@ def test_a_block_shows_anchor_two_views_and_what_was_mined():
     def darker(x, generator):
         return x / 2
 
-    axes = mined_images.draw(IMAGES, STEPS, ANCHORS, MINED, augment=darker).axes[0]
+    axes = mined.draw_mined_images(IMAGES, STEPS, ANCHORS, MINED, augment=darker).axes[0]
     drawn = [np.asarray(found.get_array()) for found in axes.images]
     # Step 10 mined nothing; at 20 image 2 found none; at 30 image 8 stands once.
     for i, (anchor, found) in enumerate([(3, 6), (4, 5), (5, 8), (6, 9), (7, 10), (8, 11)]):
-        image, one, other, mined = drawn[4 * i : 4 * i + 4]
+        image, one, other, last = drawn[4 * i : 4 * i + 4]
         assert np.array_equal(image, IMAGES.pixels[anchor])
-        assert np.array_equal(mined, IMAGES.pixels[found])
+        assert np.array_equal(last, IMAGES.pixels[found])
         for view in (one, other):
             assert np.allclose(view, IMAGES.pixels[anchor] / 510)
     assert len(drawn) == 24
 
 
 def test_frames_and_names_say_whether_the_class_is_the_same():
-    axes = mined_images.draw(IMAGES, STEPS, ANCHORS, MINED, augment=as_they_are).axes[0]
+    axes = mined.draw_mined_images(IMAGES, STEPS, ANCHORS, MINED, augment=as_they_are).axes[0]
     frames = [to_hex(p.get_edgecolor()) for p in axes.patches if isinstance(p, Rectangle)]
     same, other = style.ACCENT, style.CLASSES[1]
     assert frames == [same, other, same, same, same, same]  # 4 of class 1 mined 5 of class 2
@@ -164,7 +143,7 @@ def test_frames_and_names_say_whether_the_class_is_the_same():
 
 
 def test_shares_stand_beside_chance():
-    panels = panels_of(mined_images.draw(IMAGES, STEPS, ANCHORS, MINED, augment=as_they_are))
+    panels = panels_of(mined.draw_mined_images(IMAGES, STEPS, ANCHORS, MINED, augment=as_they_are))
     assert list(panels) == ["same class", "different images mined"]
     same, distinct = panels.values()
     assert np.allclose(line(same, style.ACCENT).get_xydata(), [(20, 2 / 3), (30, 3 / 4)])
@@ -188,16 +167,9 @@ def test_each_label_has_a_panel_and_steps_are_spread_over_training():
     assert len(figure.axes[0].images) == 5 * 4 * 4
 
 
-def test_pictures_keep_their_shape():
+def test_images_keep_their_shape():
     left, right, bottom, top = DRAWN["mined, two labels"]().axes[0].images[0].get_extent()
     assert np.isclose((top - bottom) / (right - left), 6 / 9)
-
-
-def test_pairs_outside_the_images_are_refused():
-    with pytest.raises(DataError, match="outside the 30 rows"):
-        mined_images.draw(IMAGES, [1], [[0]], [[30]], augment=as_they_are)
-    with pytest.raises(DataError, match="nothing was mined"):
-        mined_images.draw(IMAGES, [1], [[0]], [[-1]], augment=as_they_are)
 
 
 # Map.
@@ -206,7 +178,7 @@ def test_pairs_outside_the_images_are_refused():
 def test_each_square_shows_the_image_nearest_to_its_middle():
     turn = np.array([0.0, 0.001, 0.5, 1.0])[[0, 1, 1, 2, 2, 3]] * np.pi
     z = np.stack([np.cos(turn), np.sin(turn)], axis=1) * [[1], [2], [3], [4], [5], [6]]  # lengths do not count
-    figure = image_map.draw(IMAGES.select(np.arange(6)), z)
+    figure = figures.draw_image_map(IMAGES.select(np.arange(6)), z)
     axes = figure.axes[0]
     drawn = [next(i for i in range(6) if np.array_equal(im.get_array(), IMAGES.pixels[i])) for im in axes.images]
     assert len(drawn) == 3  # at 0, at a quarter and at half a turn
@@ -218,7 +190,7 @@ def test_each_square_shows_the_image_nearest_to_its_middle():
     assert not axes.findobj(PathCollection)
 
 
-def test_pictures_do_not_cover_each_other_and_stand_near_their_place():
+def test_images_do_not_cover_each_other_and_stand_near_their_place():
     figure = DRAWN["map, no labels"]()
     boxes = np.array([im.get_extent() for im in figure.axes[0].images])
     left, right, bottom, top = boxes.T
@@ -240,18 +212,12 @@ def test_frames_are_coloured_by_the_first_label_with_few_classes():
     assert not figure.axes[0].lines  # the frames alone tell three classes apart
     assert DRAWN["map of many"]().legends[0].get_title().get_text() == "coarse"
     fine = Images(MANY.pixels, labels={"class": MANY.labels["class"]})
-    assert not image_map.draw(fine, RNG.normal(size=(60, 3))).legends
+    assert not figures.draw_image_map(fine, RNG.normal(size=(60, 3))).legends
 
 
 def test_the_title_of_the_map_says_that_it_is_a_selection():
     assert any("30 of 90 images" in text for text in texts(DRAWN["map"]()))
     assert any("30 images" in text for text in texts(DRAWN["map, no labels"]()))
-
-
-@pytest.mark.parametrize("z", [np.zeros(30), np.zeros((29, 2)), np.full((30, 2), np.nan)])
-def test_an_embedding_that_cannot_be_drawn_is_refused(z):
-    with pytest.raises(DataError, match="the embedding"):
-        image_map.draw(IMAGES, z)
 
 
 # Groups of a bench.
@@ -304,14 +270,6 @@ def test_curves_are_over_epochs_a_colour_a_method():
     assert panels["hubness"].get_xlim() == (0, 8)
 
 
-def test_without_a_training_there_are_no_curves():
-    for trainings in ({}, {"MYOW": []}):
-        with pytest.raises(DataError, match="no training to draw"):
-            image_curves.draw(trainings)
-    with pytest.raises(DataError, match="loss is nan"):
-        image_curves.draw({"MYOW": [([{"step": 1, "loss": float("nan")}], 1.0)]})
-
-
 # Dots.
 
 
@@ -345,7 +303,7 @@ def test_dots_have_a_line_of_panels_for_each_number_of_labels():
     ]  # fmt: skip
     assert "poster" not in texts(figure)
     with pytest.raises(DataError, match="no row holds a score"):
-        image_dots.draw(GROUP, {"MYOW": [row(labels=())]})
+        figures.draw_image_dots(GROUP, {"MYOW": [row(labels=())]})
 
 
 # A bench folder.
@@ -355,19 +313,19 @@ def test_a_bench_is_drawn_and_missing_metrics_are_passed_over(tmp_path):
     folder = tmp_path / "runs" / "cifar-10-resnet18-byol-byol00"
     folder.mkdir(parents=True)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(m) + "\n" for m in metrics()))
-    paths = image_curves.draw_curves(tmp_path, ROWS)
-    figures = tmp_path / "figures"
-    assert paths == [figures / "curves_cifar-10_resnet18.png", figures / "accuracy_cifar-10_resnet18.png"]
-    assert sorted(figures.iterdir()) == sorted(paths)
+    paths = figures.draw_curves(tmp_path, ROWS)
+    folder = tmp_path / "figures"
+    assert paths == [folder / "curves_cifar-10_resnet18.png", folder / "accuracy_cifar-10_resnet18.png"]
+    assert sorted(folder.iterdir()) == sorted(paths)
 
 
 def test_widths_do_not_share_a_figure(tmp_path):
-    paths = image_curves.draw_curves(tmp_path, [*ROWS, row("byol", 0, width=8, key="wide")])
+    paths = figures.draw_curves(tmp_path, [*ROWS, row("byol", 0, width=8, key="wide")])
     assert [p.name for p in paths] == ["accuracy_cifar-10_resnet18.png", "accuracy_cifar-10_resnet18~2.png"]
 
 
 def test_where_all_failed_nothing_is_drawn(tmp_path):
-    assert image_curves.draw_curves(tmp_path, [row(error="TrainingError: loss became nan")]) == []
+    assert figures.draw_curves(tmp_path, [row(error="TrainingError: loss became nan")]) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -435,7 +393,7 @@ def test_geometry_of_images_speaks_of_images(tmp_path, monkeypatch):
     model = ImageBYOL(**SMALL, **NETWORKS)
     folder = trained(tmp_path / "run", model, train)
     figures = {}
-    monkeypatch.setattr("myow.report.image_pictures.save", lambda figure, path: figures.update({path.stem: figure}))
+    monkeypatch.setattr("myow.figures.run_figures.save", lambda figure, path: figures.update({path.stem: figure}))
     draw_images(folder, model, train, test)
     assert list(panels_of(figures["geometry"])) == ["uniformity", "effective rank", "hubness", "same class"]
     said = texts(figures["geometry"])
@@ -453,5 +411,5 @@ def test_geometry_of_images_speaks_of_images(tmp_path, monkeypatch):
     ],
 )
 def test_chance_of_different_images_knows_how_many_candidates_a_step_has(settings, expected):
-    assert candidates_at_a_step(ImageMYOW(**settings)) == expected
-    assert candidates_at_a_step(ImageBYOL()) is None
+    assert candidates_per_step(ImageMYOW(**settings)) == expected
+    assert candidates_per_step(ImageBYOL()) is None

@@ -12,12 +12,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from myow.errors import DataError, SettingError
-from myow.probe import image_readouts
-from myow.probe.image_knn import Vote, vote, votes
-from myow.probe.image_linear import STEPS, Step, train_and_predict, train_heads
-from myow.probe.image_parts import draw_images, known_few, scaled
-from myow.probe.image_readouts import evaluate_features
-from myow.probe.image_scores import wilson_interval
+from myow.evaluation import images
+from myow.evaluation.images import (
+    STEPS,
+    Step,
+    Vote,
+    draw_images,
+    evaluate_features,
+    known_few,
+    scaled,
+    train_and_predict,
+    train_heads,
+    vote,
+    votes,
+)
+from myow.evaluation.metrics import wilson_interval
 
 CPU = torch.device("cpu")
 
@@ -146,14 +155,14 @@ def test_heads_stay_finite_at_any_learning_rate():
 def spied(monkeypatch, some, **kwargs):
     """Scores, and every pair of predictions and labels that was compared."""
     compared = []
-    count = image_readouts.score_images
+    count = images.score_images
 
     def score_images(predicted, true, classes):
         compared.append((predicted.copy(), np.asarray(true).copy()))
         return count(predicted, true, classes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(image_readouts, "score_images", score_images)
+        patch.setattr(images, "score_images", score_images)
         return evaluate(some, **kwargs), compared
 
 
@@ -384,7 +393,7 @@ def test_predictions_in_chunks_are_those_of_the_whole(monkeypatch):
     rows, others = scaled(x, queries, CPU)
     kwargs = {"n_classes": 4, "epochs": 3, "seed": 0}
     whole = train_and_predict(rows, torch.from_numpy(y), others, STEPS, **kwargs)
-    monkeypatch.setattr("myow.probe.image_linear.CHUNK", 7)
+    monkeypatch.setattr("myow.evaluation.images.CHUNK", 7)
     np.testing.assert_array_equal(whole, train_and_predict(rows, torch.from_numpy(y), others, STEPS, **kwargs))
     assert whole.shape == (len(STEPS), 25)
 

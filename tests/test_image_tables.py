@@ -2,8 +2,8 @@
 
 import pytest
 
-from myow.bench.published_images import PUBLISHED_IMAGES, published_image
-from myow.report.image_tables import image_table
+from myow.evaluation.bench_images import PUBLISHED_IMAGES, published_image
+from myow.figures.bench_tables import image_table
 
 
 def row(

@@ -11,9 +11,9 @@ from image_sets import jpeg, pixels
 from PIL import Image
 
 from myow.data.images import Images
-from myow.disk.image_folder import read_image_folder
+from myow.datasets.sources import is_images, load_images, load_recording
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
-from myow.sources import is_images, load_images, load_recording
+from myow.io.image_folder import read_image_folder
 
 
 def small(n=6, **changes):

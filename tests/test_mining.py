@@ -82,6 +82,7 @@ def chunks(candidates, queries=3):
         patch.setattr(neighbours, "WHOLE", 0)
         patch.setattr(neighbours, "QUERIES", queries)
         patch.setattr(neighbours, "CANDIDATES", candidates)
+        patch.setattr(neighbours, "PER_NEIGHBOUR", 0)
         yield
 
 

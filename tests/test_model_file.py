@@ -14,8 +14,8 @@ from torch import nn
 
 import myow
 from myow import BYOL, MYOW
-from myow.disk.model_file import read_about
 from myow.errors import FileError, SettingError
+from myow.io.model_file import read_about
 
 SETTINGS = {
     "plain": (BYOL, {}),

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_sets import python2_pickle
 
-from myow.disk.numpy_pickle import load_arrays
 from myow.errors import FileError
+from myow.io.untrusted import load_arrays
 
 CONTENT = {
     b"data": np.arange(12, dtype=np.uint8).reshape(2, 6),

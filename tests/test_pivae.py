@@ -192,6 +192,7 @@ def simulate(kind, n=2500, n_units=40, seed=0):
     return rng.poisson(rates), u, z
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["discrete", "continuous"])
 def test_latents_are_recovered_up_to_an_affine_map_and_without_labels(kind):
     counts, u, z = simulate(kind)
@@ -213,6 +214,7 @@ def test_latents_are_recovered_up_to_an_affine_map_and_without_labels(kind):
     assert wrong < 0.5 * ((counts[train].mean(axis=0) - counts[test]) ** 2).sum()
 
 
+@pytest.mark.slow
 def test_the_prior_learns_where_the_classes_lie():
     counts, u, z = simulate("discrete")
     model = PiVAE(dim=2, hidden=(64, 64), steps=600, random_state=0, device="cpu").fit(counts, u)

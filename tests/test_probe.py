@@ -10,17 +10,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from myow.errors import DataError, SettingError, UnknownNameError
-from myow.probe import (
-    READOUTS,
-    cross_validated_score,
-    draw_labelled,
-    fit_readout,
-    fit_readout_few,
-    majority_rate,
-    metrics,
-    score_readout,
-)
-from myow.probe.intervals import interval_of_mean, interval_of_r2, resampling_blocks
+from myow.evaluation import metrics
+from myow.evaluation.evaluate import majority_rate, score_readout
+from myow.evaluation.readouts import READOUTS, cross_validated_score, draw_labelled, fit_readout, fit_readout_few
+from myow.evaluation.statistics import interval_of_mean, interval_of_r2, resampling_blocks
 
 FIGURES = {"accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2"}
 MEANT = {
@@ -146,8 +139,9 @@ def test_scores_hold_the_figures_that_are_meant_as_plain_json(readout):
         assert scores["r2"] == metrics.r2(test.velocity, predicted)
     elif readout == "angle":
         radians = 2 * np.pi / 8
-        assert scores["accuracy"] == metrics.angle_accuracy(test.y * radians, predicted * radians)
-        assert scores["delta_accuracy"] == metrics.delta_accuracy(test.y * radians, predicted * radians)
+        error = metrics.angular_error(test.y * radians, predicted * radians)
+        assert scores["accuracy"] == (error < np.pi / 8).mean()
+        assert scores["delta_accuracy"] == (error < 3 * np.pi / 16).mean()
         assert scores["delta_accuracy"] > scores["accuracy"]
     else:
         assert scores["accuracy"] == metrics.accuracy(test.y, predicted)
@@ -224,7 +218,7 @@ def test_one_label_falls_back_on_the_default_and_more_choose():
 
 def test_choice_from_few_labels_keeps_segments_whole():
     # Noise that is shared by a trial's bins and by nothing else: folds that part a trial would find the nearest
-    # neighbour (the same trial) perfect and choose k = 1; folds of whole trials see that it is worth nothing.
+    # neighbour (the same trial) perfect and choose k = 1; folds of whole trials see that it decodes nothing.
     rng = np.random.default_rng(0)
     groups, bins = np.repeat(np.arange(40), 5), np.tile(np.arange(5), 40)
     y = np.repeat(np.arange(40) % 2, 5)
@@ -434,7 +428,7 @@ def test_cross_validated_score_leaves_segments_out_whole():
     t = Trials(0)
     assert cross_validated_score(t.z, t.y, groups=t.groups) > 0.6
     assert cross_validated_score(t.z, t.velocity, groups=t.groups) > 0.6
-    # An embedding that knows which trial it is, and nothing else: worth nothing once trials are left out whole.
+    # An embedding that knows which trial it is, and nothing else: it decodes nothing once trials are left out whole.
     names = np.eye(t.groups.max() + 1)[t.groups]
     assert cross_validated_score(names, t.y, groups=t.groups) < 0.3
     assert cross_validated_score(names, t.y, groups=np.arange(len(t.y))) > 0.9

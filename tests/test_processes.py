@@ -307,6 +307,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_torchrun_starts_processes_and_an_error_in_one_stops_all(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
@@ -339,6 +340,7 @@ def waits_in_one():
         time.sleep(600)
 
 
+@pytest.mark.slow
 def test_the_helper_of_these_tests_tells_what_failed_and_what_hangs(two):
     with pytest.raises(AssertionError, match=r"fails_in_one, process 1 of 2: (.|\n)*a broken function"):
         two.run(fails_in_one)

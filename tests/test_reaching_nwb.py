@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import myow
-from myow.datasets.reaching_nwb import FILES
+from myow.datasets.reaching import FILES
 from myow.errors import DataError, FileError, UnknownNameError
 
 

@@ -1,6 +1,11 @@
 """What every reader keeps to: one recording, written in each format by its own library, comes back the same."""
 
 import datetime
+import importlib
+import inspect
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from matlab_files import write_mat5
 import myow
 from myow import Recording
 from myow.errors import DataError, FileError, UnknownNameError
-from myow.readers import suffixes
+from myow.io import FORMATS, suffixes
 
 RNG = np.random.default_rng(0)
 KNOWN = Recording(
@@ -220,3 +225,40 @@ def test_a_truncated_file_is_refused_in_one_line(files, tmp_path, name):
 def test_a_missing_file_is_said_to_be_missing(tmp_path, files, name):
     with pytest.raises(FileError, match="there is no file"):
         myow.read(tmp_path / name, **files[name][1])
+
+
+# One signature for all readers.
+
+ORDER = ["bin_size", "counts", "spikes", "signal", "segments", "align", "window", "times", "kind", "units", "labels", "transpose", "name", "io"]  # fmt: skip
+
+
+def described(read):
+    """Parameters of a reader and what is said of each, without the source and the notes."""
+    text = inspect.cleandoc(read.__doc__).partition("Parameters\n----------\n")[2].partition("\n\nReturns")[0]
+    found = re.findall(r"^(\w[\w, ]*) : ([^\n]*)\n((?:    [^\n]*\n?)+)", text, flags=re.M)
+    return {name: (kind, " ".join(said.split())) for name, kind, said in found[2:]}
+
+
+def test_readers_share_names_order_and_wording_of_their_options():
+    said = {}
+    for name in FORMATS:
+        read = importlib.import_module(f"myow.io.{name}").read
+        options = [p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        assert options == [one for one in ORDER if one in options], name
+        texts = described(read)
+        assert [one for key in texts for one in key.split(", ")] == options, name
+        for key, text in texts.items():
+            assert said.setdefault(key, text) == text, (name, key)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in SHARED])
+def test_reading_a_file_imports_the_module_of_its_format_alone(files, name):
+    path, options = files[name]
+    own = next(module for module, endings in FORMATS.items() if path.suffix in endings)
+    program = "import myow, sys; myow.read(sys.argv[1], **eval(sys.argv[2])); print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", program, path, repr(options)], capture_output=True, text=True, check=True
+    )
+    loaded = set(told.stdout.split())
+    assert {module for module in FORMATS if f"myow.io.{module}" in loaded} == {own}
+    assert not {"myow.methods", "myow.training", "myow.figures", "myow.evaluation"} & loaded

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 import myow
 from myow import Recording
 from myow.errors import DataError, FileError, UnknownNameError
-from myow.readers import read, suffixes
-from myow.readers.npz import write_npz
+from myow.io import read, suffixes
+from myow.io.npz import write_npz
 
 COUNTS = np.array([[0, 2], [1, 0], [3, 1], [0, 0]])
 

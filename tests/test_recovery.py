@@ -5,6 +5,7 @@ import pytest
 import myow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_true_latent_is_recovered_better_than_from_raw_counts(seed):
     rec = myow.load("simulated-reach", seed=seed)

@@ -10,30 +10,19 @@ import weakref
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 from sklearn.decomposition import PCA
+from test_ablation import ablation
+from test_diagnose import diagnose
 
 from myow import BYOL, MYOW
 from myow.errors import DataError, FileError
-from myow.report import (
-    augmentation_curves,
-    confusion,
-    diagnosis,
-    embedding,
-    geometry,
-    learning_curves,
-    mined_views,
-    style,
-    worth,
-)
-from myow.report.augmentation_curves import Point
-from myow.report.colouring import colour_by
-from myow.report.mined_statistics import mined_statistics, neighbour_statistics
-from myow.report.pictures import candidates_per_step
+from myow.evaluation.mined import mined_statistics, neighbour_statistics
+from myow.figures import decoding, embedding, mined, style, training
+from myow.figures.run_figures import candidates_per_step
+from myow.figures.style import colour_by
 
 RNG = np.random.default_rng(0)
 N = 120
@@ -77,34 +66,46 @@ VARIANTS = {
     "a variant with a name far too long for a key": {"hubness": ([1, 9], RNG.normal(size=(3, 2)))},
 }
 POINTS = [
-    Point(augmentation, strength, mining, labels, RNG.uniform(0.4, 0.8, 5).tolist())
+    ablation.Point(augmentation, strength, mining, labels, RNG.uniform(0.4, 0.8, 5).tolist())
     for labels in ("all", "1")
     for mining in (True, False)
     for augmentation, strength in (("dropout", 0.6), ("dropout", 0.0), ("some_new_one", 3.0), (None, 0.0))
 ]
 
 DRAWN = {
-    "2d": lambda: embedding.draw(Z, DIRECTION, period=8, part=SEGMENTS > 15, name="toy", label_name="direction"),
-    "3d": lambda: embedding.draw(Z, DIRECTION, dimensions=3, period=8, part=SEGMENTS > 15),
-    "states": lambda: embedding.draw(Z, STATE, label_name="state"),
-    "speed": lambda: embedding.draw(Z, Z[:, 0], dimensions=3, label_name="speed (cm/s)"),
-    "phase": lambda: embedding.draw(Z, Z[:, 0], period=2 * np.pi, label_name="a phase with an uncommonly long name"),
-    "no label": lambda: embedding.draw(Z),
-    "many classes": lambda: embedding.draw(Z, np.array([f"a class with a long name {i % 40}" for i in range(N)])),
-    "curves": lambda: learning_curves.draw(METRICS, name="toy"),
-    "one record": lambda: learning_curves.draw(METRICS[:1]),
-    "loss alone": lambda: learning_curves.draw([{"step": r["step"], "loss": r["loss"]} for r in METRICS]),
-    "geometry": lambda: geometry.draw(METRICS, neighbours=NEAR, name="toy", label_name="a label with a long name"),
-    "geometry once": lambda: geometry.draw(METRICS[:1]),
-    "diagnosis": lambda: diagnosis.draw(VARIANTS, name="toy", label_name="direction"),
-    "augmentation": lambda: augmentation_curves.draw(POINTS, defaults={"dropout": 0.6}, name="toy"),
-    "one augmentation": lambda: augmentation_curves.draw(POINTS[:2]),
-    "confusion": lambda: confusion.draw([[5, 1], [2, 3]], ["a", "b"], dataset="toy", target="state", readout="class"),
-    "confusion of many": lambda: confusion.draw(np.eye(24), [f"a class with a long name {i}" for i in range(24)]),
-    "worth": lambda: worth.draw(RESULT),
-    "mined": lambda: mined_views.draw(range(4), ANCHORS, MINED, **MINED_INPUT, label_name="direction"),
-    "mined once": lambda: mined_views.draw([1], ANCHORS[:1], MINED[:1], **MINED_INPUT),
-    "mined, one segment": lambda: mined_views.draw(
+    "2d": lambda: embedding.draw_embedding(
+        Z, DIRECTION, period=8, part=SEGMENTS > 15, name="toy", label_name="direction"
+    ),
+    "3d": lambda: embedding.draw_embedding(Z, DIRECTION, dimensions=3, period=8, part=SEGMENTS > 15),
+    "states": lambda: embedding.draw_embedding(Z, STATE, label_name="state"),
+    "speed": lambda: embedding.draw_embedding(Z, Z[:, 0], dimensions=3, label_name="speed (cm/s)"),
+    "phase": lambda: embedding.draw_embedding(
+        Z, Z[:, 0], period=2 * np.pi, label_name="a phase with an uncommonly long name"
+    ),
+    "no label": lambda: embedding.draw_embedding(Z),
+    "many classes": lambda: embedding.draw_embedding(
+        Z, np.array([f"a class with a long name {i % 40}" for i in range(N)])
+    ),
+    "curves": lambda: training.draw_learning_curves(METRICS, name="toy"),
+    "one record": lambda: training.draw_learning_curves(METRICS[:1]),
+    "loss alone": lambda: training.draw_learning_curves([{"step": r["step"], "loss": r["loss"]} for r in METRICS]),
+    "geometry": lambda: training.draw_geometry(
+        METRICS, neighbours=NEAR, name="toy", label_name="a label with a long name"
+    ),
+    "geometry once": lambda: training.draw_geometry(METRICS[:1]),
+    "diagnosis": lambda: diagnose.draw_diagnosis(VARIANTS, name="toy", label_name="direction"),
+    "augmentation": lambda: ablation.draw_augmentation_curves(POINTS, defaults={"dropout": 0.6}, name="toy"),
+    "one augmentation": lambda: ablation.draw_augmentation_curves(POINTS[:2]),
+    "confusion": lambda: decoding.draw_confusion(
+        [[5, 1], [2, 3]], ["a", "b"], dataset="toy", target="state", readout="class"
+    ),
+    "confusion of many": lambda: decoding.draw_confusion(
+        np.eye(24), [f"a class with a long name {i}" for i in range(24)]
+    ),
+    "decoding": lambda: decoding.draw_decoding(RESULT),
+    "mined": lambda: mined.draw_mined_views(range(4), ANCHORS, MINED, **MINED_INPUT, label_name="direction"),
+    "mined once": lambda: mined.draw_mined_views([1], ANCHORS[:1], MINED[:1], **MINED_INPUT),
+    "mined, one segment": lambda: mined.draw_mined_views(
         range(4), ANCHORS, MINED, segments=np.zeros(N), times=np.arange(N) * 60.0, label=STATE, gap=300.0
     ),
 }
@@ -119,33 +120,6 @@ def line(axes, colour):
 
 
 # Every figure.
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_a_figure_becomes_a_whole_file_with_nothing_cut_off(name, tmp_path):
-    figure = DRAWN[name]()
-    style.save(figure, tmp_path / "a.png")
-    picture = imread(tmp_path / "a.png")
-    width, height = figure.get_size_inches()
-    assert np.allclose(picture.shape[:2], (height * style.DPI, width * style.DPI), atol=1)
-    assert picture.shape[1] <= 1200
-    assert picture[..., :3].std() > 0.01  # not blank
-    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
-    with style.context():
-        inked = figure.get_tightbbox()
-    assert inked.x0 >= 0
-    assert inked.y0 >= 0
-    assert inked.x1 <= width
-    assert inked.y1 <= height
-
-
-@pytest.mark.parametrize(
-    "name", ["2d", "3d", "curves", "geometry", "diagnosis", "augmentation", "confusion", "worth", "mined, one segment"]
-)
-def test_the_same_input_gives_the_same_pixels(name, tmp_path):
-    for file in ("a.png", "b.png"):
-        style.save(DRAWN[name](), tmp_path / file)
-    assert np.array_equal(imread(tmp_path / "a.png"), imread(tmp_path / "b.png"))
 
 
 def test_settings_of_the_caller_neither_matter_nor_change(tmp_path):
@@ -165,9 +139,8 @@ def test_pyplot_is_not_even_imported_and_figures_are_freed(tmp_path):
     gc.collect()
     assert gone() is None
     code = (
-        "import sys, numpy as np; from myow.report import embedding, style, confusion, worth, mined_views, learning_curves\n"
-        "from myow.report import geometry, diagnosis, augmentation_curves\n"
-        f"style.save(embedding.draw(np.eye(5), dimensions=3), {str(tmp_path / 'b.png')!r})\n"
+        "import sys, numpy as np; from myow.figures import decoding, embedding, style, training\n"
+        f"style.save(embedding.draw_embedding(np.eye(5), dimensions=3), {str(tmp_path / 'b.png')!r})\n"
         "assert 'matplotlib.pyplot' not in sys.modules; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -178,14 +151,14 @@ def test_pyplot_is_not_even_imported_and_figures_are_freed(tmp_path):
 
 def test_a_missing_folder_is_an_error_that_says_so(tmp_path):
     with pytest.raises(FileError, match="check that the folder exists"):
-        style.save(DRAWN["worth"](), tmp_path / "nowhere" / "a.png")
+        style.save(DRAWN["decoding"](), tmp_path / "nowhere" / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path):
     (tmp_path / "plain").write_text("x")
     with pytest.raises(FileError, match="cannot write"):
-        style.save(DRAWN["worth"](), tmp_path / "plain" / "a.png")
+        style.save(DRAWN["decoding"](), tmp_path / "plain" / "a.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write to a read-only folder")
@@ -193,15 +166,15 @@ def test_a_read_only_folder_is_an_error(tmp_path):
     tmp_path.chmod(0o555)
     try:
         with pytest.raises(FileError, match="cannot write"):
-            style.save(DRAWN["worth"](), tmp_path / "a.png")
+            style.save(DRAWN["decoding"](), tmp_path / "a.png")
         assert list(tmp_path.iterdir()) == []
     finally:
         tmp_path.chmod(0o755)
 
 
-def test_a_disk_that_fills_up_leaves_the_old_picture(tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "a.png"
-    style.save(DRAWN["worth"](), target)
+    style.save(DRAWN["decoding"](), target)
     before = target.read_bytes()
 
     def full(self, path, **options):
@@ -211,7 +184,7 @@ def test_a_disk_that_fills_up_leaves_the_old_picture(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(FileError, match="No space left"):
-        style.save(DRAWN["worth"](), target)
+        style.save(DRAWN["decoding"](), target)
     assert target.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
@@ -323,17 +296,19 @@ def test_embeddings_with_little_to_show_are_drawn(z, dimensions, tmp_path):
     assert coordinates.shape == (len(z), dimensions)
     assert np.isfinite(coordinates).all()
     assert np.isfinite(share).all()
-    style.save(embedding.draw(z, np.zeros(len(z), dtype=int), dimensions=dimensions), tmp_path / "a.png")
+    style.save(embedding.draw_embedding(z, np.zeros(len(z), dtype=int), dimensions=dimensions), tmp_path / "a.png")
 
 
 def test_axes_say_how_much_variance_they_explain():
     z = np.array([[3.0, 0, 0], [-3, 0, 0], [0, 1, 0], [0, -1, 0]])  # variances 18 and 2
-    assert {"component 1 (90 % of variance)", "component 2 (10 % of variance)"} <= set(texts(embedding.draw(z)))
-    assert "component 3 (0 % of variance)" in texts(embedding.draw(z, dimensions=3))
+    assert {"component 1 (90 % of variance)", "component 2 (10 % of variance)"} <= set(
+        texts(embedding.draw_embedding(z))
+    )
+    assert "component 3 (0 % of variance)" in texts(embedding.draw_embedding(z, dimensions=3))
 
 
 def test_held_out_rows_are_drawn_stronger():
-    layers = embedding.draw(Z, STATE, part=SEGMENTS > 15).axes[0].collections
+    layers = embedding.draw_embedding(Z, STATE, part=SEGMENTS > 15).axes[0].collections
     training, held_out = layers
     assert len(training.get_offsets()) == (SEGMENTS <= 15).sum()
     assert len(held_out.get_offsets()) == (SEGMENTS > 15).sum()
@@ -357,23 +332,9 @@ def test_the_key_lists_classes_or_shows_a_wheel():
 
 
 def test_very_many_rows_are_thinned_and_the_title_says_so():
-    figure = embedding.draw(np.random.default_rng(1).normal(size=(25_000, 3)))
+    figure = embedding.draw_embedding(np.random.default_rng(1).normal(size=(25_000, 3)))
     assert sum(len(c.get_offsets()) for c in figure.axes[0].collections) == 20_000
     assert any("20,000 of 25,000 bins" in t for t in texts(figure))
-
-
-@pytest.mark.parametrize(
-    ("z", "part", "words"),
-    [
-        (np.zeros(3), None, r"shape \(3,\)"),
-        (np.zeros((0, 3)), None, r"shape \(0, 3\)"),
-        (np.array([[0.0, np.inf]]), None, "NaN or infinite"),
-        (np.zeros((3, 2)), [True], "part has shape"),
-    ],
-)
-def test_an_embedding_that_cannot_be_drawn_is_refused(z, part, words):
-    with pytest.raises(DataError, match=words):
-        embedding.draw(z, part=part)
 
 
 # Learning curves.
@@ -381,7 +342,7 @@ def test_an_embedding_that_cannot_be_drawn_is_refused(z, part, words):
 
 def test_terms_are_found_whatever_the_method():
     rows = [{"step": 1, "contrast": 2.0, "loss": 3.0, "learning_rate": 0.1}, {"step": 2, "loss": 1.0, "penalty": 0.5}]
-    assert learning_curves.loss_terms(rows) == ["loss", "contrast", "penalty"]
+    assert training.loss_terms(rows) == ["loss", "contrast", "penalty"]
 
 
 def test_curves_show_the_numbers_of_the_rows():
@@ -390,21 +351,6 @@ def test_curves_show_the_numbers_of_the_rows():
     assert sorted(len(found.get_xdata()) for found in upper.lines) == [3, 5, 5]  # the mined term begins later
     assert {t.get_text() for t in upper.texts} == {"loss", "augmented", "mined"}
     assert rate.get_ylim()[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ([], "no metrics"),
-        ([{"loss": 1.0}], "no 'step'"),
-        ([{"step": 1, "loss": float("nan")}], "loss is nan at step 1"),
-    ],
-)
-def test_metrics_that_cannot_be_drawn_are_refused(rows, words):
-    with pytest.raises(DataError, match=words):
-        learning_curves.draw(rows)
-    with pytest.raises(DataError, match=words):
-        geometry.draw(rows)
 
 
 # Geometry.
@@ -429,9 +375,9 @@ def test_geometry_shows_what_was_measured_and_neighbours_beside_chance():
 
 def test_geometry_leaves_out_what_was_not_measured_and_refuses_if_that_is_all():
     rows = [{"step": r["step"], "effective_rank": r["effective_rank"]} for r in METRICS]
-    assert list(panels_of(geometry.draw(rows))) == ["effective rank"]
+    assert list(panels_of(training.draw_geometry(rows))) == ["effective rank"]
     with pytest.raises(DataError, match="nothing of the embedding to draw"):
-        geometry.draw([{"step": 1, "loss": 1.0}])
+        training.draw_geometry([{"step": 1, "loss": 1.0}])
 
 
 # Variants beside each other.
@@ -455,21 +401,6 @@ def test_diagnosis_draws_means_over_seeds_and_names_the_variants():
     assert "default" in texts(figure)
 
 
-@pytest.mark.parametrize(
-    ("variants", "words"),
-    [
-        ({}, "nothing to draw"),
-        ({"a": {}}, "nothing to draw"),
-        ({"a": {"hubness": ([1, 2], [1.0, 2.0])}}, r"give \(R,\) and \(n, R\)"),
-        ({"a": {"hubness": ([1], [[1.0, 2.0]])}}, r"give \(R,\) and \(n, R\)"),
-        ({"a": {"hubness": ([1], [[np.nan]])}}, "not finite"),
-    ],
-)
-def test_variants_that_cannot_be_drawn_are_refused(variants, words):
-    with pytest.raises(DataError, match=words):
-        diagnosis.draw(variants)
-
-
 # Strength of augmentation.
 
 
@@ -479,7 +410,7 @@ def test_augmentation_curves_are_means_over_folds_in_order_of_strength():
     assert [a.get_title(loc="left") for a in figure.axes[:2]] == ["neuron dropout", "some new one"]
     assert [a.get_ylabel() for a in (top, below)] == ["accuracy, all labels", "accuracy, 1 label"]
     for axes, labels in ((top, "all"), (below, "1")):
-        for mining, look in augmentation_curves.LOOKS.items():
+        for mining, look in ablation.LOOKS.items():
             scores = {
                 (p.augmentation, p.strength): p.scores for p in POINTS if (p.labels, p.mining) == (labels, mining)
             }
@@ -492,25 +423,11 @@ def test_augmentation_curves_are_means_over_folds_in_order_of_strength():
     assert {"default", "no augmentation, without mining"} <= set(texts(figure))
 
 
-@pytest.mark.parametrize(
-    ("points", "words"),
-    [
-        ([], "nothing to draw"),
-        ([Point(None, 0, True, "all", [0.5])], "nothing to draw"),
-        ([Point("noise", 0, True, "all", [0.5, np.nan])], "all must be finite"),
-        ([Point("noise", 0, True, "all", [])], "all must be finite"),
-    ],
-)
-def test_augmentations_that_cannot_be_drawn_are_refused(points, words):
-    with pytest.raises(DataError, match=words):
-        augmentation_curves.draw(points)
-
-
 # Confusion.
 
 
 def test_confusion_shows_counts_and_shares_of_the_true_class():
-    figure = confusion.draw(
+    figure = decoding.draw_confusion(
         [[6, 2, 0], [1, 3, 0], [0, 0, 0]],
         ["Wake", "nREM", "REM"],
         dataset="toy",
@@ -528,21 +445,17 @@ def test_confusion_shows_counts_and_shares_of_the_true_class():
 
 
 def test_confusion_takes_the_accuracy_and_the_unit_it_is_given():
-    title = confusion.draw([[1]], ["a"], accuracy=0.5, labels=5, label_unit="minute").axes[0].get_title(loc="left")
+    title = (
+        decoding.draw_confusion([[1]], ["a"], accuracy=0.5, labels=5, label_unit="minute").axes[0].get_title(loc="left")
+    )
     assert title == "5 labelled minutes per class\naccuracy 0.500"
 
 
-@pytest.mark.parametrize("counts", [[[1, 2]], [[0, 0], [0, 0]], [[1, -1], [0, 1]], [[1, np.nan], [0, 1]]])
-def test_confusion_counts_that_make_no_sense_are_refused(counts):
-    with pytest.raises(DataError, match="counts"):
-        confusion.draw(counts, ["a", "b"])
+# Decoding performance.
 
 
-# Worth.
-
-
-def test_worth_shows_every_row_with_its_interval_on_an_axis_from_zero():
-    axes = worth.draw(RESULT).axes[0]
+def test_decoding_shows_every_row_with_its_interval_on_an_axis_from_zero():
+    axes = decoding.draw_decoding(RESULT).axes[0]
     dots = [found for found in axes.lines if found.get_marker() == "o"]
     assert [float(d.get_xdata()[0]) for d in dots] == [0.7, 0.65, 0.6, 0.4]
     bars = [found.get_xdata() for found in axes.lines if found.get_marker() == "None" and found.get_linestyle() == "-"]
@@ -553,204 +466,18 @@ def test_worth_shows_every_row_with_its_interval_on_an_axis_from_zero():
     assert {"majority 0.14", "0.700  [0.650, 0.750]"} <= {t.get_text() for t in axes.texts}
 
 
-def test_worth_of_a_continuous_readout_is_r2_and_may_be_negative():
+def test_decoding_of_a_continuous_readout_is_r2_and_may_be_negative():
     def score(r2):
         return evaluation(0.0) | {"accuracy": None, "r2": r2, "interval": None, "readout": "continuous"}
 
-    axes = worth.draw(score(0.5) | {"raw": score(-0.3), "pca": None, "majority": None}).axes[0]
+    axes = decoding.draw_decoding(score(0.5) | {"raw": score(-0.3), "pca": None, "majority": None}).axes[0]
     assert axes.get_xlim()[0] < -0.3
     assert len(axes.get_yticklabels()) == 2
     assert axes.get_xlabel().startswith("R²")
     assert "\N{MINUS SIGN}0.300" in {t.get_text() for t in axes.texts}
 
 
-def test_worth_without_its_figure_is_refused():
-    with pytest.raises(DataError, match="holds no accuracy"):
-        worth.draw(evaluation(0.5) | {"accuracy": None})
-
-
-# Mined views. Rows 0, 1 | 2, 3, 4 | 5 of three segments.
-
-HAND = {"segments": [7, 7, 3, 3, 3, 9], "times": [0.0, 1.0, 2.0, 3.0, 5.0, 9.0]}
-HAND_LABEL = [0, 0, 0, 1, 1, 7]
-
-
-def test_statistics_counted_by_hand():
-    found = mined_statistics(
-        [10, 20, 30],
-        [[0, 2, 5, 1], [0, 1], [3, 3]],
-        [[2, 5, 4, -1], [-1, -1], [4, 0]],
-        **HAND,
-        label=HAND_LABEL,
-        period=8,
-    )
-    assert found["step"].tolist() == [10, 30]  # nothing was mined at step 20
-    assert found["found"].tolist() == [0.75, 1.0]
-    assert found["distinct"].tolist() == [1.0, 1.0]
-    assert np.allclose(found["same_label"], [1 / 3, 1 / 2])  # 0-0, 0-7, 7-1; then 1-1, 1-0
-    # Outside segment 7 one of 4 rows has label 0; outside 3, two of 3 have label 0 and none label 1; outside 9 none has 7.
-    assert np.allclose(found["same_label_chance"], [(1 / 4 + 2 / 3 + 0) / 3, 0])
-    assert found["same_segment"].tolist() == [0, 0.5]
-    assert found["same_segment_chance"].tolist() == [0, 0]
-    assert np.allclose(found["time_distance"], [np.quantile([2, 7, 4], [0.25, 0.5, 0.75]), [2.25, 2.5, 2.75]])
-    assert np.allclose(found["segment_distance"], [[1, 1, 1], [0.25, 0.5, 0.75]])
-    # Pairs across segments: six of segments 1-2, two of 1-3, three of 2-3, each seen from both sides.
-    assert np.allclose(found["segment_distance_chance"], [1, 1, 1])
-    apart = [2, 3, 5, 1, 2, 4, 9, 8, 7, 6, 4]
-    assert np.allclose(found["time_distance_chance"], np.quantile(apart * 2, [0.25, 0.5, 0.75]))
-    # At the last step the differences are 1-1 = 0 and 0-1 = -1.
-    assert found["label_difference"].tolist() == [-3, -2, -1, 0, 1, 2, 3, 4]
-    assert found["label_difference_share"].tolist() == [0, 0, 0.5, 0.5, 0, 0, 0, 0]
-    assert np.isclose(found["label_difference_chance"].sum(), 1)
-
-
-def test_differences_wrap_round():
-    found = mined_statistics([1], [[5]], [[0]], **HAND, label=HAND_LABEL, period=8)
-    assert dict(zip(found["label_difference"], found["label_difference_share"], strict=True))[1] == 1  # from 7 to 0
-
-
-def test_clocks_that_start_anew_are_compared_within_segments():
-    times = [10.0, 11.0, 0.0, 1.0, 3.0, 2.0]
-    found = mined_statistics([1], [[1, 4]], [[3, 5]], segments=HAND["segments"], times=times)
-    assert "time_distance" not in found
-    assert found["time_in_segment_distance"].tolist() == [[0.75, 1.5, 2.25]]  # 1 against 1, 3 against 0
-
-
-def test_one_segment_has_no_segment_distance_and_only_itself_is_barred():
-    found = mined_statistics(
-        [1], [[0, 1]], [[1, 3]], segments=[0] * 4, times=[0.0, 1, 2, 3], label=["a", "a", "b", "b"]
-    )
-    assert "segment_distance" not in found
-    assert np.allclose(found["same_label_chance"], 1 / 3)
-    assert found["same_segment"].tolist() == [1]
-    gapped = mined_statistics(
-        [1], [[0, 1]], [[2, 3]], segments=[0] * 4, times=[0.0, 1, 2, 3], label=["a", "a", "b", "a"], gap=1.0
-    )
-    assert np.allclose(gapped["same_label_chance"], (1 / 2 + 1) / 2)  # 0 may mine 2, 3; 1 may mine 3
-
-
-def test_where_nothing_may_be_mined_there_is_no_chance():
-    found = mined_statistics([1], [[0]], [[1]], segments=[0, 0], times=[0.0, 1.0], label=[1, 1], gap=5.0)
-    assert not [k for k in found if k.endswith("chance")]
-    assert all(np.isfinite(v).all() for v in found.values())
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=5),
-    gap=st.sampled_from([None, 0.0, 1.0]),
-    seed=st.integers(0, 99),
-)
-def test_statistics_agree_with_brute_force(lengths, gap, seed):
-    rng = np.random.default_rng(seed)
-    segments = np.repeat(rng.permutation(len(lengths)), lengths)
-    n = len(segments)
-    times = np.cumsum(rng.integers(1, 3, n)).astype(float)
-    label = rng.integers(0, 3, n)
-    anchors, mined = rng.integers(0, n, 6), rng.integers(0, n, 6)
-    found = mined_statistics([1], [anchors], [mined], segments=segments, times=times, label=label, gap=gap)
-
-    def allowed(a):
-        if gap is None:
-            return [r for r in range(n) if (segments[r] != segments[a] if len(lengths) > 1 else r != a)]
-        return [r for r in range(n) if segments[r] != segments[a] or abs(times[r] - times[a]) > gap]
-
-    chance = [np.mean([label[r] == label[a] for r in allowed(a)]) for a in anchors if allowed(a)]
-    own = [np.mean([segments[r] == segments[a] for r in allowed(a)]) for a in anchors if allowed(a)]
-    if chance:
-        assert np.isclose(found["same_label_chance"][0], np.mean(chance))
-        assert np.isclose(found["same_segment_chance"][0], np.mean(own))
-    assert np.isclose(found["same_label"][0], np.mean(label[anchors] == label[mined]))
-    assert found["distinct"][0] == len(set(mined)) / 6
-    drawing = [allowed(a) for a in anchors if allowed(a)]
-    if drawing:
-        hit = [1 - np.prod([1 - 1 / len(rows) for rows in drawing if r in rows]) for r in range(n)]
-        assert np.isclose(found["distinct_chance"][0], sum(hit) / len(drawing))
-    apart = [abs(times[r] - times[a]) for a in range(n) for r in allowed(a)]
-    if apart:
-        assert np.allclose(found["time_distance_chance"], np.quantile(apart, [0.25, 0.5, 0.75]))
-    assert all(np.isfinite(v).all() for v in found.values())
-
-
-def test_long_distances_are_sampled_and_stay_close(monkeypatch):
-    n = 600
-    given_ = {"segments": np.zeros(n), "times": np.arange(n) * 4.0}
-    exact = mined_statistics([1], [[0]], [[9]], **given_)["time_distance_chance"]
-    monkeypatch.setattr("myow.report.mined_statistics.MOST_PAIRS", n * 60)
-    sampled = mined_statistics([1], [[0]], [[9]], **given_)["time_distance_chance"]
-    assert np.allclose(sampled, exact, rtol=0.05)
-
-
-@pytest.mark.parametrize("pool", [3, 20, 60, 500])
-def test_distinct_rows_expected_of_a_pool_agree_with_drawing(pool):
-    rng = np.random.default_rng(pool)
-    segments, anchors = np.repeat(np.arange(20), 3), rng.integers(0, 60, 40)
-    found = mined_statistics([1], [anchors], [(anchors + 30) % 60], segments=segments, times=np.arange(60.0), pool=pool)
-
-    def distinct():
-        """Share of different rows over anchors that find one, if each draws from the same random candidates."""
-        candidates = rng.permutation(60)[:pool]
-        choices = [candidates[segments[candidates] != segments[a]] for a in anchors]
-        return len({rng.choice(c) for c in choices if len(c)}) / sum(len(c) > 0 for c in choices)
-
-    drawn = np.mean([distinct() for _ in range(400)])
-    assert np.isclose(found["distinct_chance"][0], drawn, atol=0.02)
-
-
-def test_one_row_mined_by_all_is_the_least_distinct():
-    found = mined_statistics([1], [range(59)], [[59] * 59], segments=np.arange(60), times=np.arange(60.0))
-    assert np.isclose(found["distinct"][0], 1 / 59)
-    assert found["distinct_chance"][0] > 0.6
-
-
-def test_neighbours_are_compared_among_the_rows_they_were_chosen_from():
-    rows, near = [0, 3, 5], [[3, 5, -1], [5, 0, 3]]
-    found = neighbour_statistics([1, 2], rows, near, **HAND, label=HAND_LABEL)
-    assert found["step"].tolist() == [1, 2]
-    assert found["same_label"].tolist() == [0, 0]  # labels 0, 1, 7
-    times = np.asarray(HAND["times"])[rows]
-    assert np.allclose(
-        found["time_distance"][0], np.quantile([times[1] - times[0], times[2] - times[1]], [0.25, 0.5, 0.75])
-    )
-    same = neighbour_statistics([1], rows, [[3, 0, 0]], **HAND, label=["a", "b", "b", "a", "b", "b"])
-    assert np.isclose(same["same_label"][0], 2 / 3)
-    assert np.isclose(same["same_label_chance"][0], (1 / 2 + 1 / 2 + 0) / 3)  # each may choose the other two
-
-
-@pytest.mark.parametrize(
-    ("rows", "near", "words"),
-    [
-        ([0, 3], [[3, 1]], "is not one of the rows"),
-        ([3, 0], [[3, 0]], "rows must rise"),
-        ([0, 6], [[0, 0]], "inside the 6 rows"),
-        ([], [[]], "rows must rise"),
-        ([0, 3], [[-1, -1]], "nothing was mined"),
-    ],
-)
-def test_neighbours_that_make_no_sense_are_refused(rows, near, words):
-    with pytest.raises(DataError, match=words):
-        neighbour_statistics([1], rows, near, **HAND)
-
-
-def test_a_pool_without_rows_is_refused():
-    with pytest.raises(DataError, match="pool is 0"):
-        mined_statistics([1], [[0]], [[2]], **HAND, pool=0)
-
-
-@pytest.mark.parametrize(
-    ("steps", "anchors", "mined", "words"),
-    [
-        ([1, 2], [[0]], [[1]], "2 steps"),
-        ([1], [[0, 1]], [[1]], "each anchor mines one row"),
-        ([1], [[0]], [[6]], "outside the 6 rows"),
-        ([1], [[-1]], [[0]], "outside the 6 rows"),
-        ([1], [[0]], [[-1]], "nothing was mined"),
-        ([], [], [], "nothing was mined"),
-    ],
-)
-def test_pairs_that_make_no_sense_are_refused(steps, anchors, mined, words):
-    with pytest.raises(DataError, match=words):
-        mined_statistics(steps, anchors, mined, **HAND)
+# Mined views.
 
 
 def test_the_figure_draws_the_statistics_and_names_chance():
@@ -774,7 +501,7 @@ def test_the_figure_draws_the_statistics_and_names_chance():
 
 
 def test_one_segment_without_a_label_is_drawn_as_time_and_distinct_views():
-    figure = mined_views.draw([1, 2], ANCHORS[:2], MINED[:2], segments=np.zeros(N), times=np.arange(N) * 60.0)
+    figure = mined.draw_mined_views([1, 2], ANCHORS[:2], MINED[:2], segments=np.zeros(N), times=np.arange(N) * 60.0)
     assert [a.get_title(loc="left") for a in figure.axes] == ["distinct views", "time apart"]
     assert figure.axes[1].get_ylabel() == "minutes"
 

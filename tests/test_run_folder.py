@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tiny import SMALL, Notes, reach, sleep
 
 from myow import BYOL, Recording
-from myow.data.split import split_rows
-from myow.disk.model_file import read_about
+from myow.data.splits import split_rows
 from myow.errors import FileError, SettingError, TrainingError
-from myow.run_folder import Run, RunFolder, generic_split
+from myow.io.model_file import read_about
+from myow.methods.runs import Run, RunFolder, generic_split
 
 REC = reach(n_segments=12)
 PARTS = tuple(np.flatnonzero(np.isin(REC.segments % 6, part)) for part in ([0, 1, 2, 4], [3], [5]))

@@ -24,9 +24,8 @@ from spike_files import (
 
 import myow
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
-from myow.readers._binned import bin_session
-from myow.readers._notes import Notes
-from myow.readers._session import Intervals, Session, Signal, Units, constant
+from myow.io.binned import bin_session
+from myow.io.session import Intervals, Notes, Session, Signal, Units, constant
 
 
 def session(trains=TRAINS, **parts):
@@ -290,7 +289,7 @@ def test_blocks_of_a_long_signal_give_the_same_averages(monkeypatch):
     times = np.sort(rng.uniform(0, 10, 500))
     made = session(signals={"s": signal(times, rng.normal(size=(500, 2)))})
     whole = bin_session(made, Notes(), bin_size=0.1, segments=[[0, 10]], labels="s")
-    monkeypatch.setattr("myow.readers._averages.BLOCK", 40)
+    monkeypatch.setattr("myow.io.binned.BLOCK", 40)
     parts = bin_session(made, Notes(), bin_size=0.1, segments=[[0, 10]], labels="s")
     np.testing.assert_allclose(whole.labels["s"], parts.labels["s"], rtol=1e-6)
 

@@ -8,10 +8,9 @@ from tiny import Notes
 from typer.testing import CliRunner
 
 import myow
-from myow.cli import app
+from myow.cli.commands import app
 from myow.errors import FileError, MyowError, SettingError
-from myow.run_folder import RunFolder
-from myow.run_sessions import own_parts, session_names, sessions_of
+from myow.methods.runs import RunFolder, own_parts, session_names, sessions_of
 
 SETTINGS = [
     word
@@ -151,7 +150,7 @@ def test_a_damaged_description_of_sessions_is_a_clear_error(home, tmp_path):
 def test_a_stopped_adaptation_keeps_no_model_and_goes_on(home, monkeypatch):
     words = ("adapt", home / "two", home / "wed.npz", "--out", home / "stopped", "--steps", "3")
     with monkeypatch.context() as patch:
-        patch.setattr("myow.session_workflow.ProgressBar", lambda title: Notes(2, lambda _: KeyboardInterrupt()))
+        patch.setattr("myow.cli.train.ProgressBar", lambda title: Notes(2, lambda _: KeyboardInterrupt()))
         result = run(*words)
     assert result.exit_code == 130
     assert "stopped; " in result.output

@@ -7,8 +7,8 @@ import stat
 import pytest
 from safetensors import SafetensorError
 
-from myow.disk.storage import make_folder, write_json, writing
 from myow.errors import DataError, FileError
+from myow.io.files import make_folder, write_json, writing
 
 
 def test_a_whole_file_takes_the_place_of_the_old_one(tmp_path):

@@ -357,7 +357,7 @@ def test_what_is_written_is_whole_or_not_there(tmp_path):
 
 
 def test_counts_by_block_do_not_depend_on_the_size_of_the_blocks_and_are_the_simulated_process():
-    from myow.datasets.sleep_blocks import sleep_blocks, sleep_states
+    from myow.datasets.simulated_sleep import sleep_blocks, sleep_states
 
     options = {"n_units": 100, "bin_size": 4.0, "seed": 3}
     whole = np.concatenate(list(sleep_blocks(3000, block=3000, **options)))
@@ -401,7 +401,7 @@ def test_the_command_line_trains_draws_and_embeds_without_loading(tmp_path, monk
     for where in ("data.stored.BLOCK", "training.rows.BLOCK", "training.augment.MOST_VALUES"):
         monkeypatch.setattr(f"myow.{where}", 500 * held.n_units)
     monkeypatch.setattr("myow.methods.candidates.AT_ONCE", 500)
-    monkeypatch.setattr("myow.report.pictures.MOST_ROWS", 500)
+    monkeypatch.setattr("myow.figures.run_figures.MOST_ROWS", 500)
     called = command("train", file, "--out", out, "--data", "stored=1", "--quiet", *QUICK, "--set", "batch_size=8")
     assert called.code == 0, called.err
     assert max(read) <= 2 * 512  # of 3,600 rows: those that are measured, with their neighbours

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from myow.disk.unpickle import load_pickle
 from myow.errors import FileError
+from myow.io.untrusted import load_pickle
 
 
 class _Call:

@@ -7,12 +7,14 @@ import pytest
 from command import QUICK, trials, write
 
 import myow
-from myow import datasets, workflow
-from myow.data.split import split_rows
+from myow import datasets
+from myow.cli import train as workflow
+from myow.cli.train import draw_run, embed_run, evaluate_run, train_run
+from myow.data.splits import split_rows
+from myow.datasets.sources import load_recording
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
-from myow.report import pictures as drawing
-from myow.run_folder import RunFolder, generic_split
-from myow.workflow import draw_run, embed_run, evaluate_run, load_recording, train_run
+from myow.figures import run_figures as drawing
+from myow.methods.runs import RunFolder, generic_split
 
 
 @pytest.fixture(autouse=True)

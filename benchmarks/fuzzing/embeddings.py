@@ -1,4 +1,4 @@
-"""Embeddings to be fuzzed: a file of each format that they are written to."""
+"""Embeddings to be fuzzed: a file of each format that they are read from."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from pathlib import Path
 import numpy as np
 
 from myow.data.embedding import Embedding
-from myow.writers import embedding_suffixes, read_embedding, write
+from myow.io.embeddings import READ, read_embedding, write
 
 from .loader import Loader
 
 __all__ = ["EMBEDDINGS", "of_embedding"]
 
-CONTAINERS = {".npz": "zip", ".csv": "text", ".parquet": "bytes", ".nc": "hdf5", ".nwb": "hdf5"}
-NEEDS = {".parquet": "pyarrow", ".nc": "h5netcdf", ".nwb": "pynwb"}
-assert set(embedding_suffixes()) == set(CONTAINERS), "say what container each ending is"
-EMBEDDINGS = [s for s in CONTAINERS if s not in NEEDS or importlib.util.find_spec(NEEDS[s])]
+CONTAINERS = {".npz": "zip", ".nwb": "hdf5"}
+assert set(READ) == set(CONTAINERS), "say what container each ending is"
+EMBEDDINGS = [s for s in CONTAINERS if s != ".nwb" or importlib.util.find_spec("pynwb")]
 
 
 def of_embedding(suffix: str) -> Callable[[Path], Loader]:
     """Return what makes files with an ending, and their loader."""
 
     def make(folder: Path) -> Loader:
-        return Loader(suffix, CONTAINERS[suffix], [(_written(folder, suffix, n), read_embedding) for n in (1, 3)])
+        return Loader(
+            suffix,
+            CONTAINERS[suffix],
+            [(_written(folder, suffix, n), read_embedding) for n in (1, 3)],
+            foreign=suffix == ".nwb",
+        )
 
     return make
 

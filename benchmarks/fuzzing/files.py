@@ -14,9 +14,8 @@ import torch
 from PIL import Image
 
 from myow.datasets import cifar
-from myow.disk.archives import read_archive
-from myow.disk.image_folder import read_image_folder
-from myow.disk.unpickle import load_pickle
+from myow.io.image_folder import read_image_folder
+from myow.io.untrusted import load_pickle, read_archive
 
 from .loader import Loader
 

@@ -26,6 +26,8 @@ class Loader:
         What the file must be called. Default: anything with the ending.
     writes : bool, optional
         Whether it may write beside the file, since that is what it is for.
+    foreign : bool, optional
+        Whether a compiled library of others parses the file, which may crash, hang or swell on damaged bytes.
     """
 
     suffix: str
@@ -33,6 +35,7 @@ class Loader:
     seeds: Sequence[tuple[bytes, Callable[[Path], Any]]]
     name: str = ""
     writes: bool = False
+    foreign: bool = False
 
     @property
     def file(self) -> str:

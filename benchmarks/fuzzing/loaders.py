@@ -9,7 +9,7 @@ from pathlib import Path
 from . import files, runs
 from .embeddings import EMBEDDINGS, of_embedding
 from .loader import Loader
-from .readers import READERS, read_with
+from .readers import FOREIGN, READERS, read_with
 
 __all__ = ["loaders"]
 
@@ -36,6 +36,6 @@ def _reader(name: str) -> Callable[[Path], Loader]:
         for seed, write, options in seeds:
             write(folder / f"{seed}{suffix}")
             found.append(((folder / f"{seed}{suffix}").read_bytes(), read_with(options)))
-        return Loader(suffix, kind, found)
+        return Loader(suffix, kind, found, foreign=name in FOREIGN)
 
     return make

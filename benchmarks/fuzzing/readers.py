@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import myow
-from myow.readers import suffixes
+from myow.io import suffixes
 
-__all__ = ["READERS", "read_with"]
+__all__ = ["FOREIGN", "READERS", "read_with"]
 
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(2.0, (24, 4))
@@ -34,6 +34,9 @@ SPIKES: dict[str, Any] = {"bin_size": 0.1}
 
 Seed = tuple[str, Callable[[Path], None], Mapping[str, Any]]
 """Name of the file, what writes it, and options to read it with."""
+
+FOREIGN = ("hdf5", "mat", "mat73", "nwb", "nc", "neo")
+"""Formats that compiled libraries parse, which may crash on damaged bytes."""
 
 
 def _npz(path: Path) -> None:
@@ -181,7 +184,7 @@ READERS: dict[str, tuple[str, str, list[Seed]]] = {
 }
 """By name: ending, container and seeds."""
 
-NEEDS = {"parquet": "pyarrow", "hdf5": "h5py", "mat73": "h5py", "nwb": "pynwb", "nc": "h5netcdf", "neo": "neo"}
+NEEDS = {"parquet": "pyarrow", "hdf5": "h5py", "mat73": "pymatreader", "nwb": "pynwb", "nc": "h5netcdf", "neo": "neo"}
 known = {suffix for name, (suffix, _, _) in READERS.items()} | {".hdf5"}
 assert set(suffixes()) <= known, "write a seed for each ending that can be read"
 READERS = {k: v for k, v in READERS.items() if k not in NEEDS or importlib.util.find_spec(NEEDS[k])}

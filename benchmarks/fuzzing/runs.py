@@ -8,17 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import myow
-from myow.bench.row_shape import fit_row
-from myow.bench.rows_file import RowsFile
-from myow.bench.run import Bench, _left, _refuse_mixture, run_bench
-from myow.bench.summary import failures, summarise
+from myow.cli.train import evaluate_run, train_run
+from myow.datasets.sources import load_recording
 from myow.errors import MyowError
-from myow.report import bench_tables
-from myow.run_card import run_card
-from myow.run_folder import RunFolder
-from myow.sources import load_recording
+from myow.evaluation.bench import Bench, _left, _refuse_mixture, run_bench
+from myow.evaluation.bench_summary import RowsFile, failures, fit_row, summarise
+from myow.figures import bench_tables
+from myow.methods.runs import RunFolder, run_card
 from myow.training.callbacks import MetricsFile, PairsFile
-from myow.workflow import evaluate_run, train_run
 
 from .loader import Loader
 

@@ -1,4 +1,4 @@
-"""Learn representations of neural population activity without labels, and measure what they are worth.
+"""Learn representations of neural population activity without labels, and see how well they decode.
 
 The names below load when they are first used, so that importing `myow` is quick. Every method in `myow.methods` is
 here too, under the name of its class: `myow.MYOW`, `myow.BYOL`, ...; those that learn from images are `myow.ImageMYOW`,
@@ -17,18 +17,18 @@ _HOMES = {
     "Images": "data.images",
     "Recording": "data.recording",
     "embed": "methods.embed",
-    "evaluate": "evaluation.recordings",
+    "evaluate": "evaluation.evaluate",
     "evaluate_images": "evaluation.images",
     "load": "datasets",
     "load_model": "methods.loading",
-    "pull_from_hub": "hub",
-    "push_to_hub": "hub",
-    "inspect": "readers",
-    "open_recording": "readers",
-    "read": "readers",
-    "read_embedding": "writers",
-    "write": "writers",
-    "write_stored": "disk.stored_file",
+    "pull_from_hub": "methods.runs",
+    "push_to_hub": "methods.runs",
+    "inspect": "io",
+    "open_recording": "io",
+    "read": "io",
+    "read_embedding": "io.embeddings",
+    "write": "io.embeddings",
+    "write_stored": "io.on_disk",
 }
 
 

@@ -2,11 +2,14 @@ from .data.embedding import Embedding as Embedding
 from .data.images import Images as Images
 from .data.recording import Recording as Recording
 from .datasets import load as load
-from .disk.stored_file import write_stored as write_stored
+from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.images import evaluate_images as evaluate_images
-from .evaluation.recordings import evaluate as evaluate
-from .hub import pull_from_hub as pull_from_hub
-from .hub import push_to_hub as push_to_hub
+from .io import inspect as inspect
+from .io import open_recording as open_recording
+from .io import read as read
+from .io.embeddings import read_embedding as read_embedding
+from .io.embeddings import write as write
+from .io.on_disk import write_stored as write_stored
 from .methods.autoencoder import Autoencoder as Autoencoder
 from .methods.baselines import FA as FA
 from .methods.baselines import PCA as PCA
@@ -23,14 +26,11 @@ from .methods.loading import load_model as load_model
 from .methods.myow import MYOW as MYOW
 from .methods.myow import Unmined as Unmined
 from .methods.pivae import PiVAE as PiVAE
+from .methods.runs import pull_from_hub as pull_from_hub
+from .methods.runs import push_to_hub as push_to_hub
 from .methods.simclr import SimCLR as SimCLR
 from .methods.supervised import Supervised as Supervised
 from .methods.time_contrast import RP as RP
 from .methods.time_contrast import TS as TS
-from .readers import inspect as inspect
-from .readers import open_recording as open_recording
-from .readers import read as read
-from .writers import read_embedding as read_embedding
-from .writers import write as write
 
 __version__: str

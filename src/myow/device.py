@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Devices and threads to compute on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def describe_machine(device: torch.device | None = None) -> str:
-    """Say in words what a row of a table was computed on: system, processor, cores and, if `device` is a GPU, which."""
+    """Describe the machine that a row of a table was computed on: system, processor, cores and, if `device` is a GPU, which."""
     words = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     gpu = device is not None and device.type == "cuda"
     return f"{words}, {torch.cuda.get_device_name(device)}" if gpu else words

@@ -1,11 +1,22 @@
-"""What went wrong, what was expected, and what to do: every error a user can cause has a class here."""
+"""Errors that are raised on purpose, and the optional packages whose absence is one."""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["DataError", "FileError", "MyowError", "SettingError", "TrainingError", "UnknownNameError", "unknown_name"]
+__all__ = [
+    "DataError",
+    "FileError",
+    "MyowError",
+    "SettingError",
+    "TrainingError",
+    "UnknownNameError",
+    "need",
+    "unknown_name",
+]
 
 
 class MyowError(Exception):
@@ -58,3 +69,37 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UnknownNameErr
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return UnknownNameError(f"unknown {kind} '{name}'{hint} Choices: {', '.join(known) or 'none'}")
+
+
+def need(package: str, extra: str, purpose: str) -> Any:
+    """Import a package that an extra installs.
+
+    Parameters
+    ----------
+    package : str
+        Name to import, such as ``"pynwb"``; a submodule is returned itself.
+    extra : str
+        The extra of this package that installs it.
+    purpose : str
+        What it is needed for, such as ``"reading .nwb files"``.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    SettingError
+        If it is not installed; the text says how to install it.
+
+    Examples
+    --------
+    >>> need("json", "nwb", "reading .nwb files").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise SettingError(
+            f"{purpose} needs {package.partition('.')[0]}, which cannot be imported ({error}); run: pip install 'myow[{extra}]'"
+        ) from error

@@ -1,1 +1,1 @@
-"""What is learnt from, checked once: recordings, images, and how they are parted."""
+"""Data in memory, checked once."""

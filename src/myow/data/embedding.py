@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .checks import check_bin_size, check_label, check_segments, check_times, frozen
+from .recording import check_bin_size, check_label, check_segments, check_times, frozen
 from .rows import group_runs
 
 __all__ = ["Embedding"]
@@ -118,6 +118,24 @@ class Embedding:
         """Start of the first and end of the last bin of each segment in s, shape (n, 2), in order."""
         first, lengths = self.runs
         return np.stack([self.times[first], self.times[first + lengths - 1] + self.bin_size], axis=1)
+
+    def to_pandas(self) -> Any:
+        """Return a table, a row a bin; see `myow.io.embeddings.to_pandas`."""
+        from ..io.embeddings import to_pandas
+
+        return to_pandas(self)
+
+    def to_xarray(self) -> Any:
+        """Return an xarray ``Dataset``; see `myow.io.embeddings.to_xarray`."""
+        from ..io.embeddings import to_xarray
+
+        return to_xarray(self)
+
+    def to_pynapple(self) -> Any:
+        """Return a pynapple ``TsdFrame`` with its time support; see `myow.io.embeddings.to_pynapple`."""
+        from ..io.embeddings import to_pynapple
+
+        return to_pynapple(self)
 
     def digest(self) -> str:
         """Return a checksum of values, times and segments."""

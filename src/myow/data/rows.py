@@ -1,4 +1,4 @@
-"""What training needs of data, whatever the data is."""
+"""Rows of data, as training sees them, and their segments."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from .checks import check_index, check_values
-from .recording import Recording
+from .recording import Recording, check_index, check_values
 
 __all__ = ["BLOCK", "RowFile", "StoredCounts", "StoredRecording"]
 
@@ -168,7 +167,7 @@ class StoredRecording(Recording):
 
     @property
     def stored(self) -> StoredCounts:
-        """What `counts` is here."""
+        """`counts`, as the type that it has here."""
         counts: Any = self.counts
         found: StoredCounts = counts
         return found

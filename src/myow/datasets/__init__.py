@@ -1,23 +1,24 @@
-"""Recordings and images by name, one file a family; a file here with ``CARDS`` and ``load`` is found by being here."""
+"""Recordings and images by name, one file a family."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 from types import ModuleType
 from typing import Any, Literal, overload
 
 from ..errors import SettingError, unknown_name
-from .card import Card
-from .image_card import ImageCard
+from .card import Card, ImageCard
 
-__all__ = ["Card", "ImageCard", "card", "cards", "load"]
+__all__ = ["FAMILIES", "Card", "ImageCard", "card", "cards", "load"]
+
+
+FAMILIES = ("cifar", "reaching", "rodent", "simulated_reach", "simulated_sleep", "tiny_imagenet")
+"""Modules of this package with ``CARDS``, one card a recording or set of images, and ``load(name, **options)``."""
 
 
 def _families() -> list[ModuleType]:
-    modules = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
-    return [module for module in modules if hasattr(module, "CARDS")]
+    return [importlib.import_module(f"{__name__}.{name}") for name in FAMILIES]
 
 
 @overload

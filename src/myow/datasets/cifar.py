@@ -21,13 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.checks import frozen
 from ..data.images import Images
-from ..disk.numpy_pickle import load_arrays
-from ..disk.published import PublishedFile
+from ..data.recording import frozen
 from ..errors import DataError, FileError
-from .image_card import ImageCard
-from .published_images import find, members, source
+from ..io.download import PublishedFile
+from ..io.untrusted import load_arrays
+from .card import ImageCard, find, members, source
 
 __all__ = ["CARDS", "load"]
 
@@ -40,7 +39,7 @@ LARGEST, TOTAL = 192 << 20, 256 << 20  # bytes: the training images of CIFAR-100
 
 @dataclass(frozen=True)
 class _Label:
-    """Where a label is: its key in the batches, that of its names in the meta file, and how many classes it has."""
+    """Place of a label: its key in the batches, that of its names in the meta file, and how many classes it has."""
 
     key: str
     names: str

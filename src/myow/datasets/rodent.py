@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.recording import Recording
-from ..data.split import Split
-from ..disk.published import PublishedFile, fetch
+from ..data.splits import Split
 from ..errors import DataError, FileError
+from ..io.download import PublishedFile, fetch
 from .card import Card
 
 __all__ = ["CARDS", "load"]

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..data.checks import frozen
 from ..data.images import Images
-from ..disk.image_decoding import decode
-from ..disk.published import PublishedFile
+from ..data.recording import frozen
 from ..errors import DataError, FileError
-from .image_card import ImageCard
-from .published_images import find, members, source
+from ..io.download import PublishedFile
+from ..io.image_folder import decode
+from .card import ImageCard, find, members, source
 
 __all__ = ["CARDS", "load"]
 

@@ -1,1 +1,1 @@
-"""What an embedding is worth, beside what takes no learning."""
+"""Evaluation: readouts, metrics, intervals, and the bench."""

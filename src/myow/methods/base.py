@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..data.checks import check_index
-from ..data.identity import identify
+from ..data.recording import check_index
 from ..data.rows import Rows
+from ..data.sessions import identify
 from ..data.targets import Targets, read_targets
 from ..device import choose_device, cpu_threads
-from ..disk.model_file import finite, write_model
 from ..errors import DataError, SettingError
+from ..io.model_file import finite, write_model
 from ..training.callbacks import Callback
 from ..training.checkpoint import checkpoint_in
 from ..training.loop import train
@@ -46,8 +46,8 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
       images) as ``n_features_in_``;
     - if it learns from labels, the classes as ``classes_`` (None for real numbers), their number, or that of the columns, as
       ``n_targets_``, and the number of labelled rows as ``n_labelled_``;
-    - what it was trained on as ``trained_on_`` (see `myow.data.identity.identify`), the last metrics of its training and what
-      it was evaluated to be worth as ``metrics_``, and the version of this package as ``version_``.
+    - what it was trained on as ``trained_on_`` (see `myow.data.sessions.identify`), the last metrics of its training and what
+      its evaluations found as ``metrics_``, and the version of this package as ``version_``.
     """
 
     device: str
@@ -363,7 +363,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     # What scikit-learn asks for.
 
     def __sklearn_tags__(self) -> Any:
-        """Say what kind of estimator this is."""
+        """Describe the estimator to scikit-learn."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.target_tags.required = self.uses_labels
@@ -399,7 +399,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self.network_
 
     def _identity(self, data: Any, targets: Targets | None) -> dict[str, Any]:
-        """What must agree for a checkpoint to be continued."""
+        """Settings and data that must agree for a checkpoint to be continued."""
         settings = {k: repr(type(v)) if callable(v) else plain(v) for k, v in self.get_params().items()}
         settings.pop("device")
         settings.pop("threads")  # nor does it matter on how many

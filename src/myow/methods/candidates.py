@@ -39,7 +39,7 @@ Encode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Mining:
-    """Which candidates are mined, and how much what is mined weighs; `myow.MYOW` explains each setting.
+    """Settings of mining: which candidates there are, and how much mined views weigh; `myow.MYOW` explains each setting.
 
     Raises
     ------
@@ -359,7 +359,7 @@ class MemoryQueue(nn.Module):
         self.position.add_(len(rows)).remainder_(size)
 
     def excluded(self, rows: Tensor, ranges: Tensor | None = None) -> Tensor:
-        """Say which entries each anchor may not mine, for `myow.nn.neighbours.mine`.
+        """Find the entries that each anchor may not mine, for `myow.nn.neighbours.mine`.
 
         Parameters
         ----------
@@ -382,7 +382,7 @@ MINE_SESSIONS = ("all", "within", "across")
 
 @dataclass(frozen=True)
 class MiningRule:
-    """Which pairs of rows are barred from being mined.
+    """Rule of which pairs of rows may not be mined.
 
     Parameters
     ----------
@@ -396,11 +396,11 @@ class MiningRule:
     sessions: Tensor | None = None
 
     def excluded(self, anchors: Tensor, pool: Tensor) -> Tensor:
-        """Say which candidates, rows of shape (P,), each anchor, of shape (A,), may not mine; shape (A, P)."""
+        """Find the candidates, rows of shape (P,), that each anchor, of shape (A,), may not mine; shape (A, P)."""
         return self._others(anchors, pool, excluded_pairs(anchors, pool, self.barred))
 
     def excluded_of(self, anchors: Tensor, queue: MemoryQueue) -> Tensor:
-        """Say the same of the entries of a queue."""
+        """Find those among the entries of a queue."""
         return self._others(anchors, queue.rows, queue.excluded(anchors, self.barred))
 
     def _others(self, anchors: Tensor, pool: Tensor, excluded: Tensor) -> Tensor:

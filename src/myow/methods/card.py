@@ -125,7 +125,7 @@ def _limits(model: Learner) -> str:
             "An embedding means something for these units alone, in this order. Other units, the same ones sorted anew, or another bin "
             "width give numbers that mean nothing; a wrong number of units is refused, a wrong order cannot be noticed.",
             "It was learnt from the recordings above. Other days, animals, areas and tasks were not looked at; electrodes drift, and so "
-            "does what the embedding is worth.",
+            "does decoding performance.",
         ]
     lines += [
         "Dimensions have no order, no sign and no unit, and cannot be compared with those of another model one by one.",
@@ -178,7 +178,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def training_lines(metrics: Any) -> list[str]:
-    """What was measured last while it trained; nothing for a method without steps."""
+    """Last metrics of the training; nothing for a method without steps."""
     if not isinstance(metrics, Mapping) or not metrics:
         return []
     step = metrics.get("step")
@@ -187,10 +187,10 @@ def training_lines(metrics: Any) -> list[str]:
 
 
 def evaluation_table(evaluations: Sequence[Mapping[str, Any]]) -> str:
-    """What was read out, beside what takes no learning; accuracy, or R2 of real-valued labels."""
+    """Decoding performance, beside what takes no learning; accuracy, or R2 of real-valued labels."""
     rows = [row for found in evaluations for row in (_images(found) if "embedding" in found else [_recording(found)])]
     if not rows:
-        return "Nothing was read out of it yet: `myow evaluate` says what it is worth."
+        return "Nothing was read out of it yet: `myow evaluate` does."
     head = ["label", "readout", "labels", "score", "embedding (95 %)", *CONTROLS.values(), "majority", "test rows"]
     return table(head, rows)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 from torch import Tensor
@@ -18,7 +19,6 @@ from torch import Tensor
 from ..data.recording import Recording
 from ..data.targets import Targets
 from ..errors import DataError, SettingError, unknown_name
-from ..probe.metrics import accuracy
 from ..training.rows import TrainingRows
 from .baselines import ClosedFormFeatures
 from .recordings import RecordingEstimator
@@ -62,7 +62,7 @@ class DecoderEstimator(RecordingEstimator):
         return names
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Say how often `predict` is right.
+        """Return the accuracy of `predict`.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class DecoderEstimator(RecordingEstimator):
         float
             Accuracy; without labels the share of dimensions in use, as of every method.
         """
-        return super().score(X) if y is None else accuracy(np.asarray(y), self.predict(X))
+        return super().score(X) if y is None else float(accuracy_score(np.asarray(y), self.predict(X)))
 
     def _read_labels(self, y: Any, labelled: Any, n_rows: int) -> Targets | None:
         if self.class_prior not in PRIORS:
@@ -341,7 +341,7 @@ class PoissonNB(DecoderEstimator):
         return recording
 
     def __sklearn_tags__(self) -> Any:
-        """Say that values must be 0 or more."""
+        """Tell scikit-learn that values must be 0 or more."""
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags

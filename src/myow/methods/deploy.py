@@ -19,10 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
-from ..data.checks import check_times, check_values
-from ..disk.storage import writing
-from ..errors import DataError, SettingError
-from ..extras import need
+from ..data.recording import check_times, check_values
+from ..errors import DataError, SettingError, need
+from ..io.files import writing
 from ..nn.scaling import transform_row, transform_values
 from ..training.module import TrainingModule
 from ..training.windows import nearest
@@ -246,7 +245,7 @@ def export_model(model: Learner, path: Path, session: str | None = None) -> Path
 
 
 def _about(model: RecordingEstimator) -> dict[str, Any]:
-    """What a program must know to feed the graph."""
+    """Metadata that a program needs to feed the exported graph."""
     # Of a session on its own, which may have come later by `adapt`, the model knows more than of its training.
     sessions = getattr(model, "sessions_", {})
     data = [{"name": name, **about} for name, about in sessions.items()] or model.trained_on_

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..device import choose_device
-from ..disk.hub import PREFIX, pull
-from ..disk.model_file import LATER, read_header, read_tensors
 from ..errors import FileError, SettingError
+from ..io.hub import PREFIX, pull
+from ..io.model_file import LATER, read_header, read_tensors
 from ..nn.scaling import INPUTS
 from . import image_method_class, method_class
 from .base import Learner

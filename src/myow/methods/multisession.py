@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor, nn
 
-from ..data.identity import identify
 from ..data.recording import Recording
 from ..data.rows import Rows
-from ..data.sessions import Sessions, described, named_recordings
+from ..data.sessions import Sessions, described, identify, named_recordings
 from ..data.targets import Targets
 from ..device import cpu_threads
 from ..errors import DataError, SettingError
@@ -226,7 +225,7 @@ class MultiSessionEstimator(RecordingEstimator):
     # Inner workings.
 
     def _told_apart(self, X: Any, session: str | None) -> Sessions:
-        """Say of rows which session they are of."""
+        """Find the session that rows are of."""
         recording = X if isinstance(X, Recording) else self._as_rows(X)
         self._refuse_other_kind(recording)
         return Sessions({find_session(recording, self.sessions_, session): recording})
@@ -313,7 +312,7 @@ Known = Mapping[str, Mapping[str, Any]]
 
 
 def listed(sessions: Known) -> str:
-    """Say which sessions there are and what each was trained on, in one line."""
+    """List the sessions and what each was trained on, in one line."""
     return "; ".join(f"{name} ({_units(about)} in bins of {about['bin_size']:g} s)" for name, about in sessions.items())
 
 
@@ -430,7 +429,7 @@ def alone(network: TrainingModule, number: int) -> TrainingModule:
 
 @dataclass(frozen=True)
 class AdaptedViews:
-    """What one step of adaptation needs besides weights.
+    """Views of one step of adaptation.
 
     Parameters
     ----------
@@ -473,7 +472,7 @@ class Adaptation(TrainingModule):
         self._newest[0].requires_grad_(True)
         self._seen = [self._encoders[0].seen]
         deviation = self._seen[0].std(dim=0).mean()
-        # A graph that was never trained has seen nothing to be likened to.
+        # A network that was never trained has seen nothing to be likened to.
         self.align = align if float(deviation) > 0 else 0.0
         self._deviation = deviation
 

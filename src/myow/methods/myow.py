@@ -321,7 +321,7 @@ class MYOW(MultiSessionEstimator):
 
 @dataclass(frozen=True)
 class MinedViews:
-    """What one batch needs besides weights.
+    """Views and candidates of one batch.
 
     Parameters
     ----------

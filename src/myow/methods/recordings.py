@@ -51,7 +51,7 @@ class RecordingEstimator(Learner):
     learnt: ClassVar[tuple[str, ...]] = (*Learner.learnt, "kind_", "recording_", "input_", "bin_size_")
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Say what the embedding of some rows is worth.
+        """Return the decoding performance of the embedding of some rows.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class RecordingEstimator(Learner):
             cross-validated on these rows. Without: the share of dimensions in use (effective rank over D; Garrido
             et al. 2023 use the rank to choose settings without labels).
         """
-        from ..probe import cross_validated_score
+        from ..evaluation.readouts import cross_validated_score
 
         embedding = self.transform(X)
         if y is None:

@@ -195,7 +195,7 @@ class Supervised(RecordingEstimator):
         )
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Say the label of each row, as the head has learnt it.
+        """Predict the label of each row.
 
         Parameters
         ----------

@@ -70,7 +70,7 @@ class TimeContrast(TrainingModule):
 
     @abstractmethod
     def anchors(self) -> Tensor:
-        """Say which rows have others to be compared with: bool, shape (T,)."""
+        """Find the rows that have others to be compared with: bool, shape (T,)."""
 
     def release(self) -> None:
         """Let go of the rows and of what was looked up about them."""

@@ -14,7 +14,8 @@ from ..errors import SettingError
 __all__ = ["default_gap", "excluded_pairs", "excluded_ranges", "mine", "nearest"]
 
 WHOLE = 2**24  # so many similarities at most are held as one matrix; more are computed in chunks
-QUERIES, CANDIDATES = 1024, 4096  # of a chunk, about as much as a processor's cache holds
+QUERIES, CANDIDATES = 1024, 1024  # of a chunk, about as much as a processor's cache holds
+PER_NEIGHBOUR = 16  # candidates of a chunk at least, so that looking for many neighbours is worth it
 
 
 def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -77,10 +78,11 @@ def _nearest_in_chunks(
     normal = F.normalize(queries[some].to(dtype), dim=1)
     value = torch.full((len(some), k), -torch.inf, dtype=dtype, device=normal.device)
     index = torch.zeros((len(some), k), dtype=torch.int64, device=normal.device)
-    for start in range(0, len(candidates), CANDIDATES):
-        chunk = normal @ F.normalize(candidates[start : start + CANDIDATES].to(dtype), dim=1).T
+    width = max(CANDIDATES, PER_NEIGHBOUR * k)
+    for start in range(0, len(candidates), width):
+        chunk = normal @ F.normalize(candidates[start : start + width].to(dtype), dim=1).T
         if excluded is not None:
-            chunk.masked_fill_(excluded[some, start : start + CANDIDATES], -torch.inf)
+            chunk.masked_fill_(excluded[some, start : start + width], -torch.inf)
         # Soon few queries find anything better, and all other work is done for them alone.
         gains = (chunk.amax(dim=1) > value[:, -1]).nonzero().squeeze(1)
         new, column = chunk[gains].topk(min(k, chunk.shape[1]), dim=1)
@@ -170,7 +172,7 @@ def excluded_ranges(
 
 
 def excluded_pairs(rows: Tensor, pool: Tensor, ranges: Tensor) -> Tensor:
-    """Say which candidates each anchor may not mine.
+    """Find the candidates that each anchor may not mine.
 
     Parameters
     ----------

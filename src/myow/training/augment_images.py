@@ -22,7 +22,7 @@ _ATTEMPTS = 10  # as torchvision: crops that are tried before the central one is
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageDraws:
-    """What chance decided for n samples, before any image is looked at; the first dimension of every field is n.
+    """Random draws for n samples, made before any image is looked at; the first dimension of every field is n.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def _resample(x: Tensor, boxes: Tensor, flipped: Tensor) -> Tensor:
 
 
 def _positions(size: int, start: Tensor, length: Tensor) -> Tensor:
-    """Where the pixels of an edge stretched from `length` to `size` come from, shape (n, size).
+    """Sources of the pixels of an edge stretched from `length` to `size`, shape (n, size).
 
     In grid_sample's unit, -1 and 1 being the image's outer edges. Like a crop that is cut out before it is resized,
     nothing is taken from beyond the crop.

@@ -11,10 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from ..disk.arrays import read_arrays, write_arrays
-from ..disk.lines import append_line, whole_lines
-from ..disk.storage import remove, writing
 from ..errors import FileError, SettingError
+from ..io.files import append_line, read_arrays, remove, whole_lines, write_arrays, writing
 
 __all__ = ["Callback", "MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
 

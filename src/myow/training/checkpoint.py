@@ -14,9 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from ..disk.lock import locked
-from ..disk.storage import remove, writing
 from ..errors import FileError, SettingError
+from ..io.files import locked, remove, writing
 from .distributed import current
 from .rows import BatchStream
 

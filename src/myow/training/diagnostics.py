@@ -146,7 +146,7 @@ def alignment(first: Tensor, second: Tensor) -> float:
 
 
 def uniformity(z: Tensor, t: float = 2.0) -> float:
-    r"""How evenly rows cover the unit sphere: :math:`\log` of the mean :math:`e^{-t |u - v|^2}` (Wang and Isola 2020).
+    r"""Uniformity, how evenly rows cover the unit sphere: :math:`\log` of the mean :math:`e^{-t |u - v|^2}` (Wang and Isola 2020).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which rows are compared: context windows, positives close in time, and rows near and far, none across a segment's edge."""
+"""Rows that are compared: context windows, positives close in time, and rows near and far, none across a segment's edge."""
 
 from __future__ import annotations
 

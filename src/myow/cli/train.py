@@ -1,0 +1,502 @@
+"""Commands that train: into a folder, from one recording or several."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..data.images import Images
+from ..data.recording import Recording
+from ..data.splits import Split, split_rows
+from ..datasets.sources import card_of, load_recording
+from ..errors import FileError, SettingError, unknown_name
+from ..evaluation.evaluate import evaluate, find_target
+from ..io.embeddings import check_options, write
+from ..io.files import make_folder, write_json
+from ..methods import make_method, method_class
+from ..methods.base import Learner
+from ..methods.deploy import one_session
+from ..methods.embed import embed
+from ..methods.multisession import MultiSessionEstimator
+from ..methods.presets import preset as preset_settings
+from ..methods.runs import (
+    Parts,
+    Run,
+    RunFolder,
+    SessionOfRun,
+    generic_split,
+    joined_parts,
+    own_parts,
+    session_names,
+    sessions_of,
+    told,
+    write_run_card,
+)
+from ..settings import parse_pairs, parse_settings
+from ..training.callbacks import Callback, ProgressBar, TensorBoard
+from ..training.distributed import current
+from ..version import __version__
+
+__all__ = [
+    "adapt_run",
+    "chosen_settings",
+    "draw_run",
+    "embed_run",
+    "evaluate_run",
+    "own_settings",
+    "train_into",
+    "train_run",
+    "train_sessions_run",
+]
+
+
+def chosen_settings(estimator: type[Learner], preset: str | None, settings: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters that a preset and texts, ``key=value``, ask for; the texts decide.
+
+    Raises
+    ------
+    SettingError
+        If one is unknown, does not fit, or has an option of its own.
+    """
+    chosen = preset_settings(preset, estimator) if preset else {}
+    given = parse_settings(estimator, settings)
+    for key, option in (("random_state", "--seed"), ("device", "--device")):
+        if key in given:
+            raise SettingError(f"{key} is not set with --set; use {option}")
+    if "steps" in given and "epochs" not in given:
+        chosen["epochs"] = None  # the epochs of a default or preset would decide in place of the steps asked for
+    return chosen | given
+
+
+def own_settings(estimator: type[Learner], chosen: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return what a run keeps of its settings: those that differ from the defaults, and the seed."""
+    defaults = {f.name: f.default for f in fields(estimator)}
+    return {k: v for k, v in chosen.items() if v != defaults[k]} | {"random_state": seed}
+
+
+def train_into(
+    out: Path,
+    run: Run,
+    model: Learner,
+    rows: Recording | Images | Mapping[str, Recording],
+    *,
+    learnt_from: str,
+    resume: bool,
+    tensorboard: bool,
+    progress: bool,
+) -> str:
+    """Train a model into a folder, and describe it there.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    run : Run
+        What is about to be trained.
+    model : Learner
+        Not yet fitted.
+    rows : Recording, Images or mapping of str to Recording
+        The rows to train on.
+    learnt_from : str
+        What they are, in words.
+    resume, tensorboard, progress : bool
+        As in ``myow train``.
+
+    Returns
+    -------
+    str
+        One line that says what was done; "" in all processes but the first.
+    """
+    world = current()
+    callbacks: list[Callback] = []
+    if progress and world.is_first:
+        callbacks.append(ProgressBar(f"{run.method} on {run.recording['name']}"))
+    if tensorboard and world.is_first:
+        callbacks.append(TensorBoard(make_folder(out / "tensorboard")))
+    folder = RunFolder(out)
+    replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
+    finished, before = folder.train(run, model, rows, resume=resume, callbacks=callbacks)
+    if not world.is_first:
+        return ""
+    write_run_card(folder, finished)
+    if before and before == finished.n_steps_:
+        return f"{folder.model_path}: nothing to do, all {before} steps were done"
+    processes = f" by {world.size} processes" if world.size > 1 else ""
+    done = f"{finished.n_steps_} steps{processes}" if finished.n_steps_ else "learnt without steps"
+    return f"{folder.model_path}: {run.method}, {done} on {learnt_from}{replaced}"
+
+
+SPLITS = ("released", "random", "time")
+
+
+def choose_split(name: str | None, seed: int, data: str, recording: Recording) -> tuple[str, Split]:
+    """Return the name and the rule of the split: the released one where there is one, else random.
+
+    Where there are too few segments for a random split, it is by time, and its name says so.
+
+    Raises
+    ------
+    SettingError
+        If a released split is asked for and there is none.
+    UnknownNameError
+        If there is no split of that name.
+    """
+    if name is not None and name not in SPLITS:
+        raise unknown_name("split", name, SPLITS)
+    card = card_of(data)
+    published = card.split if card else None
+    if name == "released" and published is None:
+        raise SettingError(f"{data} has no released split; use --split random or --split time")
+    if name in (None, "released") and published is not None:
+        return "released", published
+    if name == "time":
+        return "time", Split((0.8, 0.1, 0.1), by="time")
+    rule = generic_split(recording, seed)
+    return "time" if rule.by == "time" else "random", rule
+
+
+def train_run(
+    data: str,
+    out: Path,
+    *,
+    method: str = "myow",
+    preset: str | None = None,
+    settings: Sequence[str] = (),
+    rows: str = "train",
+    split: str | None = None,
+    split_seed: int = 0,
+    target: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    load: Sequence[str] = (),
+    resume: bool = False,
+    tensorboard: bool = False,
+    progress: bool = True,
+) -> str:
+    """Train a method on a recording into a folder; the parameters are those of ``myow train``.
+
+    Returns
+    -------
+    str
+        One line that says what was done.
+    """
+    if rows not in ("train", "all"):
+        raise unknown_name("rows", rows, ("train", "all"))
+    estimator = method_class(method)
+    chosen = chosen_settings(estimator, preset, settings)
+    model = make_method(method, **chosen | {"random_state": seed, "device": device})
+    recording = load_recording(data, load)
+    split_name, rule = choose_split(split, split_seed, data, recording)
+    if split == "random" and split_name == "time":
+        raise SettingError(
+            f"a random split deals out segments, and {data} has {recording.n_segments}; use --split time, or leave it out"
+        )
+    parts = split_rows(recording, rule)
+    if estimator.uses_labels:
+        if rows == "all":
+            raise SettingError(f"{method} learns from labels, so it must not see those of test rows; use --rows train")
+        card = card_of(data)
+        target = find_target([recording], target or (card.target if card else None))
+    elif target is not None:
+        raise SettingError(f"{method} learns without labels; leave --target out, or name it to 'myow evaluate'")
+    run = Run(
+        data=data,
+        load=list(load),
+        method=method,
+        settings=own_settings(estimator, chosen, seed),
+        rows=rows,
+        split=split_name,
+        split_seed=split_seed,
+        parts=Run.describe_parts(parts),
+        target=target,
+        recording={"name": recording.name or data, "digest": recording.digest(), **recording.source},
+    )
+    taken = recording if rows == "all" else recording.select(parts[0])
+    return train_into(
+        out,
+        run,
+        model,
+        taken,
+        learnt_from=f"{len(taken)} bins of {run.recording['name']}",
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=progress,
+    )
+
+
+def evaluate_run(
+    out: Path,
+    data: str | None = None,
+    *,
+    target: str | None = None,
+    readout: str | None = None,
+    labels: int | None = None,
+    load: Sequence[str] = (),
+    session: str | None = None,
+) -> dict[str, Any]:
+    """Evaluate a trained run; the parameters are those of ``myow evaluate``.
+
+    Returns
+    -------
+    dict
+        As `myow.evaluate` returns it. Where the run's own recording was used it is written into the folder too, and drawn.
+    """
+    folder = RunFolder(out)
+    run = folder.read()
+    recording, parts, own = _recording_and_parts(run, out, data, load)
+    card = card_of(data or run.data)
+    if card is not None:
+        target = target or card.target
+        readout = readout or (card.readout if target == card.target else None)
+    model = folder.model()
+    result = evaluate(
+        model if session is None else one_session(model, session, "an evaluation"),
+        *(recording.select(rows) for rows in parts),
+        target=target,
+        readout=readout,
+        labels=labels,
+        seen=recording if own and run.rows == "all" else None,
+    )
+    about = {"dataset": recording.name or (data or run.data), "rows": run.rows}
+    for row in (result, *(value for value in result.values() if isinstance(value, dict) and "dataset" in value)):
+        row |= about
+    if own:
+        which = "_".join([str(result["target"]), str(result["readout"]), *([] if labels is None else [str(labels)])])
+        # A label's name comes from a file: it must not lead out of the folder.
+        write_json(folder.path / f"evaluation_{re.sub(r'[^A-Za-z0-9.-]+', '_', which)}.json", result)
+        from ..figures import run_figures
+
+        run_figures.draw_evaluations(folder)
+        write_run_card(folder)
+    return result
+
+
+def _recording_and_parts(
+    run: Run, out: Path, data: str | None = None, load: Sequence[str] = ()
+) -> tuple[Recording, Parts, bool]:
+    """Load a run's own recording with the split stored at training, or another one, split by the same rule."""
+    sessions = sessions_of(run)
+    if sessions and data is None:
+        raise SettingError(f"{out} learnt from several sessions; name the one: {', '.join(s.data for s in sessions)}")
+    wanted = data or run.data
+    if any(wanted in (s.data, s.name) for s in sessions):
+        load = load or run.load
+    recording = load_recording(wanted, load or (run.load if wanted == run.data else ()))
+    of_session = own_parts(run, recording.digest()) if sessions else None
+    if of_session is not None:
+        return recording, of_session, False
+    if recording.digest() == run.recording["digest"]:
+        return recording, run.rows_of_parts(), True
+    if data is None:
+        raise FileError(
+            f"{run.data} is not the recording that {out} was trained on (its checksum differs); train again, or name the "
+            "recording to evaluate on"
+        )
+    # "released" means each recording's own rule.
+    name = None if run.split == "released" else run.split
+    return recording, split_rows(recording, choose_split(name, run.split_seed, wanted, recording)[1]), False
+
+
+def embed_run(
+    out: Path,
+    data: str,
+    path: Path,
+    *,
+    load: Sequence[str] = (),
+    device: str = "auto",
+    options: Sequence[str] = (),
+    session: str | None = None,
+) -> tuple[int, ...]:
+    """Write the embedding of a recording in the format that the ending of the path says; the parameters are those of ``myow embed``.
+
+    Returns
+    -------
+    tuple of int
+        The shape of ``z``.
+    """
+    chosen = parse_pairs(options)
+    check_options(path, chosen)
+    if path.exists() and Path(data).exists() and path.samefile(data):
+        raise SettingError(f"--out is {path}, the recording itself; give the embedding another name")
+    folder = RunFolder(out)
+    run = folder.read()
+    recording = load_recording(data, load or (run.load if data == run.data else ()))
+    pairs = [*(("--data", one) for one in load), *(("--write", one) for one in options)]
+    pairs += [] if session is None else [("--session", session)]
+    words = ["myow", "embed", str(out), data, "--out", str(path), *(word for pair in pairs for word in pair)]
+    with folder.model_path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    made = {"model": str(folder.model_path), "model_sha256": digest, "command": shlex.join(words)}
+    embedding = embed(folder.model(device), recording, session=session, provenance=made)
+    write(path, embedding, **chosen)
+    return tuple(embedding.z.shape)
+
+
+def draw_run(out: Path) -> list[Path]:
+    """Draw every figure that the contents of a run folder allow.
+
+    Returns
+    -------
+    list of Path
+        The PNG files.
+    """
+    from ..figures import run_figures
+
+    folder = RunFolder(out)
+    run = folder.read()
+    recording, parts, _ = _recording_and_parts(run, out)
+    seen = recording if run.rows == "all" else recording.select(parts[0])
+    card = card_of(run.data)
+    target = run_figures.label_to_colour_by(recording, [card.target] if card else [])
+    drawn = run_figures.draw_training(folder, folder.model("cpu"), recording, seen, parts[-1], target)
+    return drawn + run_figures.draw_evaluations(folder)
+
+
+def train_sessions_run(
+    data: str,
+    out: Path,
+    *,
+    method: str = "myow",
+    preset: str | None = None,
+    settings: Sequence[str] = (),
+    rows: str = "train",
+    split: str | None = None,
+    split_seed: int = 0,
+    target: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    load: Sequence[str] = (),
+    resume: bool = False,
+    tensorboard: bool = False,
+    progress: bool = True,
+) -> str:
+    """Train a method on several recordings, ``a,b``, into a folder; the parameters are those of ``myow train``.
+
+    Returns
+    -------
+    str
+        One line that says what was done.
+    """
+    if rows not in ("train", "all"):
+        raise unknown_name("rows", rows, ("train", "all"))
+    estimator = method_class(method)
+    if not issubclass(estimator, MultiSessionEstimator):
+        raise SettingError(f"{method} learns from one recording; myow, unmined, byol and simclr learn from several")
+    if target is not None:
+        raise SettingError(f"{method} learns without labels; leave --target out, or name it to 'myow evaluate'")
+    chosen = chosen_settings(estimator, preset, settings)
+    names = session_names(data)
+    recordings = [load_recording(name, load) for name in names]
+    sessions = [
+        SessionOfRun(data=name, name=part.name or name, digest=part.digest(), rows=len(part))
+        for name, part in zip(names, recordings, strict=True)
+    ]
+    rules = [choose_split(split, split_seed, name, part) for name, part in zip(names, recordings, strict=True)]
+    parts = [split_rows(part, rule) for part, (_, rule) in zip(recordings, rules, strict=True)]
+    model = make_method(method, **chosen | {"random_state": seed, "device": device})
+    run = Run(
+        data=data,
+        load=list(load),
+        method=method,
+        settings=own_settings(estimator, chosen, seed),
+        rows=rows,
+        split=rules[0][0],
+        split_seed=split_seed,
+        parts=Run.describe_parts(joined_parts(parts, [len(part) for part in recordings])),
+        recording=told(sessions),
+    )
+    taken = {
+        session.name: _taken(part, own, rows) for session, part, own in zip(sessions, recordings, parts, strict=True)
+    }
+    if len(taken) < len(sessions):
+        raise SettingError(f"two of {data} have the same name; name each recording once")
+    return train_into(
+        out,
+        run,
+        model,
+        taken,
+        learnt_from=", ".join(f"{len(part)} bins of {name}" for name, part in taken.items()),
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=progress,
+    )
+
+
+def adapt_run(
+    trained: Path,
+    data: str,
+    out: Path,
+    *,
+    name: str | None = None,
+    with_: str = "",
+    steps: int | None = None,
+    rows: str = "train",
+    load: Sequence[str] = (),
+    device: str = "auto",
+    resume: bool = False,
+    progress: bool = True,
+) -> str:
+    """Learn a read-in for one more recording, and write the model that has it as a run of its own.
+
+    The parameters are those of ``myow adapt``.
+
+    Returns
+    -------
+    str
+        One line that says what was done.
+    """
+    if rows not in ("train", "all"):
+        raise unknown_name("rows", rows, ("train", "all"))
+    if out.resolve() == trained.resolve():
+        raise SettingError(f"--out is {out}, the run itself, which stays as it is; choose another folder")
+    source, folder = RunFolder(trained), RunFolder(out)
+    run = source.read()
+    model = None if run.of_images else source.model(device)
+    if not isinstance(model, MultiSessionEstimator):
+        raise SettingError(
+            f"{trained} holds {run.method}, which learns from one recording; there is no read-in to adapt"
+        )
+    recording = load_recording(data, load)
+    name = name or recording.name or data
+    rule = choose_split(None if run.split == "released" else run.split, run.split_seed, data, recording)[1]
+    parts = split_rows(recording, rule)
+    known = [load_recording(other, run.load) for other in session_names(with_)] if with_ else []
+    session = SessionOfRun(data=data, name=name, digest=recording.digest(), rows=len(recording))
+    taken = _taken(recording, parts, rows)
+
+    def adapt(told: Sequence[Callback]) -> None:
+        model.adapt(taken, name=name, with_=known, steps=steps, folder=out, resume=resume, callbacks=told)
+
+    callbacks = [ProgressBar(f"read-in of {name}")] if progress else []
+    folder.learn(_with_session(run, session, parts), model, adapt, resume=resume, callbacks=callbacks, keeps_part=False)
+    write_run_card(folder, model)
+    return (
+        f"{folder.model_path}: a read-in of {len(taken)} bins of {name}, beside {', '.join(list(model.sessions_)[:-1])}"
+    )
+
+
+def _taken(recording: Recording, parts: Parts, rows: str) -> Recording:
+    return recording if rows == "all" else recording.select(parts[0])
+
+
+def _with_session(run: Run, session: SessionOfRun, parts: Parts) -> Run:
+    """Describe a run that has one session more."""
+    before = sessions_of(run)
+    lengths = [s.rows for s in before]
+    if not before:  # the run of one recording with a read-in
+        own = run.rows_of_parts()
+        lengths = [max(int(part.max()) for part in own) + 1]
+        before = [SessionOfRun(run.data, run.recording["name"], run.recording["digest"], lengths[0])]
+    joined = joined_parts([run.rows_of_parts(), parts], [sum(lengths), session.rows])
+    about: dict[str, Any] = {
+        "data": ",".join([*(s.data for s in before), session.data]),
+        "parts": Run.describe_parts(joined),
+        "recording": told([*before, session]),
+        "version": __version__,
+    }
+    return replace(run, **about)

@@ -1,1 +1,0 @@
-"""The commands of ``myow``, each a function whose parameters typer reads."""

@@ -1,0 +1,491 @@
+"""Evaluation of an embedding beside raw counts, components and an untrained encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from ..data.recording import Recording
+from ..data.splits import constant_label
+from ..errors import DataError, SettingError, unknown_name
+from ..methods import method_name
+from ..methods.baselines import PCA, Raw, Untrained
+from ..methods.decoders import DecoderEstimator
+from ..methods.recordings import RecordingEstimator
+from . import metrics
+from .metrics import confusion_matrix
+from .readouts import (
+    Angle,
+    Labelled,
+    Readout,
+    Scaling,
+    draw_labelled,
+    fit_readout,
+    fit_readout_few,
+    readout_class,
+    require_known,
+)
+from .statistics import interval_of_mean, interval_of_r2, resampling_blocks
+
+__all__ = [
+    "Fitted",
+    "Scores",
+    "decode",
+    "default_readout",
+    "evaluate",
+    "find_target",
+    "has_classes",
+    "majority_rate",
+    "score_predictions",
+    "score_readout",
+]
+
+
+class Scores(TypedDict):
+    """Scores of one readout; None where a score is not meant.
+
+    `interval` is the 95 % bootstrap interval, low and high, of the readout's headline: `r2` for "continuous", else
+    `accuracy`. For "angle", `accuracy` is within pi/8 and `delta_accuracy` within 3 pi/16.
+    """
+
+    accuracy: float | None
+    delta_accuracy: float | None
+    balanced_accuracy: float | None
+    weighted_f1: float | None
+    r2: float | None
+    interval: list[float] | None
+    n_train: int
+    n_test: int
+
+
+def score_readout(readout: Readout, z: ArrayLike, y: ArrayLike, **where: Any) -> Scores:
+    """Score a fitted readout on test rows.
+
+    Parameters
+    ----------
+    readout : Readout
+        Fitted.
+    z : array_like, shape (T, D)
+        Embedding of the test rows.
+    y : array_like, shape (T,) or (T, d)
+        Their labels.
+    **where
+        `groups`, `bins`, `bin_size` and the options of `score_predictions`.
+
+    Returns
+    -------
+    Scores
+        Plain numbers, ready for JSON.
+
+    Raises
+    ------
+    DataError
+        If the labels do not suit the readout, a class was missing from the rows it was fitted on, or the target of a
+        continuous readout does not vary.
+    """
+    true = readout.check(y)
+    require_known(readout, true, "test")
+    return score_predictions(readout, readout.predict(z), true, n_train=readout.n_train_, **where)
+
+
+def score_predictions(
+    readout: Readout,
+    predicted: ArrayLike,
+    y: ArrayLike,
+    *,
+    n_train: int,
+    groups: ArrayLike,
+    bins: ArrayLike,
+    bin_size: float,
+    block: float | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Scores:
+    """Score what was predicted for test rows, by a readout or by a decoder of its own.
+
+    Parameters
+    ----------
+    readout : Readout
+        By whose figures to judge; it need not be fitted.
+    predicted, y : array_like, shape (T,) or (T, d)
+        Predictions and labels, in the units of the labels.
+    n_train : int
+        Rows that the predictions were learnt from.
+    groups, bins : array_like of int, shape (T,)
+        Segment of each row, and its position there in whole bins.
+    bin_size : float
+        Width of a bin in seconds.
+    block : float, optional
+        Seconds of a block of time, where there is one segment; see `resampling_blocks`.
+    resamples, seed : int, optional
+        Of the bootstrap.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    DataError
+        If labels or predictions do not suit the readout.
+    """
+    true, predicted = readout.check(y), readout.check(predicted)
+    if predicted.shape != true.shape:
+        raise DataError(f"predictions have shape {predicted.shape}, labels {true.shape}; give one label a row")
+    scores: Scores = {
+        "accuracy": None, "delta_accuracy": None, "balanced_accuracy": None, "weighted_f1": None, "r2": None,
+        "interval": None, "n_train": n_train, "n_test": len(true),
+    }  # fmt: skip
+    blocks = resampling_blocks(groups, bins=bins, bin_size=bin_size, block=block)
+    if readout.headline == "r2":
+        scores["r2"] = metrics.r2(true, predicted)
+        interval = interval_of_r2(true, predicted, blocks, resamples=resamples, seed=seed)
+    else:
+        if isinstance(readout, Angle):
+            error = metrics.angular_error(readout.radians(true), readout.radians(predicted))
+            hits = error < metrics.ANGLE_TOLERANCE
+            scores["delta_accuracy"] = float((error < metrics.DELTA_TOLERANCE).mean())
+        else:
+            hits = true == predicted
+            scores["balanced_accuracy"] = metrics.balanced_accuracy(true, predicted)
+            scores["weighted_f1"] = metrics.weighted_f1(true, predicted)
+        scores["accuracy"] = float(hits.mean())
+        interval = interval_of_mean(hits, blocks, resamples=resamples, seed=seed)
+    scores["interval"] = None if interval is None else list(interval)
+    return scores
+
+
+def majority_rate(y_train: ArrayLike, y_test: ArrayLike) -> float:
+    """Accuracy on test rows of always saying the commonest training label (the smallest, if tied).
+
+    Parameters
+    ----------
+    y_train, y_test : array_like, shapes (T,) and (S,)
+        Classes.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    DataError
+        If either is empty.
+
+    Examples
+    --------
+    >>> majority_rate(["wake", "wake", "rem"], ["wake", "rem"])
+    0.5
+    """
+    train, test = np.asarray(y_train), np.asarray(y_test)
+    if not train.size or not test.size:
+        raise DataError(f"there are {train.size} training and {test.size} test labels; both must hold one or more")
+    values, counts = np.unique(train, return_counts=True)
+    return float((test == values[counts.argmax()]).mean())
+
+
+Fitted = Callable[[Labelled | None], RecordingEstimator]
+"""Gives the estimator to be judged, for the labelled training rows or None for all: the same one if it learns no labels."""
+
+
+def find_target(parts: Sequence[Recording], target: str | None) -> str:
+    """Return the label to read out: the one named, else the first.
+
+    Raises
+    ------
+    DataError, UnknownNameError
+        If there is no label, or none of that name.
+    """
+    if not parts[0].labels:
+        raise DataError(f"{parts[0]!r} has no label to read out; add labels to the recording")
+    target = next(iter(parts[0].labels)) if target is None else target
+    for part in parts:
+        if target not in part.labels:
+            raise unknown_name("label", target, part.labels)
+    return target
+
+
+def has_classes(values: NDArray[Any], readout: str) -> bool:
+    """Whether labels are classes to this readout; whole real numbers are, but to an angle they are angles."""
+    return values.ndim == 1 and readout != "continuous" and (values.dtype.kind != "f" or readout != "angle")
+
+
+def default_readout(recording: Recording, target: str) -> str:
+    """Return the readout that fits a label: "class", "angle" or "continuous"."""
+    values = recording.labels[target]
+    if values.ndim == 1 and values.dtype.kind != "f":
+        return "class"
+    return "angle" if target in recording.periods else "continuous"
+
+
+def decode(
+    fitted: Fitted,
+    parts: tuple[Recording, Recording, Recording],
+    *,
+    target: str,
+    readout: str,
+    labels: int | None = None,
+    draws: int = 10,
+    seed: int = 0,
+    scaling: Scaling | None = None,
+    choose: bool = True,
+) -> dict[str, Any]:
+    """Score one estimator on one label.
+
+    With all labels, a readout's strength is chosen on validation rows, then it is fitted on training and validation rows.
+    With a few, everything, the choice included, uses the labelled training rows alone. An estimator that is a decoder
+    decides itself.
+
+    Parameters
+    ----------
+    fitted : callable
+        From labelled rows, or None, to the estimator.
+    parts : tuple of Recording
+        Training, validation and test rows.
+    target, readout : str
+        What to read, and how.
+    labels : int, optional
+        Labelled segments per class, or minutes per class where there is one segment. Default: all.
+    draws : int, optional
+        Random choices of those to average over.
+    seed : int, optional
+        Of the draws and the bootstrap; equal for all that is compared.
+    scaling : {"each", "common"}, optional
+        How the readout scales features. Default: as the estimator asks for.
+    choose : bool, optional
+        Whether a strength is chosen; if not, the readout keeps its fixed default.
+
+    Returns
+    -------
+    dict
+        The numbers of `Scores`, means over draws; "per_draw", the headline of each; "spread", its deviation;
+        "label_unit"; "confusion", summed over draws, where there are classes.
+
+    Raises
+    ------
+    DataError, SettingError
+        If the target or readout cannot be used on these rows.
+    """
+    train, _, test = parts
+    period = train.periods.get(target)
+    y_train, y_test = train.labels[target], test.labels[target]
+    drawn: list[Labelled | None] = [None]
+    if labels is not None:
+        rng = np.random.default_rng(seed)
+        classes = y_train if has_classes(y_train, readout) else _classes_to_draw_from(train, target)
+        drawn = [
+            draw_labelled(classes, train.segments, labels, rng, bins=train.bins, bin_size=train.bin_size)
+            for _ in range(draws)
+        ]
+    judge = readout_class(readout)(period=period)
+    place: dict[str, Any] = {
+        "groups": test.segments, "bins": test.bins, "bin_size": test.bin_size, "seed": seed,
+    }  # fmt: skip
+    scores: list[dict[str, Any]] = []
+    predictions = []
+    for chosen in drawn:
+        estimator = fitted(chosen)
+        if isinstance(estimator, DecoderEstimator):
+            predicted = estimator.predict(test)
+            scores.append(dict(score_predictions(judge, predicted, y_test, n_train=estimator.n_labelled_, **place)))
+        else:
+            by = scaling or estimator.readout_scaling
+            reader = _fit(estimator, parts, target, readout, chosen, by, choose)
+            z_test = estimator.transform(test)
+            scores.append(dict(score_readout(reader, z_test, y_test, **place)))
+            predicted = reader.predict(z_test)
+        predictions.append(predicted)
+    result = _average(scores, judge.headline)
+    result["spread"] = (
+        None if labels is None else float(np.std(result["per_draw"], ddof=min(1, len(result["per_draw"]) - 1)))
+    )
+    result["label_unit"] = None if drawn[0] is None else drawn[0].unit
+    if has_classes(y_test, readout):
+        names = np.unique(np.concatenate([y_train, y_test]))
+        counts = sum(confusion_matrix(y_test, _classes(p, names, period), names) for p in predictions)
+        result["confusion"] = {"classes": names.tolist(), "counts": np.asarray(counts).tolist()}
+    return result
+
+
+def _fit(
+    estimator: RecordingEstimator,
+    parts: tuple[Recording, Recording, Recording],
+    target: str,
+    readout: str,
+    labelled: Labelled | None,
+    scaling: Scaling,
+    choose: bool,
+) -> Readout:
+    train, valid, _ = parts
+    period = train.periods.get(target)
+    z, y = estimator.transform(train), train.labels[target]
+    if not choose:
+        return readout_class(readout)(period=period, scaling=scaling).fit(z, y)
+    if labelled is not None:
+        return fit_readout_few(readout, z, y, labelled, period=period, scaling=scaling)
+    z_valid, y_valid = estimator.transform(valid), valid.labels[target]
+    return fit_readout(readout, z, y, z_valid, y_valid, period=period, scaling=scaling)
+
+
+def _average(scores: list[dict[str, Any]], headline: str) -> dict[str, Any]:
+    result: dict[str, Any] = {k: _mean([s[k] for s in scores]) for k in metrics.METRICS}
+    intervals = [s["interval"] for s in scores if s["interval"] is not None]
+    result["interval"] = np.mean(intervals, axis=0).tolist() if intervals else None
+    result["per_draw"] = [s[headline] for s in scores]
+    result["n_train"] = round(float(np.mean([s["n_train"] for s in scores])))
+    result["n_test"] = scores[0]["n_test"]
+    return result
+
+
+def _mean(values: list[float | None]) -> float | None:
+    present = [v for v in values if v is not None]
+    return float(np.mean(present)) if present else None
+
+
+def _classes_to_draw_from(train: Recording, target: str) -> NDArray[Any]:
+    """Return the classes of which each gets n labelled segments.
+
+    A target without classes takes those of another label that is constant in every segment, such as the direction of
+    each reach; without one, n segments or minutes are drawn in all.
+    """
+    values = train.labels[target]
+    if values.ndim == 1 and values.dtype.kind != "f":
+        return values
+    discrete = [name for name, v in train.labels.items() if v.ndim == 1 and v.dtype.kind != "f"]
+    constant = [name for name in discrete if constant_label(train, name) is not None]
+    return train.labels[constant[0]] if constant and train.n_segments > 1 else np.zeros(len(train), dtype=np.int64)
+
+
+def _classes(predicted: NDArray[Any], names: NDArray[Any], period: float | None) -> NDArray[Any]:
+    """Predicted classes; an angle counts as the class nearest to it on the circle."""
+    if predicted.dtype.kind != "f" or period is None:
+        return predicted
+    away = np.abs((predicted[:, None] - names + period / 2) % period - period / 2)
+    nearest: NDArray[Any] = names[away.argmin(axis=1)]
+    return nearest
+
+
+def evaluate(
+    model: RecordingEstimator,
+    train: Recording,
+    valid: Recording,
+    test: Recording,
+    *,
+    target: str | None = None,
+    readout: str | None = None,
+    labels: int | None = None,
+    draws: int = 10,
+    seen: Recording | None = None,
+    random_state: int = 0,
+) -> dict[str, Any]:
+    """Read a label out of an embedding, of raw counts, of principal components and of an untrained encoder.
+
+    The readout's strength is chosen on validation rows, then it is fitted on training and validation rows; test rows
+    decide nothing. With `labels`, everything, the choice included, uses a few labelled training segments alone, the same
+    for every row of the comparison.
+
+    Parameters
+    ----------
+    model : RecordingEstimator
+        Fitted.
+    train, valid, test : Recording
+        Three parts of a recording.
+    target : str, optional
+        Label to read out. Default: the first.
+    readout : {"angle", "class", "continuous", "knn"}, optional
+        Default: "class" for whole numbers and names, "angle" for cyclic real numbers, else "continuous".
+    labels : int, optional
+        Labelled segments per class, or minutes per class where there is one segment. Default: all.
+    draws : int, optional
+        Random choices of those segments to average over.
+    seen : Recording, optional
+        Rows that the encoder was trained on, if more than `train`; principal components are learnt from the same.
+    random_state : int, optional
+        Seed of the draws and of the bootstrap.
+
+    Returns
+    -------
+    dict
+        "dataset", "method", "target", "readout", "labels", "label_unit" ("segment" or "minute", None without `labels`);
+        "n_train", "n_test"; "accuracy", "delta_accuracy",
+        "balanced_accuracy", "weighted_f1", "r2" (None where not meant); "interval" (95 %, bootstrap over test segments or
+        blocks of time, of R2 for "continuous", else of the accuracy; with `labels` the mean over draws); "spread"
+        (deviation of the headline over draws, None without `labels`); "raw", "pca" and "untrained", with the same keys and
+        the same readout, which standardises each feature; "raw_common" and "pca_common", where one common deviation
+        scales all features instead;
+        "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order, where
+        there are classes.
+
+    Raises
+    ------
+    DataError, SettingError
+        If the target or readout cannot be used on these rows.
+    """
+    check_is_fitted(model, "network_")
+    if draws < 1:
+        raise SettingError(f"draws is {draws}; it must be 1 or more")
+    target = find_target((train, valid, test), target)
+    readout = readout or default_readout(train, target)
+    known = train if seen is None else seen
+    context = (int(model.context[0]), int(model.context[1]))
+    raw, components = Raw(context=context).fit(known), PCA(context=context).fit(known)
+    untrained = _untrained(model, context).fit(known)
+
+    def trained(labelled: Labelled | None) -> RecordingEstimator:
+        if labelled is None or not model.uses_labels:
+            return model
+        # With few labels, what learns from labels learns anew, from those alone.
+        again: RecordingEstimator = clone(model).set_params(random_state=model.seed_)
+        return again.fit(train, train.labels[target], labelled=labelled.rows)
+
+    # One common scale keeps the geometry that standardising each unit destroys; with few labels it is the stronger row.
+    rows: dict[str, tuple[Fitted, Scaling | None]] = {
+        "": (trained, None),
+        "raw": (lambda _: raw, "each"),
+        "raw_common": (lambda _: raw, "common"),
+        "pca": (lambda _: components, "each"),
+        "pca_common": (lambda _: components, "common"),
+        "untrained": (lambda _: untrained, None),
+    }
+    # Readouts are hundreds of tiny fits: more than one thread only makes them wait for each other.
+    with threadpool_limits(1):
+        compared = {
+            name: decode(
+                fitted,
+                (train, valid, test),
+                target=target,
+                readout=readout,
+                labels=labels,
+                draws=draws,
+                seed=random_state,
+                scaling=scaling,
+            )
+            for name, (fitted, scaling) in rows.items()
+        }
+    y_train, y_test = train.labels[target], test.labels[target]
+    about = {
+        "dataset": train.name,
+        "method": method_name(type(model)),
+        "target": target,
+        "readout": readout,
+        "labels": labels,
+        "context": list(context),
+        "rows": "train" if seen is None else "all",
+        "majority": majority_rate(y_train, y_test) if has_classes(y_train, readout) else None,
+    }
+    result = about | compared.pop("")
+    return result | {name: about | {"method": name} | scores for name, scores in compared.items()}
+
+
+def _untrained(model: RecordingEstimator, context: tuple[int, int]) -> RecordingEstimator:
+    """Return the model's own encoder with its first weights; a plain one for a model that has none."""
+    shared = ("input", "scale", "encoder", "hidden", "dim", "activation", "device")
+    settings = {k: getattr(model, k) for k in shared} if hasattr(model, "encoder") else {}
+    return Untrained(context=context, random_state=model.seed_, **settings)

@@ -1,0 +1,633 @@
+"""Readouts of embeddings, fitted on few or all labels."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from ..errors import DataError, SettingError, unknown_name
+from . import metrics
+from .metrics import accuracy, angular_error
+
+__all__ = [
+    "READOUTS",
+    "Angle",
+    "Class",
+    "Continuous",
+    "Labelled",
+    "Neighbours",
+    "Readout",
+    "Scaling",
+    "cross_validated_score",
+    "draw_labelled",
+    "fit_readout",
+    "fit_readout_few",
+    "readout_class",
+]
+
+STRETCH = 60.0
+"""Longest labelled stretch in seconds, where labels are drawn by the minute."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows whose labels may be used.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (R,)
+        Indices, rising.
+    parts : ndarray of int, shape (R,)
+        Which of its class's segments (or stretches) a row is of: 0, 1, ... in each class.
+    n_parts : int
+        Number of parts of the class that has fewest.
+    unit : {"segment", "minute"}
+        What was drawn.
+    """
+
+    rows: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    n_parts: int
+    unit: Literal["segment", "minute"] = "segment"
+
+
+def draw_labelled(
+    y: ArrayLike, groups: ArrayLike, n: int, rng: np.random.Generator, *, bins: ArrayLike, bin_size: float
+) -> Labelled:
+    """Draw n labelled segments per class, or n labelled minutes per class.
+
+    Segments are drawn where there are two or more and the label is constant in each. Else (one long segment, as in
+    sleep) minutes are: every run of a class is cut into stretches of up to a minute, and stretches are drawn at random
+    until n minutes are reached; the last one is cut to fit.
+
+    Parameters
+    ----------
+    y : array_like, shape (T,)
+        Class of each row. Give zeros for a target without classes: n segments or minutes in all.
+    groups : array_like of int, shape (T,)
+        Segment of each row.
+    n : int
+        Labelled segments or minutes per class.
+    rng : numpy.random.Generator
+        Source of the draw.
+    bins : array_like of int, shape (T,)
+        Position of each row inside its segment in whole bins.
+    bin_size : float
+        Width of a bin in seconds.
+
+    Returns
+    -------
+    Labelled
+        The drawn rows.
+
+    Raises
+    ------
+    SettingError
+        If n is below 1.
+    DataError
+        If a class has too few segments or minutes; the text says how many there are.
+    """
+    labels, segment, bin_ = np.asarray(y), np.asarray(groups), np.asarray(bins)
+    if n < 1:
+        raise SettingError(f"the number of labels is {n}; it must be 1 or more per class")
+    if labels.ndim != 1 or not len(labels) == len(segment) == len(bin_) > 0:
+        raise DataError(
+            f"labels, groups and bins have shapes {labels.shape}, {segment.shape}, {bin_.shape}; give one of each a row"
+        )
+    changes = np.diff(segment) != 0
+    relabelled = labels[1:] != labels[:-1]
+    whole = changes.any() and not (relabelled & ~changes).any()
+    # A new stretch begins with a new segment, a new label, or after bins that are missing.
+    begins = changes if whole else changes | relabelled | (np.diff(bin_) != 1)
+    runs = np.split(np.arange(len(labels)), np.flatnonzero(begins) + 1)
+    drawn = []
+    for value in np.unique(labels):
+        own = [run for run in runs if labels[run[0]] == value]
+        drawn.append(_segments(own, n, value, rng) if whole else _minutes(own, n, value, bin_size, rng))
+    rows = np.concatenate([part for parts in drawn for part in parts])
+    index = np.concatenate([np.full(len(part), i) for parts in drawn for i, part in enumerate(parts)])
+    order = np.argsort(rows)
+    return Labelled(
+        rows=rows[order],
+        parts=index[order],
+        n_parts=min(len(parts) for parts in drawn),
+        unit="segment" if whole else "minute",
+    )
+
+
+Runs = list[NDArray[np.int64]]
+
+
+def _segments(own: Runs, n: int, value: Any, rng: np.random.Generator) -> Runs:
+    if len(own) < n:
+        raise DataError(
+            f"{n} labelled segments per class were asked for, but label {value!s} has {len(own)} in the rows for training; "
+            "ask for fewer"
+        )
+    return [own[i] for i in rng.permutation(len(own))[:n]]
+
+
+def _minutes(own: Runs, n: int, value: Any, bin_size: float, rng: np.random.Generator) -> Runs:
+    # An interval of whole bins; the small slack keeps 60 / 0.1 from becoming 599.
+    longest = max(1, int(STRETCH / bin_size + 1e-6))
+    wanted = max(1, int(np.ceil(n * 60 / bin_size - 1e-6)))
+    held = sum(len(run) for run in own)
+    if held < wanted:
+        raise DataError(
+            f"{n} labelled minutes per class were asked for, but label {value!s} has {held * bin_size / 60:.1f} in the rows "
+            "for training; ask for fewer"
+        )
+    stretches = [run[i : i + longest] for run in own for i in range(0, len(run), longest)]
+    chosen, left = [], wanted
+    for i in rng.permutation(len(stretches)):
+        chosen.append(stretches[i][:left])
+        left -= len(chosen[-1])
+        if left == 0:
+            break
+    return chosen
+
+
+Scaling = Literal["each", "common"]
+
+# Half-decades from strong to weak. The weight of |W|^2 is strength times D, so that a strength means the same for wide
+# and narrow embeddings (to double every column changes nothing), and it stands against the SUM of the losses over
+# rows: a prior that more rows outweigh. Grid and defaults were chosen on Chewie-1 alone.
+_PENALTIES = tuple(float(a) for a in 10.0 ** np.arange(1.5, -4.6, -0.5))
+
+
+class Readout(ABC):
+    """Linear or nearest-neighbour decoder with one hyperparameter.
+
+    Parameters
+    ----------
+    strength : float, optional
+        The hyperparameter: weight of the squared coefficients over D (linear readouts), or number of neighbours. Default: `default`.
+    period : float, optional
+        Label value of a full turn, for readouts of an angle: 8 for directions 0 to 7.
+    scaling : {"each", "common"}, optional
+        Features are centred and divided by the deviation of each, or by one common deviation. Both are taken from
+        the fitted rows. ``"each"`` is the convention, and raises the noise of features that seldom vary.
+
+    Attributes
+    ----------
+    n_train_ : int
+        Rows that it was fitted on.
+    """
+
+    name: ClassVar[str]
+    grid: ClassVar[tuple[float, ...]]
+    """Strengths to choose from."""
+    default: ClassVar[float]
+    """Strength where too little is labelled to choose one; of several that are equally good, the nearest to it is taken."""
+    headline: ClassVar[Literal["accuracy", "r2"]]
+    """Metric that the interval is of."""
+    tolerance = 1e-4
+    """Tolerance at which an iterative fit stops; while strengths are tried out it may be coarser."""
+
+    def __init__(
+        self, strength: float | None = None, *, period: float | None = None, scaling: Scaling = "each"
+    ) -> None:
+        if scaling not in ("each", "common"):
+            raise unknown_name("scaling", str(scaling), ["each", "common"])
+        self.strength = self.default if strength is None else strength
+        self.period = period
+        self.scaling = scaling
+
+    def fit(self, z: ArrayLike, y: ArrayLike) -> Readout:
+        """Fit on rows and their labels.
+
+        Parameters
+        ----------
+        z : array_like, shape (T, D)
+            Embedding.
+        y : array_like, shape (T,) or (T, d)
+            Labels.
+
+        Returns
+        -------
+        Readout
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If shapes disagree, values are not finite, or the labels do not suit the readout.
+        """
+        x = _features(z)
+        target = self.check(y)
+        if len(target) != len(x):
+            raise DataError(f"the embedding has {len(x)} rows, the labels {len(target)}; give one label a row")
+        self._mean, self._scale = _moments(x, self.scaling)
+        self._fit((x - self._mean) / self._scale, target)
+        self.n_train_ = len(x)
+        return self
+
+    def predict(self, z: ArrayLike) -> NDArray[Any]:
+        """Return the predicted label of each row, in the units of the labels; shape (T,) or (T, d)."""
+        x = _features(z)
+        if x.shape[1] != len(self._mean):
+            raise DataError(f"the embedding has {x.shape[1]} columns; the readout was fitted on {len(self._mean)}")
+        return self._predict((x - self._mean) / self._scale)
+
+    @abstractmethod
+    def check(self, y: ArrayLike) -> NDArray[Any]:
+        """Return the labels as an array; raise DataError if this readout cannot be of such labels."""
+
+    @abstractmethod
+    def merit(self, z: ArrayLike, y: ArrayLike) -> float:
+        """Return what is maximised when the strength is chosen, on rows that were not fitted."""
+
+    @abstractmethod
+    def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None: ...
+
+    @abstractmethod
+    def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]: ...
+
+
+class _OfClasses(Readout):
+    """Base of the readouts of classes."""
+
+    headline = "accuracy"
+    classes_: NDArray[Any]
+    """Classes among the fitted rows, sorted."""
+
+    def check(self, y: ArrayLike) -> NDArray[Any]:
+        labels = np.asarray(y)
+        if labels.ndim != 1 or labels.size == 0:
+            raise DataError(f"the labels have shape {labels.shape}; readout '{self.name}' needs one class a row")
+        if labels.dtype.kind == "f" and not np.array_equal(labels, np.rint(labels)):
+            raise DataError(
+                f"the labels are real numbers; readout '{self.name}' needs classes; try 'continuous' or 'angle'"
+            )
+        return labels
+
+    def fit(self, z: ArrayLike, y: ArrayLike) -> Readout:
+        self.classes_ = np.unique(self.check(y))
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"all training rows have the label {self.classes_[0]!s}; a readout needs two classes or more"
+            )
+        return super().fit(z, y)
+
+    def merit(self, z: ArrayLike, y: ArrayLike) -> float:
+        return accuracy(self.check(y), self.predict(z))
+
+
+class Class(_OfClasses):
+    """Multinomial logistic regression."""
+
+    name = "class"
+    grid = _PENALTIES[:10]  # weaker ones gain nothing on Chewie-1, and take most of the time
+    default = 10.0**-1
+
+    def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
+        model = LogisticRegression(C=1 / (self.strength * x.shape[1]), tol=self.tolerance, max_iter=1000)
+        # The penalised solution lies in the span of the rows: where they are few, solve there, with far fewer columns.
+        self._span = np.linalg.qr(x.T)[0] if x.shape[0] < x.shape[1] else None
+        x = x if self._span is None else x @ self._span
+        # A weakly penalised fit that runs into the limit is merely stopped early: validation rows judge it as it is.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._model = model.fit(x, y)
+
+    def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
+        return np.asarray(self._model.predict(x if self._span is None else x @ self._span))
+
+
+class Neighbours(_OfClasses):
+    """Vote of the k nearest fitted rows by cosine; a tied vote goes to the nearer class.
+
+    Rows are centred first, so that an offset common to all of them does not hide the angles between them.
+    """
+
+    name = "knn"
+    grid = (65.0, 45.0, 25.0, 15.0, 9.0, 5.0, 3.0, 1.0)
+    default = 9.0
+
+    def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
+        self._rows = _unit_length(x)
+        self._hot = (y[:, None] == self.classes_).astype(np.float64)
+
+    def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
+        k = min(int(self.strength), len(self._rows))
+        winners = [self._vote(_unit_length(x[i : i + 512]), k) for i in range(0, len(x), 512)]
+        return np.asarray(self.classes_[np.concatenate(winners)])
+
+    def _vote(self, x: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+        cosine = x @ self._rows.T
+        near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+        # Similarities in [0, 1] that sum to at most k, scaled below one vote: they break ties and nothing else.
+        closeness = (1 + np.take_along_axis(cosine, near, axis=1)) / (4 * k)
+        return np.asarray(((1 + closeness)[:, :, None] * self._hot[near]).sum(axis=1).argmax(axis=1))
+
+
+class Continuous(Readout):
+    """Ridge regression to one or more real targets.
+
+    Targets need no scaling: a ridge prediction scales with its target, column by column.
+    """
+
+    name = "continuous"
+    headline: ClassVar[Literal["accuracy", "r2"]] = "r2"
+    grid = _PENALTIES
+    default = 1.0
+
+    def check(self, y: ArrayLike) -> NDArray[Any]:  # noqa: D102
+        target = np.asarray(y)
+        if target.dtype.kind not in "iufb" or target.ndim not in (1, 2) or target.size == 0:
+            raise DataError(
+                f"the labels are {target.dtype} of shape {target.shape}; readout '{self.name}' needs numbers, (T,) or (T, d)"
+            )
+        if not np.isfinite(target).all():
+            raise DataError("the labels hold NaN or infinite values; leave those rows out")
+        return target.astype(np.float64)
+
+    def merit(self, z: ArrayLike, y: ArrayLike) -> float:  # noqa: D102
+        # Ordered as R2 is, and defined where the target happens to be constant.
+        return -float(((self.check(y) - self.predict(z)) ** 2).sum())
+
+    def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
+        self._model = Ridge(alpha=self.strength * x.shape[1], solver="cholesky").fit(x, y)
+
+    def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
+        return np.asarray(self._model.predict(x))
+
+
+class Angle(Continuous):
+    """Ridge regression to (cos, sin) of the angle ``2 pi y / period``; predictions lie in [0, period)."""
+
+    name = "angle"
+    headline = "accuracy"
+
+    @property
+    def turn(self) -> float:
+        """Label value of a full turn."""
+        if self.period is None or not self.period > 0:
+            raise SettingError(
+                f"the period is {self.period}; readout 'angle' needs the label value of a full turn, above 0"
+            )
+        return self.period
+
+    def check(self, y: ArrayLike) -> NDArray[Any]:  # noqa: D102
+        target = super().check(y)
+        if target.ndim != 1:
+            raise DataError(f"the labels have shape {target.shape}; readout 'angle' needs one angle a row")
+        return target
+
+    def radians(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Turn labels into angles."""
+        return np.asarray(2 * np.pi / self.turn * self.check(y))
+
+    def merit(self, z: ArrayLike, y: ArrayLike) -> float:  # noqa: D102
+        # The mean cosine is smoother than accuracy on few rows, and unlike squared error ignores the length.
+        return float(np.cos(angular_error(self.radians(y), self.radians(self.predict(z)))).mean())
+
+    def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
+        angle = self.radians(y)
+        super()._fit(x, np.column_stack([np.cos(angle), np.sin(angle)]))
+
+    def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
+        cos, sin = super()._predict(x).T
+        share = np.mod(np.arctan2(sin, cos) / (2 * np.pi), 1.0)
+        return np.where(share < 1.0, share, 0.0) * self.turn  # a tiny negative angle rounds up to a whole turn
+
+
+READOUTS: Mapping[str, type[Readout]] = MappingProxyType({c.name: c for c in (Angle, Class, Continuous, Neighbours)})
+
+
+def readout_class(name: str) -> type[Readout]:
+    """Return the readout of that name; an unknown one raises `UnknownNameError` with the choices."""
+    if name not in READOUTS:
+        raise unknown_name("readout", name, READOUTS)
+    return READOUTS[name]
+
+
+def _features(z: ArrayLike) -> NDArray[np.float64]:
+    x = np.asarray(z, dtype=np.float64)
+    if x.ndim != 2 or 0 in x.shape:
+        raise DataError(f"the embedding has shape {x.shape}; it must be (rows, dimensions) with at least one of each")
+    if not np.isfinite(x).all():
+        raise DataError("the embedding holds NaN or infinite values; a readout needs finite ones")
+    return x
+
+
+def _moments(x: NDArray[np.float64], scaling: Scaling) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    # A constant column comes out of rounding with a deviation that is tiny, not 0; dividing by it would make noise.
+    constant = (deviation <= 1e-6 * deviation.max()) | (deviation <= 1e-10 * np.abs(mean))
+    if constant.all():
+        return mean, np.ones_like(deviation)
+    if scaling == "common":
+        return mean, np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
+    return mean, np.where(constant, 1.0, deviation)
+
+
+def _unit_length(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.asarray(x / np.where(length > 0, length, 1.0))
+
+
+MAX_FOLDS = 5
+
+
+def fit_readout(
+    readout: str,
+    z_train: ArrayLike,
+    y_train: ArrayLike,
+    z_valid: ArrayLike,
+    y_valid: ArrayLike,
+    *,
+    period: float | None = None,
+    scaling: Scaling = "each",
+) -> Readout:
+    """Choose the strength on validation rows, then fit on training and validation rows together.
+
+    Parameters
+    ----------
+    readout : {"angle", "class", "continuous", "knn"}
+        Which readout.
+    z_train, z_valid : array_like, shapes (T, D) and (V, D)
+        Embedding.
+    y_train, y_valid : array_like, shapes (T,) and (V,), or (T, d) and (V, d)
+        Labels.
+    period : float, optional
+        Label value of a full turn; readout "angle" needs it.
+    scaling : {"each", "common"}, optional
+        How features are scaled; see `Readout`.
+
+    Returns
+    -------
+    Readout
+        Fitted, with its `strength` and `n_train_`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such readout.
+    DataError
+        If labels do not suit it, or validation rows have a class that training rows lack.
+    """
+    kind = readout_class(readout)
+    if len(np.asarray(y_valid)) == 0:
+        raise DataError("there are no validation rows to choose the readout on; split off some")
+    merits = []
+    for strength in kind.grid:
+        tried = kind(strength, period=period, scaling=scaling).fit(z_train, y_train)
+        require_known(tried, y_valid, "validation")
+        merits.append(tried.merit(z_valid, y_valid))
+    return kind(_best(kind, merits), period=period, scaling=scaling).fit(
+        np.concatenate([np.asarray(z_train), np.asarray(z_valid)]),
+        np.concatenate([np.asarray(y_train), np.asarray(y_valid)]),
+    )
+
+
+def fit_readout_few(
+    readout: str,
+    z: ArrayLike,
+    y: ArrayLike,
+    labelled: Labelled,
+    *,
+    period: float | None = None,
+    scaling: Scaling = "each",
+) -> Readout:
+    """Fit on a few labelled rows; the choice of the strength uses those rows alone.
+
+    With two or more labelled segments (or stretches) per class the strength is chosen by cross-validation inside them,
+    in up to five folds that keep segments whole and hold every class. With one, there is nothing to choose on, and
+    the readout's fixed `default` is used.
+
+    Parameters
+    ----------
+    readout : {"angle", "class", "continuous", "knn"}
+        Which readout.
+    z : array_like, shape (T, D)
+        Embedding.
+    y : array_like, shape (T,) or (T, d)
+        Labels; only those of labelled rows are read.
+    labelled : Labelled
+        From `draw_labelled`.
+    period, scaling
+        As in `fit_readout`.
+
+    Returns
+    -------
+    Readout
+        Fitted on the labelled rows.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such readout.
+    DataError
+        If labels do not suit it.
+    """
+    kind = readout_class(readout)
+    z, y = np.asarray(z)[labelled.rows], np.asarray(y)[labelled.rows]
+    n_folds = min(MAX_FOLDS, labelled.n_parts)
+    strength = kind.default
+    if n_folds > 1:
+        merits = [
+            sum(
+                _coarse(kind(s, period=period, scaling=scaling)).fit(z[~held], y[~held]).merit(z[held], y[held])
+                for held in _folds(labelled, n_folds)
+            )
+            for s in kind.grid
+        ]
+        strength = _best(kind, merits)
+    return kind(strength, period=period, scaling=scaling).fit(z, y)
+
+
+def _coarse(readout: Readout) -> Readout:
+    # Fifty fits decide on one number; half the time is enough for that.
+    readout.tolerance = 1e-3
+    return readout
+
+
+def _best(kind: type[Readout], merits: list[float]) -> float:
+    # On few rows many strengths tie, at 100 % for one; the tied one nearest the default is the least surprising.
+    far = np.abs(np.log(np.array(kind.grid) / kind.default))
+    return kind.grid[int(np.lexsort((far, -np.array(merits)))[0])]
+
+
+def _folds(labelled: Labelled, n_folds: int) -> list[NDArray[np.bool_]]:
+    # Parts are numbered inside each class, so every fold holds, and leaves, at least one of each class.
+    return [labelled.parts % n_folds == fold for fold in range(n_folds)]
+
+
+def require_known(readout: Readout, y: ArrayLike, where: str) -> None:
+    """Raise DataError if rows have a class that the readout was never shown.
+
+    Parameters
+    ----------
+    readout : Readout
+        Fitted.
+    y : array_like, shape (T,)
+        Labels of the rows to predict.
+    where : str
+        What those rows are called in the message.
+    """
+    classes: NDArray[Any] | None = getattr(readout, "classes_", None)
+    if classes is None:
+        return
+    missing = np.setdiff1d(np.asarray(y), classes)
+    if missing.size:
+        raise DataError(
+            f"a label missing from the training split: {', '.join(str(v) for v in missing)} occurs in {where} rows only; "
+            f"training rows have {', '.join(str(v) for v in classes)}. Split by another seed or rule"
+        )
+
+
+N_FOLDS = 5
+BLOCKS_PER_FOLD = 4
+
+
+def cross_validated_score(z: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> float:
+    """Accuracy of a logistic readout of classes, or R2 of a ridge readout of real numbers, on rows left out in turn.
+
+    Folds keep segments whole; without segments they are made of blocks of consecutive rows. The readout's strength is
+    its fixed default, so that nothing is chosen on the rows that are scored.
+
+    Parameters
+    ----------
+    z : array_like, shape (T, D)
+        Embedding.
+    y : array_like, shape (T,) or (T, d)
+        Labels: whole numbers or strings are classes, real numbers or several columns are not.
+    groups : array_like of int, shape (T,), optional
+        Segment of each row.
+
+    Returns
+    -------
+    float
+        Of all rows together, each predicted by the readout that had not seen its fold.
+
+    Raises
+    ------
+    DataError
+        If there are too few rows or segments to leave some out, or the labels do not suit a readout.
+    """
+    x, target = np.asarray(z), np.asarray(y)
+    if groups is None:
+        part = np.arange(len(x)) * N_FOLDS * BLOCKS_PER_FOLD // max(1, len(x))
+    else:
+        part = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if len(target) != len(x) or len(part) != len(x):
+        raise DataError(f"there are {len(x)} rows, {len(target)} labels and {len(part)} groups; give one of each a row")
+    fold = np.unique(part, return_inverse=True)[1] % N_FOLDS
+    if len(x) == 0 or fold.max() == 0:
+        raise DataError(f"{len(x)} rows in one segment or block cannot be cross-validated; give two or more")
+    kind = Class if target.ndim == 1 and target.dtype.kind != "f" else Continuous
+    predicted = np.empty(target.shape, target.dtype if kind is Class else np.float64)
+    for left_out in range(fold.max() + 1):
+        held = fold == left_out
+        predicted[held] = kind().fit(x[~held], target[~held]).predict(x[held])
+    return metrics.accuracy(target, predicted) if kind is Class else metrics.r2(target, predicted)

@@ -1,0 +1,300 @@
+"""Intervals and paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr, stdtrit
+
+from ..errors import DataError, SettingError
+
+__all__ = [
+    "SIGNIFICANCE",
+    "Comparison",
+    "adjust",
+    "compare",
+    "corrected_interval",
+    "interval_of_mean",
+    "interval_of_r2",
+    "resampling_blocks",
+]
+
+BLOCK = 300.0
+"""Longest block in seconds; the median state of sleep in the mouse recording lasts 6.7 minutes."""
+MIN_BLOCKS = 10
+"""A short stretch is cut into this many blocks instead."""
+
+Interval = tuple[float, float] | None
+
+
+def resampling_blocks(
+    groups: ArrayLike, *, bins: ArrayLike, bin_size: float, block: float | None = None
+) -> NDArray[np.int64]:
+    """Number the blocks of rows that are drawn together: those of a segment or, where there is one segment, of a block of time.
+
+    Parameters
+    ----------
+    groups : array_like of int, shape (T,)
+        Segment of each row.
+    bins : array_like of int, shape (T,)
+        Position of each row inside its segment in whole bins.
+    bin_size : float
+        Width of a bin in seconds.
+    block : float, optional
+        Seconds of a block. Default: 5 minutes, or a tenth of the time spanned if that is shorter. A block should
+        outlast the correlation of the errors.
+
+    Returns
+    -------
+    ndarray of int, shape (T,)
+        Block of each row, numbered from 0 without gaps.
+
+    Raises
+    ------
+    SettingError
+        If `block` is not above 0.
+    """
+    names = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if names.size and names.max() > 0:
+        return np.asarray(names, dtype=np.int64)
+    position = np.asarray(bins) - np.min(bins)
+    if block is None:
+        block = min(BLOCK, (position.max() + 1) * bin_size / MIN_BLOCKS)
+    if not block > 0:
+        raise SettingError(f"the block is {block} s; it must be above 0")
+    width = max(1, round(block / bin_size))
+    return np.asarray(np.unique(position // width, return_inverse=True)[1], dtype=np.int64)
+
+
+def interval_of_mean(values: ArrayLike, blocks: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    """95 % percentile interval of a mean over rows, such as an accuracy.
+
+    Parameters
+    ----------
+    values : array_like, shape (T,)
+        One value a row: 1 for a hit, 0 for a miss.
+    blocks : array_like of int, shape (T,)
+        From `resampling_blocks`.
+    resamples : int, optional
+        Number of resamples.
+    seed : int, optional
+        Seed of the resampling.
+
+    Returns
+    -------
+    tuple of float, or None
+        Low and high; None where there is a single block, so that nothing can be resampled.
+    """
+    v = np.asarray(values, dtype=np.float64)
+    sums = np.column_stack([v, np.ones_like(v)])
+    return _interval(sums, blocks, lambda s: s[:, 0] / s[:, 1], resamples, seed)
+
+
+def interval_of_r2(
+    true: ArrayLike, predicted: ArrayLike, blocks: ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """95 % percentile interval of `metrics.r2`, from sums per block.
+
+    Parameters
+    ----------
+    true, predicted : array_like, shape (T,) or (T, d)
+        Values.
+    blocks, resamples, seed
+        As in `interval_of_mean`.
+
+    Returns
+    -------
+    tuple of float, or None
+        Low and high; None where there is a single block, or the target varies in none of the resamples.
+    """
+    t = np.asarray(true, dtype=np.float64).reshape(len(np.asarray(true)), -1)
+    error = ((t - np.asarray(predicted, dtype=np.float64).reshape(t.shape)) ** 2).sum(axis=1)
+    t = t - t.mean(axis=0)  # sums of squares of small numbers keep their digits
+    sums = np.column_stack([error, np.ones(len(t)), (t**2).sum(axis=1), t])
+
+    def statistic(s: NDArray[np.float64]) -> NDArray[np.float64]:
+        spread = s[:, 2] - (s[:, 3:] ** 2).sum(axis=1) / s[:, 1]
+        # A resample of one block over and over may not vary; it has no R2 and is left out.
+        varies = spread > 1e-9 * np.maximum(s[:, 2], 1e-300)
+        return np.asarray(1 - s[varies, 0] / spread[varies])
+
+    return _interval(sums, blocks, statistic, resamples, seed)
+
+
+def _interval(
+    sums: NDArray[np.float64],
+    blocks: ArrayLike,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    resamples: int,
+    seed: int,
+) -> Interval:
+    index = np.asarray(blocks)
+    if len(index) != len(sums) or not len(sums):
+        raise DataError(f"there are {len(sums)} rows, but blocks name {len(index)}; give one block a row")
+    n_blocks = int(index.max()) + 1
+    if n_blocks < 2:
+        return None
+    per_block = np.zeros((n_blocks, sums.shape[1]))
+    np.add.at(per_block, index, sums)
+    times_drawn = np.random.default_rng(seed).multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples)
+    values = statistic(times_drawn @ per_block)
+    if not values.size:
+        return None
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+SIGNIFICANCE = 0.05
+"""Adjusted p below which a difference is called one."""
+ROUNDING = 1e-12
+"""Scores are of order one; they differ by less than this through rounding alone."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method against another, paired over splits."""
+
+    difference: float
+    """Mean of the paired differences; above 0 where the first method scores higher."""
+    low: float
+    """Lower end of the difference's 95 % interval, which no adjustment widens."""
+    high: float
+    """Upper end."""
+    p: float
+    """Two-sided, for this comparison alone."""
+    p_adjusted: float
+    """The same, adjusted for the number of comparisons made beside it."""
+    n: int
+    """Number of pairs."""
+    verdict: str
+    """"better", "worse" or "no difference shown", by `p_adjusted` and the sign of the difference."""
+
+
+def corrected_interval(values: ArrayLike, share: float, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a mean over overlapping splits: the corrected resampled t interval.
+
+    Parameters
+    ----------
+    values : array_like, shape (J,)
+        One value a split: a score, or a difference of two.
+    share : float
+        Test rows over training rows of a split; 0 gives the plain t interval.
+    level : float, optional
+        Coverage.
+
+    Returns
+    -------
+    tuple of float
+        Low and high.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two values, or one is not finite.
+    SettingError
+        If the share is below 0, or the level not between 0 and 1.
+
+    Examples
+    --------
+    >>> low, high = corrected_interval([0.70, 0.74, 0.72, 0.71, 0.73], share=0.25)
+    >>> round(low, 3), round(high, 3)
+    (0.691, 0.749)
+    """
+    if not 0 < level < 1:
+        raise SettingError(f"the level is {level}; it must lie between 0 and 1")
+    mean, error, freedom = _moments(_values(values), share)
+    reach = error * float(stdtrit(freedom, (1 + level) / 2))
+    return mean - reach, mean + reach
+
+
+def compare(differences: ArrayLike, share: float) -> Comparison:
+    """Test whether the mean of paired differences over overlapping splits is 0: the corrected resampled t test.
+
+    Parameters
+    ----------
+    differences : array_like, shape (J,)
+        Score of one method minus that of the other, one a split.
+    share : float
+        Test rows over training rows of a split; 0 gives the plain paired t test.
+
+    Returns
+    -------
+    Comparison
+        With `p_adjusted` equal to `p`; see `adjust`. Methods that agree on every split have p = 1. A difference that is
+        the same on every split has p = 0.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two differences, or one is not finite.
+    SettingError
+        If the share is below 0.
+
+    Examples
+    --------
+    >>> compare([0.00, 0.05, 0.03, 0.04, 0.01], share=0.25).verdict
+    'no difference shown'
+    >>> compare([0.00, 0.05, 0.03, 0.04, 0.01], share=0.0).verdict
+    'better'
+    """
+    d = _values(differences)
+    d = np.where(np.abs(d) < ROUNDING, 0.0, d)
+    mean, error, freedom = _moments(d, share)
+    certain = 1.0 if mean == 0 else 0.0  # nothing varies, and t has no value
+    p = certain if np.ptp(d) < ROUNDING else 2 * float(stdtr(freedom, -abs(mean) / error))
+    low, high = corrected_interval(d, share)
+    return Comparison(mean, low, high, p, p, len(d), _verdict(mean, p))
+
+
+def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Adjust a family of comparisons for their number, by Holm's step-down.
+
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; none may fall below one before it. As
+    far as each p is right, the chance that a difference is called anywhere in the family where there is none is then
+    5 % at most, however the comparisons depend on each other. Holm, Scandinavian Journal of Statistics 6, 1979.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        All that are looked at together.
+
+    Returns
+    -------
+    list of Comparison
+        In the same order, with `p_adjusted` and `verdict` anew from `p`.
+    """
+    p = np.array([c.p for c in comparisons])
+    order = np.argsort(p, kind="stable")
+    stepped = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    adjusted = np.empty_like(p)
+    adjusted[order] = stepped
+    return [
+        replace(c, p_adjusted=float(a), verdict=_verdict(c.difference, float(a)))
+        for c, a in zip(comparisons, adjusted, strict=True)
+    ]
+
+
+def _verdict(difference: float, p: float) -> str:
+    if not p < SIGNIFICANCE:
+        return "no difference shown"
+    return "better" if difference > 0 else "worse"
+
+
+def _values(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < 2:
+        raise DataError(f"the values have shape {array.shape}; give one a split, of two splits or more")
+    if not np.isfinite(array).all():
+        raise DataError(f"value {np.flatnonzero(~np.isfinite(array))[0]} is not finite; leave that split out")
+    return array
+
+
+def _moments(values: NDArray[np.float64], share: float) -> tuple[float, float, int]:
+    """Return the mean, its corrected standard error and the degrees of freedom."""
+    if not 0 <= share < np.inf:
+        raise SettingError(f"the share is {share}; it must be test rows over training rows, 0 or more")
+    n = len(values)
+    return float(values.mean()), float(np.sqrt((1 / n + share) * values.var(ddof=1))), n - 1

@@ -1,0 +1,464 @@
+"""Recordings from sessions: spikes counted and signals averaged in bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.binning import Bins, average_samples, count_spikes, make_bins
+from ..data.recording import Recording, check_bin_size
+from ..errors import DataError, unknown_name
+from .session import Chosen, Notes, Session, Signal, choose_segments, choose_units, names_of
+
+__all__ = ["MISSING_WIDTH", "average", "bin_session", "choose_labels", "plain_values", "take_bins"]
+
+BLOCK = 1 << 22  # values of a signal that are read at a time
+
+
+def take_bins(bins: Bins, which: NDArray[Any] | slice) -> Bins:
+    """Return some bins, by a mask, indices or a slice."""
+    return Bins(bins.starts[which], bins.ends[which], bins.interval[which], bins.step[which])
+
+
+def average(
+    signal: Signal, bins: Bins, columns: NDArray[np.int64] | slice = slice(None)
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Average a signal in each bin, reading only samples inside bins; those that are not finite are left out.
+
+    Parameters
+    ----------
+    signal : Signal
+        What to average.
+    bins : Bins
+        T bins.
+    columns : array_like of int or slice, optional
+        Which D of its columns.
+
+    Returns
+    -------
+    means : ndarray, shape (T, D)
+        0 where there is no sample.
+    n_samples : ndarray of int, shape (T, D)
+
+    Raises
+    ------
+    DataError
+        If the times of samples are not finite or do not rise.
+    """
+    clock = signal.times()
+    width = len(np.arange(len(signal.names))[columns])
+    means, n = np.zeros((len(bins.starts), width)), np.zeros((len(bins.starts), width), dtype=np.int64)
+    if clock is not None:
+        low, high = np.searchsorted(clock, bins.starts - 1e-8), np.searchsorted(clock, bins.ends + 1e-8)
+    else:  # a sample more at either side: the averaging below knows exactly which belong
+        low = np.floor((bins.starts - signal.start) * signal.rate) - 1
+        high = np.ceil((bins.ends - signal.start) * signal.rate) + 1
+    low, high = (np.clip(edge, 0, signal.n_samples).astype(np.int64) for edge in (low, high))
+    most = max(1, BLOCK // max(len(signal.names), 1))
+    first = 0
+    while first < len(low):
+        # As many bins of one segment as make a block; segments may lie anywhere and overlap.
+        last = int(np.searchsorted(bins.interval, bins.interval[first], side="right"))
+        last = max(first + 1, first + int(np.searchsorted(high[first:last], low[first] + most, side="right")))
+        a, b = int(low[first]), int(high[last - 1])
+        if b > a:
+            times = clock[a:b] if clock is not None else signal.start + np.arange(a, b) / signal.rate
+            values = np.asarray(signal.rows(a, b), dtype=np.float64).reshape(b - a, -1)[:, columns]
+            part = take_bins(bins, slice(first, last))
+            means[first:last], n[first:last] = _average(times, values, part)
+        first = last
+    return means, n
+
+
+def _average(
+    times: NDArray[np.float64], values: NDArray[np.float64], bins: Bins
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    finite = np.isfinite(values)
+    if finite.all():
+        means, n = average_samples(times, values, bins)
+        return means, np.repeat(n[:, None], values.shape[1], axis=1)
+    columns = [
+        average_samples(times[good], column[good, None], bins) for column, good in zip(values.T, finite.T, strict=True)
+    ]
+    return np.hstack([mean for mean, _ in columns]), np.stack([n for _, n in columns], axis=1)
+
+
+def choose_labels(
+    session: Session, chosen: Chosen, bins: Bins, labels: Any, activity: str, notes: Notes
+) -> tuple[dict[str, NDArray[Any]], Bins]:
+    """Return labels, each with a value in every bin, and the bins that are left.
+
+    By default no bin is lost to a label: one that lacks a value somewhere is skipped. One that is asked for by name is
+    kept, and the bins in which it has no value are left out. Either is said.
+
+    Raises
+    ------
+    UnknownNameError
+        If a label that is asked for is neither a column nor a signal.
+    DataError
+        If it holds nothing that can be a label, or leaves no bin.
+    """
+    columns = {k: v for k, v in chosen.columns.items() if (chosen.rows >= 0).any()}
+    asked = labels is not None
+    if not asked:
+        names = [k for k in columns if not _is_time(k, notes)]
+        names += [k for k, s in session.signals.items() if s.role == "behaviour" and k != activity and k not in columns]
+    elif labels in ("", "none"):
+        names = []
+    else:
+        names = [k if k in columns else _signal(session, k, columns) for k in names_of(labels)]
+    kept = np.ones(len(bins.starts), dtype=bool)
+    found: dict[str, NDArray[Any]] = {}
+    for name in names:
+        try:
+            if name in columns:
+                values, present = _from_column(columns[name](), chosen.rows[bins.interval])
+                lacking = f"in {len(np.unique(bins.interval[~present]))} of {len(np.unique(bins.interval))} segments"
+            else:
+                means, n = average(session.signals[name], bins)
+                values, present = means.astype(np.float32), np.all(n > 0, axis=1)
+                values = values[:, 0] if values.shape[1] == 1 else values
+                lacking = f"in {(~present).sum()} of {len(present)} bins"
+        except DataError as error:
+            if asked:
+                raise DataError(f"{name} cannot be a label: {error}") from None
+            notes.skipped.append(f"{name}: {error}")
+            continue
+        if not present.all() and not asked:
+            notes.skipped.append(f"{name}: no value {lacking}; labels={name} leaves those out instead")
+            continue
+        if not present.all():
+            notes.skipped.append(f"rows without {name}, which has no value {lacking}")
+        kept &= present
+        found[name] = values
+    if not kept.any():
+        raise DataError(f"no bin has a value of each of {', '.join(names)}; ask for fewer labels")
+    units = {k: session.signals[k].unit for k in found if k not in columns}
+    if found:
+        notes.used.append("labels " + ", ".join(f"{k} ({units[k]})" if units.get(k) else k for k in found))
+    return {k: v[kept] for k, v in found.items()}, take_bins(bins, kept)
+
+
+def _is_time(name: str, notes: Notes) -> bool:
+    """Whether a column says when something was, which is no label unless it is asked for."""
+    if not name.endswith(("_time", "_times", "_timestamp")):
+        return False
+    notes.skipped.append(f"{name}: a time, by which segments can be aligned: align={name} window=0.2,0.5")
+    return True
+
+
+def _signal(session: Session, name: str, columns: Any) -> str:
+    if name not in session.signals and not any(s.within == name for s in session.signals.values()):
+        raise unknown_name("label", name, [*columns, *session.signals])
+    return session.find_signal(name)
+
+
+def _from_column(column: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the value of each bin, and whether there is one."""
+    values, present = plain_values(column)
+    there = (rows >= 0) & present[rows]
+    return values[rows], there
+
+
+def plain_values(column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the values of a column as numbers or texts, and which of them are there.
+
+    Parameters
+    ----------
+    column : ndarray
+        n values or rows.
+
+    Returns
+    -------
+    values : ndarray, shape (n,) or (n, d)
+        Numbers or texts.
+    present : ndarray of bool, shape (n,)
+        False for NaN, infinity and None.
+
+    Raises
+    ------
+    DataError
+        If they are neither.
+
+    Examples
+    --------
+    >>> values, present = plain_values(np.array([1, None, 2.5], dtype=object))
+    >>> values[present].tolist(), present.tolist()
+    ([1.0, 2.5], [True, False, True])
+    """
+    array: NDArray[Any] = np.asarray(column)
+    if array.ndim not in (1, 2) or 0 in array.shape:
+        raise DataError(f"values of shape {array.shape}; a label has one value or one row each")
+    if array.dtype.kind == "O":
+        missing: NDArray[np.bool_] = np.array([_is_missing(v) for v in array.ravel()]).reshape(array.shape)
+        kinds = {_kind(v) for v in array[~missing]}
+        if kinds == {"text"}:
+            texts = np.array([_text(v) for v in array.ravel()]).reshape(array.shape)
+            return texts, np.array([not row.any() for row in missing])
+        if kinds != {"number"}:
+            raise DataError("neither numbers nor texts")
+        array = np.where(missing, np.nan, array).astype(np.float64)
+    if array.dtype.kind not in "iubfUS":
+        raise DataError(f"values of type {array.dtype}, neither numbers nor texts")
+    if array.dtype.kind == "f":
+        present = np.array([bool(np.isfinite(row).all()) for row in array])
+        return array, present
+    return array, np.ones(len(array), dtype=bool)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (str, bytes)):
+        return "text"
+    return "number" if isinstance(value, (bool, int, float, np.number, np.bool_)) else "other"
+
+
+MISSING_WIDTH = "the width of a bin is missing; give bin_size in seconds, such as bin_size=0.02"
+MOST_VALUES = 1 << 33  # bins times units: 8 GiB where each is one byte
+
+
+def bin_session(
+    session: Session,
+    notes: Notes,
+    *,
+    bin_size: float | None,
+    segments: Any = None,
+    align: Any = None,
+    window: Any = None,
+    units: Any = None,
+    labels: Any = None,
+    signal: str | None = None,
+    name: str | None = None,
+    laid: Bins | None = None,
+) -> Recording:
+    """Count spikes, or average a signal, in half-open bins inside each segment.
+
+    Parameters
+    ----------
+    session : Session
+        What there is.
+    notes : Notes
+        What is used and skipped is said here.
+    bin_size : float
+        Width of a bin in s.
+    segments : str or array_like, optional
+        Name of a table of intervals, ``"whole"``, or starts and ends in s, (n, 2). Default: trials, or the only table, or
+        the whole. Intervals may overlap and come in any order; each counts its own spikes.
+    align, window : optional
+        Column of times of that table, or events, and "before,after" in s: a segment is then a window around each time.
+    units : optional
+        "quality=good,region=M1|PMd", names, indices or a mask. Default: all.
+    labels : str or sequence of str, optional
+        Columns of the table, constant inside a segment, and signals, averaged in each bin. Default: all that have a value
+        everywhere. One that is named here has rows without a value left out instead. "none": no labels.
+    signal : str, optional
+        Bin this signal in place of spikes.
+    name : str, optional
+        Name of the recording.
+    laid : Bins, optional
+        Bins inside those intervals, where they are given by the samples.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    DataError, SettingError
+        If no row is left, a choice cannot be met, or `bin_size` is missing.
+    """
+    if bin_size is None:
+        raise DataError(MISSING_WIDTH)
+    width = check_bin_size(bin_size)
+    activity = _activity(session, signal)
+    signals = session.signals
+    known = signals[activity] if activity else session.units
+    if known is None:
+        raise DataError(
+            f"there are no spike times; name a signal to bin: {', '.join(signals) or 'there is none either'}"
+        )
+    index = choose_units(units, known.names, known.columns, notes)
+    chosen = choose_segments(session, segments, align, window, notes)
+    if chosen is None:
+        whole = _whole(session, index, activity, width)
+        chosen = Chosen(whole, np.full(len(whole), -1), np.arange(len(whole)), {}, "the whole")
+    bins = _lay(chosen, width, len(index), notes) if laid is None else laid
+    bins = _inside(session, bins, notes)
+    found, bins = choose_labels(session, chosen, bins, labels, activity, notes)
+    if activity:
+        counts, kind, index, bins, kept = _sampled(activity, signals[activity], index, bins, notes)
+        found = {key: value[kept] for key, value in found.items()}
+    else:
+        counts, kind = _counted(session, index, bins), "counts"
+        notes.used.append(f"{len(index)} units, spikes counted in bins of {width:g} s")
+    _say_segments(chosen, bins, notes)
+    _say_unused(session, chosen, activity, found, notes)
+    try:
+        return Recording(
+            counts,
+            bin_size=width,
+            times=bins.starts,
+            segments=chosen.numbers[bins.interval],
+            labels=found,
+            kind=kind,  # type: ignore[arg-type]
+            units=[known.names[i] for i in index],
+            name=session.name if name is None else str(name),
+            source=session.source,
+        )
+    except DataError as error:
+        raise DataError(f"{session.name}: {error}") from None
+
+
+def _activity(session: Session, signal: str | None) -> str:
+    """Return the signal to bin; "" for spikes."""
+    if signal is not None:
+        return session.find_signal(str(signal))
+    fitting = [name for name, one in session.signals.items() if one.role == "activity"]
+    return fitting[0] if session.units is None and len(fitting) == 1 else ""
+
+
+def _whole(session: Session, index: NDArray[np.int64], activity: str, width: float) -> NDArray[np.float64]:
+    """Return all that was recorded: what is known of it, else from the first thing to the last, in whole bins."""
+    if session.support is not None:
+        return session.support
+    if activity:
+        return np.array([session.signals[activity].span()])
+    ends: list[tuple[float, float]] = []
+    for i in index if session.units is not None else ():
+        train = session.units.train(int(i))  # type: ignore[union-attr]
+        if train.size:
+            ends.append((float(train.min()), float(np.floor(train.max() / width + 1e-6) + 1) * width))
+    for table in session.intervals.values():
+        spans = table.spans()
+        spans = spans[np.isfinite(spans).all(axis=1)]
+        ends += [(float(spans.min()), float(spans.max()))] if spans.size else []
+    ends += [one.span() for one in session.signals.values() if one.role == "behaviour" and one.n_samples]
+    if not ends:
+        raise DataError(
+            "there is no spike, no interval and no sample, so nothing says when was recorded; give segments"
+        )
+    start, stop = min(a for a, _ in ends), max(b for _, b in ends)
+    return np.array([[np.floor(start / width + 1e-6) * width, np.ceil(stop / width - 1e-6) * width]])
+
+
+def _lay(chosen: Chosen, width: float, n_units: int, notes: Notes) -> Bins:
+    expected = float((chosen.spans[:, 1] - chosen.spans[:, 0]).sum()) / width
+    if not expected * n_units <= MOST_VALUES:
+        raise DataError(
+            f"{chosen.title} would make {expected:.3g} bins of {n_units} units, more than fit in memory; choose wider bins or fewer segments"
+        )
+    bins = make_bins(chosen.spans, width)
+    short = np.setdiff1d(np.arange(len(chosen.spans)), bins.interval)
+    if short.size:
+        which = ", ".join(str(n) for n in chosen.numbers[short][:5]) + (", ..." if short.size > 5 else "")
+        notes.skipped.append(
+            f"{short.size} of {len(chosen.spans)} segments ({which}): shorter than a bin of {width:g} s"
+        )
+    if not len(bins.starts):
+        raise DataError(
+            f"every segment of {chosen.title} is shorter than a bin of {width:g} s; choose a smaller bin_size"
+        )
+    return bins
+
+
+def _inside(session: Session, bins: Bins, notes: Notes) -> Bins:
+    """Leave out bins that were not recorded whole, or are marked as invalid."""
+    kept = np.ones(len(bins.starts), dtype=bool)
+    if session.support is not None:
+        inside = np.zeros_like(kept)
+        for low, high in session.support:
+            inside |= (bins.starts >= low - 1e-9) & (bins.ends <= high + 1e-9)
+        if not inside.all():
+            notes.skipped.append(f"{(~inside).sum()} of {len(kept)} bins: outside of what was recorded")
+        kept &= inside
+    if session.invalid is not None:
+        spoilt = np.zeros_like(kept)
+        for low, high in session.invalid:
+            spoilt |= (bins.starts < high - 1e-9) & (bins.ends > low + 1e-9)
+        if spoilt.any():
+            notes.skipped.append(f"{spoilt.sum()} of {len(kept)} bins: in times marked as invalid")
+        kept &= ~spoilt
+    if not kept.any():
+        raise DataError("no bin lies inside of what was recorded and is valid; choose other segments")
+    return take_bins(bins, kept)
+
+
+def _counted(session: Session, index: NDArray[np.int64], bins: Bins) -> NDArray[Any]:
+    """Count unit by unit, in the smallest integers, so that no more than one train is held as float."""
+    counts: NDArray[Any] = np.zeros((len(bins.starts), len(index)), dtype=np.uint8)
+    for column, unit in enumerate(index):
+        train = session.units.train(int(unit))  # type: ignore[union-attr]
+        found = count_spikes([train], bins)[:, 0]
+        if found.max() > np.iinfo(counts.dtype).max:
+            counts = counts.astype(np.min_scalar_type(int(found.max())))
+        counts[:, column] = found
+    return counts
+
+
+def _sampled(
+    name: str, signal: Signal, index: NDArray[np.int64], bins: Bins, notes: Notes
+) -> tuple[NDArray[Any], str, NDArray[np.int64], Bins, NDArray[np.int64]]:
+    """Return the values of a signal in each bin, and the columns and bins that have any."""
+    means, n = average(signal, bins, index)
+    empty = (n == 0).all(axis=0)
+    if empty.all():
+        raise DataError(f"signal {name} has no finite sample in any bin; choose other segments")
+    if empty.any():
+        notes.skipped.append(f"{empty.sum()} of {len(index)} columns of {name}: no finite sample")
+    means, n, index = means[:, ~empty], n[:, ~empty], index[~empty]
+    kept = np.flatnonzero((n > 0).all(axis=1))
+    if not kept.size:
+        raise DataError(f"no bin has a sample of every column of signal {name}; choose wider bins or fewer units")
+    if len(kept) < len(n):
+        notes.skipped.append(f"{len(n) - len(kept)} of {len(n)} bins: no sample of {name}")
+    if signal.counts:
+        means = np.rint(means * n)
+    how = "added up" if signal.counts else "averaged"
+    notes.used.append(f"signal {name}, {len(index)} columns, samples {how} in each bin")
+    return means[kept], "counts" if signal.counts else "continuous", index, take_bins(bins, kept), kept
+
+
+def _say_segments(chosen: Chosen, bins: Bins, notes: Notes) -> None:
+    used = np.unique(bins.interval)
+    if chosen.title == "the whole":
+        span = ", ".join(f"{low:g} to {high:g} s" for low, high in chosen.spans[:3])
+        notes.used.append(f"the whole of {span}{', ...' if len(chosen.spans) > 3 else ''}")
+    else:
+        notes.used.append(f"{len(used)} of {len(chosen.spans)} intervals as segments: {chosen.title}")
+    order = used[np.argsort(chosen.spans[used, 0], kind="stable")]
+    found: list[tuple[float, int, int]] = []
+    for one, other in zip(order[:-1], order[1:], strict=True):
+        shared = min(chosen.spans[one, 1], chosen.spans[other, 1]) - chosen.spans[other, 0]
+        if shared > 1e-9:
+            pair = sorted((int(chosen.numbers[one]), int(chosen.numbers[other])))
+            found.append((round(float(shared), 9), pair[0], pair[1]))
+    for shared, one, other in found[:3]:
+        notes.used.append(f"intervals {one} and {other} overlap by {shared:g} s: what lies there is in both")
+    if len(found) > 3:
+        notes.used.append(f"{len(found) - 3} more neighbours overlap")
+
+
+def _say_unused(session: Session, chosen: Chosen, activity: str, labels: dict[str, Any], notes: Notes) -> None:
+    if activity and session.units is not None:
+        notes.skipped.append("spike times: a signal is binned in place of them")
+    tables = [name for name in session.intervals if session.intervals[name].columns is not chosen.columns]
+    signals = [name for name in session.signals if name != activity and name not in labels]
+    said = " ".join(notes.skipped)
+    if tables:
+        notes.skipped.append(f"intervals {', '.join(tables)}: segments=NAME makes segments of them")
+    if session.events:
+        notes.skipped.append(
+            f"events {', '.join(session.events)}: align=NAME window=0.2,0.5 makes segments around them"
+        )
+    signals = [name for name in signals if f"{name}: " not in said]
+    if signals:
+        notes.skipped.append(f"signals {', '.join(signals)}: signal=NAME bins one, labels=NAME averages it as a label")

@@ -1,0 +1,275 @@
+"""Published files: looked for, downloaded, verified by checksum, kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import FileError
+from .files import make_folder, remove, writing
+
+__all__ = ["Bar", "DownloadBar", "PublishedFile", "cache_folder", "fetch", "locate", "offline", "verify"]
+
+ATTEMPTS = 3
+TIMEOUT = 20.0  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file that others publish, with the checksum by which it is known.
+
+    Parameters
+    ----------
+    name : str
+        Its published name, under which it is looked for.
+    url : str
+        Where it can be downloaded.
+    sha256, git_blob, md5 : str, optional
+        Checksums in hexadecimal; one at least. A git blob id is the SHA-1 of ``blob <size>``, a zero byte and the bytes.
+    size : int, optional
+        Bytes, if known.
+    licence, citation : str, optional
+        Its terms and the paper to cite.
+    """
+
+    name: str
+    url: str
+    sha256: str = ""
+    git_blob: str = ""
+    md5: str = ""
+    size: int | None = None
+    licence: str = ""
+    citation: str = ""
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """Kind and value of the strongest checksum given."""
+        for kind in ("sha256", "git_blob", "md5"):
+            if value := getattr(self, kind):
+                return kind, value.lower()
+        raise FileError(f"{self.name} is registered without a checksum; give sha256, git_blob or md5")
+
+
+class Bar(Protocol):
+    """A progress bar as pooch calls it."""
+
+    total: int
+
+    def update(self, n: int) -> None:
+        """Advance by some bytes."""
+        ...
+
+    def reset(self) -> None:
+        """Start again from zero."""
+        ...
+
+    def close(self) -> None:
+        """Take the bar away; may be called twice."""
+        ...
+
+
+class DownloadBar:
+    """A bar on stderr with bytes, speed and time left; silent where stderr is no terminal.
+
+    Parameters
+    ----------
+    title : str
+        What is being downloaded.
+    console : rich.console.Console, optional
+        Where to draw. Default: stderr.
+    """
+
+    def __init__(self, title: str, console: Any = None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = console or Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self.total = 0
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+        self._task = self._bar.add_task(title, total=None)
+        self._bar.start()
+
+    def update(self, n: int) -> None:
+        """Advance by some bytes."""
+        self._bar.update(self._task, advance=n, total=self.total or None)
+
+    def reset(self) -> None:
+        """Start again from zero."""
+        self._bar.reset(self._task)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: the folder ``MYOW_CACHE`` names, else the user's cache folder."""
+    if folder := os.environ.get("MYOW_CACHE"):
+        return Path(folder)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("myow", appauthor=False))
+
+
+def offline() -> bool:
+    """Whether ``MYOW_OFFLINE`` forbids to download anything."""
+    return os.environ.get("MYOW_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+
+
+def locate(file: PublishedFile) -> Path | None:
+    """Find a file in the folder that ``MYOW_DATA`` names (searched recursively), else in the cache.
+
+    Returns
+    -------
+    Path or None
+        Not verified yet.
+    """
+    if folder := os.environ.get("MYOW_DATA"):
+        for parent, folders, names in os.walk(folder):
+            folders.sort()  # the same file is found on every machine
+            if file.name in names:
+                return Path(parent) / file.name
+    cached = cache_folder() / file.name
+    return cached if cached.is_file() else None
+
+
+def fetch(file: PublishedFile, *, bar: Callable[[str], Bar] = DownloadBar) -> Path:
+    """Find a file, or download it into the cache; either way its checksum is right when this returns.
+
+    A download is written beside its place and renamed when it is whole and verified, so one that broke leaves nothing
+    behind and the next call starts afresh.
+
+    Parameters
+    ----------
+    file : PublishedFile
+        What to get.
+    bar : callable, optional
+        Makes the progress bar of an attempt from a title.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileError
+        If a file found in ``MYOW_DATA`` is not the published one, or none is found and the download is forbidden
+        (``MYOW_OFFLINE=1``) or fails; the text says where to get it.
+    """
+    _ = file.checksum  # without one nothing can be verified, so nothing is fetched
+    folder = os.environ.get("MYOW_DATA")
+    if folder and not Path(folder).is_dir():
+        raise FileError(f"MYOW_DATA is {folder}, which is no folder; correct it or unset it")
+    found = locate(file)
+    cached = cache_folder() / file.name
+    if found is not None:
+        try:
+            verify(found, file)
+        except FileError:
+            if found != cached:
+                raise
+            remove(cached)  # the cache is ours to mend: fetch it again
+        else:
+            return found
+    if offline():
+        raise FileError(f"{file.name} is not at hand and MYOW_OFFLINE forbids to download it; {_where(file)}")
+    make_folder(cached.parent)
+    _download(file, cached, bar)
+    return cached
+
+
+def verify(path: str | os.PathLike[str], file: PublishedFile) -> None:
+    """Make sure that the bytes at `path` are those of the published file.
+
+    Raises
+    ------
+    FileError
+        If they cannot be read or are others; the text gives both checksums.
+    """
+    path = Path(path)
+    kind, expected = file.checksum
+    try:
+        state = path.stat()
+        # Repeated loads in one process need not read the file twice. A clock that jumps, or a time that is set by hand, can
+        # make an altered file look as old as it was; when its entry was last changed is harder to say falsely.
+        key = (str(path), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, expected)
+        if key in _VERIFIED:
+            return
+        found = _digest(path, kind, state.st_size)
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}; check its permissions") from error
+    if found != expected:
+        size = f" ({state.st_size} bytes instead of {file.size})" if file.size not in (None, state.st_size) else ""
+        raise FileError(
+            f"{path} was altered or truncated{size}: its {kind} is {found}, expected {expected}; "
+            f"delete it and get it again from {file.url}"
+        )
+    _VERIFIED.add(key)
+
+
+_VERIFIED: set[tuple[str, int, int, int, int, str]] = set()
+
+
+def _digest(path: Path, kind: str, size: int) -> str:
+    sha = hashlib.new({"git_blob": "sha1"}.get(kind, kind), usedforsecurity=False)
+    if kind == "git_blob":
+        sha.update(b"blob %d\0" % size)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def _where(file: PublishedFile) -> str:
+    return f"get it from {file.url} and let MYOW_DATA name the folder it is in"
+
+
+class _BrokenError(Exception):
+    """A download that failed; `again` says whether another attempt may help."""
+
+    def __init__(self, text: str, again: bool) -> None:
+        super().__init__(text)
+        self.again = again
+
+
+def _download(file: PublishedFile, target: Path, bar: Callable[[str], Bar]) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with writing(target) as part:
+                _stream(file, part, bar(file.name))
+        except _BrokenError as error:
+            if attempt == ATTEMPTS or not error.again:
+                raise FileError(f"cannot download {file.name}: {error}; {_where(file)}") from None
+            time.sleep(0.2 * attempt)
+        else:
+            return
+
+
+def _stream(file: PublishedFile, part: Path, bar: Bar) -> None:
+    import pooch
+
+    # The bytes as they are stored: a compressed answer would not match the length announced.
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, headers=headers)(file.url, str(part), None)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault: errors of the connection have no number
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        reason = f"the server answered {status}" if status else f"the connection failed ({type(error).__name__})"
+        raise _BrokenError(reason, again=not 400 <= status < 500) from None
+    finally:
+        bar.close()
+    kind, expected = file.checksum
+    found = _digest(part, kind, part.stat().st_size)
+    if found != expected:
+        raise _BrokenError(
+            f"what arrived ({part.stat().st_size} bytes) has {kind} {found}, expected {expected}, and was not kept",
+            again=True,
+        )

@@ -1,0 +1,179 @@
+"""HDF5 files (.h5, .hdf5): datasets by path, and attributes such as ``bin_size``.
+
+``/session/counts`` is found as "session/counts", or as "counts" if nothing else is called so. Attributes of the file, of the
+group of the counts and of the counts themselves count as arrays; ``period`` on a label says that it is cyclic. A group of 1-d
+datasets, or a dataset of lists, is spike times. Columns of tables are called "trials/start". What the names mean is in
+`myow.io.named_arrays` and `myow.io.array_session`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.recording import Recording
+from .array_session import read_arrays
+from .fields import Arrays, Field, add_cells, at_hand
+from .guard import open_hdf5, read_dataset
+from .named_arrays import PERIOD, Options, Titles
+from .session import Notes
+
+__all__ = ["read"]
+
+
+HONOURED = ("bin_size", "bin_width", "kind", "name", "source", "units")
+
+
+OPTIONS = tuple(
+    [
+        "bin_size",
+        "counts",
+        "spikes",
+        "segments",
+        "align",
+        "window",
+        "times",
+        "kind",
+        "units",
+        "labels",
+        "transpose",
+        "name",
+    ]
+)
+
+
+def read(path: Path, notes: Notes, options: Options) -> Recording:
+    """Read an HDF5 file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    notes : Notes
+        What was found, used and skipped.
+    options : Options
+        Those in `OPTIONS`.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    FileError
+        If the file is no whole HDF5 file, leads to other files, or promises more than it can hold.
+    DataError, UnknownNameError, SettingError
+        If its contents make no recording, or the options cannot be met.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, h5py
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "session.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["session/counts"] = [[0, 1], [2, 0]]
+    ...     file["session"].attrs["bin_size"] = 0.1
+    >>> read(path, Notes()).bin_size
+    0.1
+    """
+    options = Options(bin_size, counts, segments, times, kind, units, labels, name, transpose, spikes, align, window)
+    notes.format = "HDF5"
+    with open_hdf5(path) as file:
+        arrays = Arrays({})
+        _add_group(arrays, "", file, notes)
+        return read_arrays(arrays, notes, options, Titles(path.stem, path.name), path)
+
+
+def _add_group(arrays: Arrays, path: str, group: Any, notes: Notes) -> None:
+    """Add what stands in a group and below; groups that links lead back to are not entered again."""
+    todo, seen = [(path, group)], set()
+    while todo:
+        path, group = todo.pop(0)
+        if group.id in seen:
+            continue
+        seen.add(group.id)
+        _add_attributes(arrays, path, group)
+        things = [(key, _follow(group, key)) for key in group]
+        lines = [(key, thing) for key, thing in things if _is_line(thing)]
+        if path and len(lines) == len(things) and len({thing.shape for _, thing in lines}) > 1 and not _named(lines):
+            cells = [_field(thing) for _, thing in lines]
+            add_cells(arrays, path.rstrip("/"), cells, notes, names=[key for key, _ in lines])
+            continue
+        for key, thing in things:
+            if thing is None:
+                notes.skipped.append(f"{path}{key}: a link that leads nowhere")
+            elif hasattr(thing, "keys"):
+                todo.append((f"{path}{key}/", thing))
+            else:
+                _add_dataset(arrays, path + key, thing, notes)
+
+
+def _follow(group: Any, key: str) -> Any:
+    try:
+        return group[key]
+    except KeyError:
+        return None
+
+
+def _is_line(thing: Any) -> bool:
+    return (
+        thing is not None and not hasattr(thing, "keys") and len(thing.shape or ()) == 1 and thing.dtype.kind in "iuf"
+    )
+
+
+def _named(lines: list[tuple[str, Any]]) -> bool:
+    """Whether datasets have names that mean something by themselves, so that they are no units."""
+    known = ("counts", "spike_times", "times", "time", "start", "stop", "start_time", "stop_time", "segments")
+    return any(key in known or key.endswith(("_times", "_start")) for key, _ in lines)
+
+
+def _add_attributes(arrays: Arrays, path: str, thing: Any) -> None:
+    """Add what attributes say, unless an array of that name says it."""
+    for key in thing.attrs:
+        if key in HONOURED or key.startswith(PERIOD):
+            value = np.asarray(thing.attrs[key])
+            if value.dtype.kind == "O":
+                value = np.array([str(one) for one in value.ravel()]).reshape(value.shape)
+            arrays.fields.setdefault(path + key, at_hand(value))
+
+
+def _add_dataset(arrays: Arrays, path: str, dataset: Any, notes: Notes) -> None:
+    group, _, last = path.rpartition("/")
+    group = f"{group}/" if group else ""
+    if last == "counts":
+        _add_attributes(arrays, group, dataset)
+    elif "period" in dataset.attrs:
+        arrays.fields.setdefault(group + PERIOD + last, at_hand(dataset.attrs["period"]))
+    if dataset.shape is None:
+        notes.skipped.append(f"{path}: it is empty")
+    elif dataset.dtype.names:
+        for column in dataset.dtype.names:
+            kind = dataset.dtype[column]
+            if kind.subdtype is None and kind.kind in "iufbS":
+                field = Field(dataset.shape, str(kind), partial(_read, dataset, column))
+                arrays.fields[f"{path}/{column}"] = field
+            else:
+                notes.skipped.append(f"{path}/{column}: neither numbers nor texts")
+    elif dataset.dtype.kind == "O" and not _is_text(dataset) and len(dataset.shape) == 1:
+        add_cells(arrays, path, [at_hand(cell) for cell in read_dataset(dataset)], notes)
+    else:
+        arrays.fields[path] = _field(dataset)
+
+
+def _field(dataset: Any) -> Field:
+    return Field(dataset.shape, str(dataset.dtype), partial(_read, dataset, None))
+
+
+def _is_text(dataset: Any) -> bool:
+    return dataset.dtype.metadata is not None and dataset.dtype.metadata.get("vlen") in (str, bytes)
+
+
+def _read(dataset: Any, column: str | None) -> NDArray[Any]:
+    array = read_dataset(dataset, column)
+    if array.dtype.kind != "O":
+        return array
+    texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in array.ravel()]
+    return np.array(texts).reshape(array.shape)

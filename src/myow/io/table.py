@@ -1,0 +1,301 @@
+"""Tables (CSV, Parquet) by pandas: a row a bin, or a row a count."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..data.recording import Recording
+from ..errors import DataError, FileError, need, unknown_name
+from .array_session import bin_spikes, is_long, read_arrays
+from .fields import LONGEST, Arrays, Field, at_hand
+from .guard import most_bytes, parsing
+from .named_arrays import PERIOD, Options, Titles
+from .session import Notes, names_of
+
+__all__ = ["METADATA", "read", "read_csv", "read_parquet"]
+
+MISSING = ("", "na", "n/a", "nan", "null", "none")
+METADATA = b"myow"
+"""Key of what a Parquet file may say beside its columns, as JSON: bin_size, kind, name, periods, source, units."""
+
+
+def read_csv(path: Path, notes: Notes) -> dict[str, Field]:
+    """Return the columns of a table whose first line names them; commas, semicolons or tabs part them.
+
+    Raises
+    ------
+    FileError
+        If a row has another number of cells than there are names, or the last line is cut short.
+    DataError
+        If two columns have one name.
+    """
+    with parsing(path, "CSV file"):
+        names, delimiter = _check_rows(path)
+        frame = pd.read_csv(
+            path,
+            sep=delimiter,
+            header=0,
+            names=range(len(names)),
+            index_col=False,
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=[""],
+            low_memory=False,
+        )
+        columns = [_typed(frame[i]) for i in range(len(names))]
+    return _fields(path, names, columns, notes)
+
+
+def _check_rows(path: Path) -> tuple[list[str], str]:
+    """Return names of columns and what parts cells, once every row is known to have as many; pandas fills up short ones."""
+    with path.open("rb") as raw:
+        raw.seek(max(path.stat().st_size - 1, 0))
+        if raw.read(1) not in (b"\n", b"\r", b""):
+            raise FileError(f"{path}: the last line has no end; if it was not cut short, end it")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        delimiter = max(",;\t", key=first.count)
+        file.seek(0)
+        rows = (row for row in csv.reader(file, delimiter=delimiter, strict=True) if row)
+        names = [name.strip() for name in next(rows, [])]
+        if not any(names):
+            raise FileError(f"{path} has no names of columns; its first line must name them")
+        number = 0
+        for number, row in enumerate(rows, start=1):
+            if len(row) != len(names):
+                raise FileError(
+                    f"{path}: row {number} has {len(row)} cells, but there are {len(names)} columns; "
+                    "it was cut short or altered"
+                )
+        if not number:
+            raise DataError(f"{path} holds names of columns, but no row below them")
+    return names, delimiter
+
+
+def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column of texts as numbers, where all but missing values are."""
+    if column.dtype.kind in "iufb":
+        return column
+    texts = column.map(str, na_action="ignore")
+    known = texts.mask(texts.str.strip().str.lower().isin(MISSING))
+    numbers = pd.to_numeric(known, errors="coerce")
+    return numbers if numbers.notna().equals(known.notna()) else texts
+
+
+def read_parquet(path: Path, notes: Notes) -> tuple[dict[str, Field], dict[str, Any]]:
+    """Return the columns of a Parquet file, and what `METADATA` says.
+
+    Raises
+    ------
+    FileError
+        If it is damaged, or promises more than it may.
+    DataError
+        If two columns have one name.
+    """
+    parquet = need("pyarrow.parquet", "parquet", "reading .parquet files")
+    with parsing(path, "Parquet file"), parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        n, names = file.metadata.num_rows, file.schema_arrow.names
+        # Equal values take next to no bytes, so that rows cannot be held against the size of the file.
+        if n * len(names) * 8 > most_bytes(path):
+            raise FileError(
+                f"{path} promises {n} rows of {len(names)} columns, more than fit in memory; read less of it"
+            )
+        frame = file.read().to_pandas(ignore_metadata=True)
+        kept = (file.schema_arrow.metadata or {}).get(METADATA, b"{}")
+    try:
+        about = json.loads(kept)
+    except (ValueError, RecursionError):
+        about = {}
+    columns = [frame.iloc[:, i] for i in range(len(names))]
+    return _fields(path, names, columns, notes), about if isinstance(about, dict) else {}
+
+
+def _fields(path: Path, names: list[str], columns: list[Any], notes: Notes) -> dict[str, Field]:
+    """Return columns of numbers and of texts; of texts, None stands where there is none."""
+    found: dict[str, Field] = {}
+    for number, (name, values) in enumerate(zip(names, columns, strict=True)):
+        if name in found:
+            raise DataError(f"{path} has several columns called {name}; rename them")
+        if values.dtype.kind not in "iufb":
+            values = values.astype(object).where(values.notna(), None)
+        if not name:
+            notes.skipped.append(f"column {number}: it has no name")
+        elif name.startswith("__index_level_"):
+            notes.skipped.append(f"{name}: the numbers of the rows")
+        elif values.dtype != object:
+            found[name] = at_hand(values.to_numpy())
+        elif not all(value is None or isinstance(value, (str, bool)) for value in values):
+            notes.skipped.append(f"{name}: neither numbers nor texts")
+        elif max((len(value) for value in values if isinstance(value, str)), default=0) > LONGEST:
+            notes.skipped.append(f"{name}: texts longer than {LONGEST} characters")
+        else:
+            found[name] = at_hand(values.to_numpy())
+    return found
+
+
+COUNTS = "counts_"
+
+
+OPTIONS = tuple(["bin_size", "segments", "align", "window", "times", "kind", "units", "labels", "name"])
+
+
+def read(path: Path, notes: Notes, options: Options) -> Recording:
+    r"""Read a table.
+
+    Where a row is a bin, ``units`` names columns, or is a pattern for their names such as "n*".
+
+    Parameters
+    ----------
+    path : Path
+        The file; what its columns mean is described above.
+    notes : Notes
+        What was found, used and skipped.
+    options : Options
+        Those in `OPTIONS`.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    FileError
+        If the file is damaged or no table.
+    DataError, UnknownNameError, SettingError
+        If its contents make no recording, or the options cannot be met.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "session.csv"
+    >>> _ = path.write_text("trial,unit0,unit1,direction\n0,0,1,3\n0,2,0,3\n")
+    >>> read(path, Notes(), bin_size=0.1).counts.tolist()
+    [[0, 1], [2, 0]]
+    """
+    is_parquet = path.suffix.lower() == ".parquet"
+    notes.format = "Parquet" if is_parquet else "CSV"
+    columns, kept = read_parquet(path, notes) if is_parquet else (read_csv(path, notes), {})
+    with parsing(path, "table"):
+        rows = next(iter(columns.values())).shape[0] if columns else 0
+        notes.found.append(f"{rows} rows of {len(columns)} columns: {', '.join(columns)[:300]}")
+        fields = _from_metadata(kept)
+        width = _constant(path, columns, notes)
+        fields |= {"bin_size": at_hand(width)} if width is not None else {}
+        titles = Titles(path.stem, path.name)
+        chosen = None
+        try:
+            long = is_long(columns) and not _counted(columns)
+            if long:
+                given = bin_size if bin_size is not None else width
+                trial = segments if isinstance(segments, str) and segments in columns else None
+                fields |= bin_spikes(columns, given, times, trial, notes)
+                times, chosen = None, units
+                segments = None if trial is not None else segments
+            else:
+                fields |= _wide(columns, units, kept.get("units"))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        options = Options(bin_size, None, segments, times, kind, chosen, labels, name, False, None, align, window)
+        return read_arrays(Arrays(fields), notes, options, titles, path)
+
+
+def _from_metadata(kept: dict[str, Any]) -> dict[str, Field]:
+    """Return what a Parquet file says beside its columns, as arrays."""
+    known = {key: kept[key] for key in ("bin_size", "kind", "name") if isinstance(kept.get(key), (int, float, str))}
+    found = {key: at_hand(value) for key, value in known.items()}
+    if isinstance(kept.get("source"), dict):
+        found["source"] = at_hand(json.dumps(kept["source"]))
+    periods = kept.get("periods")
+    for label, period in periods.items() if isinstance(periods, dict) else ():
+        found[f"{PERIOD}{label}"] = at_hand(period)
+    return found
+
+
+def _constant(path: Path, columns: dict[str, Field], notes: Notes) -> float | None:
+    """Take out a column of the width of bins, which is the same in each row."""
+    column = columns.pop("bin_size", None)
+    if column is None:
+        return None
+    values = np.unique(column.read())
+    if len(values) != 1 or values.dtype.kind not in "iuf":
+        raise DataError(f"{path}: bin_size differs from row to row or is no number; bins have one width")
+    notes.found.append(f"bin_size {values[0]}")
+    return float(values[0])
+
+
+def _counted(columns: dict[str, Field]) -> list[str]:
+    """Return columns whose names say that they are units."""
+    found = [name for name in columns if re.fullmatch(r"unit.*\d", name) or name.startswith(COUNTS)]
+    return found or [name for name in columns if name.startswith("unit") and name not in ("unit", "unit_id")]
+
+
+def _wide(columns: dict[str, Field], asked: Any, kept: Any) -> dict[str, Field]:
+    """Return a row a bin: counts of the units, and what is left."""
+    names = _unit_columns(columns, asked, kept)
+    bad = [name for name in names if not columns[name].is_number]
+    if bad:
+        raise DataError(f"column {bad[0]} holds no numbers, so it is no unit; choose others with units=a,b,c")
+    n_rows = columns[names[0]].shape[0]
+    found = {
+        "counts": Field((n_rows, len(names)), columns[names[0]].dtype, lambda: _stack([columns[n] for n in names])),
+        "units": at_hand(np.array([name.removeprefix(COUNTS) for name in names])),
+    }
+    rest = {name: column for name, column in columns.items() if name not in names}
+    for name, parts in _vectors(rest).items():
+        found[name] = _joined([rest.pop(part) for part in parts])
+    return found | rest
+
+
+def _unit_columns(columns: dict[str, Field], asked: Any, kept: Any) -> list[str]:
+    if asked is None:
+        known = kept if isinstance(kept, list) else []
+        names = [COUNTS + str(one) if COUNTS + str(one) in columns else str(one) for one in known]
+        names = names if names and all(name in columns for name in names) else _counted(columns)
+        if not names:
+            listed = ", ".join(list(columns)[:20])
+            raise DataError(
+                f"no column is called unit... or counts_..., only {listed or 'none'}; say which are units: units=a,b,c or units='n*'"
+            )
+        return names
+    chosen: list[str] = []
+    for one in names_of(asked):
+        fitting = [name for name in columns if fnmatchcase(name, one) or name == COUNTS + one]
+        if not fitting:
+            raise unknown_name("column", one, columns)
+        chosen += [name for name in fitting if name not in chosen]
+    return chosen
+
+
+def _stack(columns: list[Field]) -> NDArray[Any]:
+    parts = [column.read() for column in columns]
+    values = np.empty((len(parts[0]), len(parts)), dtype=np.result_type(*parts))
+    for number, part in enumerate(parts):
+        values[:, number] = part
+    return values
+
+
+def _joined(columns: list[Field]) -> Field:
+    return Field((columns[0].shape[0], len(columns)), columns[0].dtype, lambda: _stack(columns))
+
+
+def _vectors(columns: dict[str, Field]) -> dict[str, list[str]]:
+    """Return labels whose columns are called NAME_0, NAME_1 and so on."""
+    found: dict[str, dict[int, str]] = {}
+    for name, column in columns.items():
+        match = re.fullmatch(r"(.+)_(0|[1-9]\d{0,5})", name)
+        if match and column.is_number:
+            found.setdefault(match[1], {})[int(match[2])] = name
+    return {
+        name: [parts[i] for i in range(len(parts))]
+        for name, parts in found.items()
+        if len(parts) > 1 and set(parts) == set(range(len(parts))) and name not in columns
+    }

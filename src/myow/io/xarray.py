@@ -1,0 +1,240 @@
+"""Labelled arrays of xarray, and NetCDF files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.recording import Recording
+from ..errors import DataError, FileError, MyowError, need, unknown_name
+from .array_session import read_arrays
+from .fields import Arrays, Field, at_hand
+from .guard import check_dataset, open_hdf5, parsing
+from .named_arrays import PERIOD, Options, Titles
+from .session import Notes
+
+__all__ = ["arrays_of_dataset", "read", "takes"]
+
+TIMES = ("time", "times", "bin", "bins", "sample", "samples")
+UNITS = ("unit", "units", "neuron", "neurons", "cell", "cells", "channel", "channels")
+HONOURED = ("bin_size", "bin_width", "kind", "name", "source")
+SECONDS = {"s": 1, "sec": 1, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60, "h": 3600}
+SECONDS |= {
+    "second": 1,
+    "millisecond": 1e-3,
+    "microsecond": 1e-6,
+    "nanosecond": 1e-9,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86400,
+}
+
+
+def arrays_of_dataset(dataset: Any, options: Options, notes: Notes, *, file: Any = None) -> tuple[Arrays, Options]:
+    """Return variables as arrays, and the options with their names as these arrays have them.
+
+    Raises
+    ------
+    UnknownNameError, DataError
+        If there are no counts, or their dimensions are not known.
+    """
+    try:
+        name = _find_counts(dataset, options.counts)
+        counts = dataset[name]
+        time, unit, outer = _dimensions(counts, name)
+    except MyowError:  # all there is to say then is what there is
+        notes.found += [f"{key} {tuple(one.sizes.items())} {one.dtype}" for key, one in dataset.variables.items()]
+        raise
+    order = (*outer, time, unit)
+    sizes = {dim: int(dataset.sizes[dim]) for dim in order}
+    view = _View(sizes, outer, time, unit, file)
+    fields = {name: view.field(name, counts, order, "bins", flat=True)}
+    for key in dataset.attrs | counts.attrs:
+        if key in HONOURED or str(key).startswith(PERIOD):
+            fields.setdefault(str(key), at_hand({**dataset.attrs, **counts.attrs}[key]))
+    for key, variable in dataset.variables.items():
+        if key == name:
+            continue
+        dims, short = variable.dims, str(key)
+        if dims == (unit,):
+            fields["units" if key == unit else short] = view.field(short, variable, dims, "units")
+        elif time in dims and unit not in dims and len(set(dims) - {time, *outer}) < 2:
+            rest = [dim for dim in dims if dim not in (time, *outer)]
+            one = view.field(short, variable, (*(d for d in outer if d in dims), time, *rest), "bins", repeat=True)
+            fields["times" if key == time else short] = one
+        elif outer and dims == tuple(outer):
+            fields["segments" if key == outer[0] else short] = view.field(short, variable, dims, "bins", repeat=True)
+        else:
+            fields[short] = view.field(short, variable, dims, "")
+        if "period" in variable.attrs:
+            fields.setdefault(PERIOD + short, at_hand(variable.attrs["period"]))
+    if outer and "segments" not in fields:
+        fields["segments"] = at_hand(np.repeat(np.arange(sizes[outer[0]]), sizes[time]))
+    times = "times" if options.times == time else options.times
+    return Arrays(fields), replace(options, counts=name, times=times)
+
+
+def _find_counts(dataset: Any, asked: str | None) -> str:
+    known = [str(name) for name in dataset.data_vars]
+    if asked is not None:
+        if asked not in known:
+            raise unknown_name("variable", asked, known)
+        return asked
+    if "counts" in known:
+        return "counts"
+    fitting = [name for name in known if any(d in UNITS for d in dataset[name].dims) and dataset[name].ndim > 1]
+    if len(fitting) != 1:
+        raise DataError(
+            f"there is no variable 'counts', only {', '.join(known[:20]) or 'none'}; say which has time and units with counts=NAME"
+        )
+    return fitting[0]
+
+
+def _dimensions(counts: Any, name: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return the dimensions of time, of units, and that of segments, if there is one."""
+    dims = [str(dim) for dim in counts.dims]
+    times, units = [d for d in dims if d.lower() in TIMES], [d for d in dims if d.lower() in UNITS]
+    if len(dims) == 2 and len(times) != 1 and len(units) != 1:
+        times, units = dims[:1], dims[1:]
+    elif len(dims) == 2:
+        times = times if len(times) == 1 else [d for d in dims if d not in units]
+        units = [d for d in dims if d not in times]
+    if len(dims) not in (2, 3) or len(times) != 1 or len(units) != 1:
+        raise DataError(
+            f"{name} has dimensions ({', '.join(dims)}); it must have time and unit, and a third one at most, such as trial"
+        )
+    return times[0], units[0], tuple(d for d in dims if d not in (times[0], units[0]))
+
+
+class _View:
+    """Reads variables in the order of axes that a recording has; with segments as a dimension, one after the other."""
+
+    def __init__(self, sizes: dict[str, int], outer: tuple[str, ...], time: str, unit: str, file: Any) -> None:
+        self.sizes, self.outer, self.time, self.unit, self.file = sizes, outer, time, unit, file
+        self.rows = math.prod(sizes[dim] for dim in (*outer, time))
+
+    def field(
+        self, name: str, variable: Any, order: tuple[str, ...], axis: Any, *, flat: bool = False, repeat: bool = False
+    ) -> Field:
+        kept = tuple(
+            size for dim, size in zip(variable.dims, variable.shape, strict=True) if dim not in (self.time, *self.outer)
+        )
+        shape = (self.rows, *kept) if flat or repeat else tuple(variable.shape)
+        dtype = "float64" if variable.dtype.kind in "mM" else str(variable.dtype)
+        return Field(shape, dtype, partial(self.read, name, variable, order, shape), axis=axis)
+
+    def read(self, name: str, variable: Any, order: tuple[str, ...], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Read a variable, transposed; what lacks a dimension of the rows is the same along it."""
+        if self.file is not None and name in self.file:
+            check_dataset(self.file[name])
+        values = _seconds(np.asarray(variable.transpose(*order).values), variable, self.time == name)
+        rows = (*self.outer, self.time)
+        if shape and shape[0] == self.rows and set(order) & set(rows):
+            lacking = tuple(i for i, dim in enumerate(rows) if dim not in order)
+            values = np.expand_dims(values, lacking) if lacking else values
+            whole = (*(self.sizes[dim] for dim in rows), *values.shape[len(rows) :])
+            values = np.broadcast_to(values, whole).reshape(shape)
+        return values
+
+
+def _seconds(values: NDArray[Any], variable: Any, is_time: bool) -> NDArray[Any]:
+    """Return times in s: durations are converted, dates count from the first one, and a unit of measure is honoured."""
+    if values.dtype.kind == "M":
+        values = values - values.ravel()[0]
+    if values.dtype.kind == "m":
+        return np.asarray(values / np.timedelta64(1, "s"))
+    word = str(variable.attrs.get("units", "s")).partition(" ")[0].lower()
+    scale = SECONDS.get(word, SECONDS.get(word.rstrip("s"), 1)) if is_time else 1
+    return values * scale if scale != 1 else values
+
+
+def takes(thing: Any) -> bool:
+    """Whether it is a DataArray or a Dataset."""
+    ours = ("DataArray", "Dataset")
+    return any(c.__name__ in ours and c.__module__.split(".")[0] == "xarray" for c in type(thing).__mro__)
+
+
+OPTIONS = tuple(["bin_size", "counts", "segments", "align", "window", "times", "kind", "units", "labels", "name"])
+
+
+def read(source: Any, notes: Notes, options: Options) -> Recording:
+    """Read an xarray object, or a NetCDF file.
+
+    Parameters
+    ----------
+    source : DataArray, Dataset or Path
+        What to read.
+    notes : Notes
+        What was found, used and skipped.
+    options : Options
+        Those in `OPTIONS`.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    FileError
+        If a file is damaged, leads to other files, or promises more than it can hold.
+    DataError, UnknownNameError, SettingError
+        If it makes no recording, or the options cannot be met.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> counts = xr.DataArray([[0, 1], [2, 0]], dims=("unit", "time"), coords={"direction": ("time", [3, 5])})
+    >>> rec = read(counts, Notes(), bin_size=0.1)
+    >>> rec.counts.tolist(), rec.labels["direction"].tolist()
+    ([[0, 2], [1, 0]], [3, 5])
+    """
+    options = Options(bin_size, counts, segments, times, kind, units, labels, name, False, None, align, window)
+    if isinstance(source, Path):
+        return _read_file(source, notes, options)
+    notes.format = f"xarray {type(source).__name__}"
+    title = str(getattr(source, "name", None) or "")
+    with parsing(Path("the object"), "xarray object"):
+        dataset = source if hasattr(source, "data_vars") else _as_dataset(source)
+        return _finish(dataset, notes, options, Titles(title), "the object")
+
+
+def _as_dataset(array: Any) -> Any:
+    if array.name in array.coords:
+        raise DataError(f"the array and one of its coordinates are both called {array.name}; rename one")
+    dataset = array.to_dataset(name="counts")
+    return dataset.assign_attrs(array.attrs)
+
+
+def _read_file(path: Path, notes: Notes, options: Options) -> Recording:
+    xarray = need("xarray", "xarray", "reading .nc files")
+    need("h5netcdf", "xarray", "reading .nc files")
+    notes.format = "NetCDF 4"
+    with parsing(path, "NetCDF file"), path.open("rb") as start:
+        if start.read(3) == b"CDF":
+            raise FileError(
+                f"{path} is a NetCDF file of the classic format; write it with engine='h5netcdf' or as NetCDF 4"
+            )
+    with open_hdf5(path, "NetCDF file", extra="xarray") as file:
+        for key in file:
+            if hasattr(file[key], "keys"):
+                notes.skipped.append(f"group {key}: only what stands at the top is read")
+            elif len(file[key].shape or ()) == 1:  # coordinates are read when it is opened
+                check_dataset(file[key])
+        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False) as dataset:
+            return _finish(dataset, notes, options, Titles(path.stem, path.name), path, file=file)
+
+
+def _finish(
+    dataset: Any, notes: Notes, options: Options, titles: Titles, where: Path | str, **limits: Any
+) -> Recording:
+    try:
+        arrays, options = arrays_of_dataset(dataset, options, notes, **limits)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    return read_arrays(arrays, notes, options, titles, where)
