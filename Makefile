@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .PHONY: demo test test-slow check bench wheel clean
 
@@ -30,8 +30,8 @@ wheel: $(VENV)/.core
 	rm -rf dist build/wheel
 	$(BIN)/python -m build --outdir dist .
 	$(PYTHON) -m venv build/wheel
-	build/wheel/bin/python -m pip install --quiet --constraint constraints.txt torch
-	build/wheel/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	build/wheel/bin/python -m pip install --quiet --no-compile --constraint constraints.txt torch
+	build/wheel/bin/python -m pip install --quiet --no-compile --constraint constraints.txt dist/*.whl
 	cd build && wheel/bin/myow demo --out demo
 
 # torch comes first and alone, so that no other package can pull in a build for another machine.

@@ -1,11 +1,9 @@
 """The examples of the pages on live use and on model files run as they stand."""
 
 import re
-from pathlib import Path
 
 import pytest
-
-DOCS = Path(__file__).parents[1] / "docs"
+from places import DOCS
 
 
 @pytest.mark.parametrize("page", ["live", "models"])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
+import numbers
 import types
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from .errors import SettingError, unknown_name
 
-__all__ = ["parse_pairs", "parse_settings", "read_fields", "split_names"]
+__all__ = ["check_types", "parse_pairs", "parse_settings", "read_fields", "split_names"]
 
 T = TypeVar("T")
 
@@ -30,6 +33,57 @@ def read_fields(kind: type[T], settings: Any, **fixed: Any) -> T:
     """
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: getattr(settings, name) for name in known if hasattr(settings, name)} | fixed)
+
+
+def check_types(settings: Any) -> None:
+    """Refuse settings of a type that their fields do not declare, each by its name.
+
+    Parameters
+    ----------
+    settings : object
+        An estimator, as a dataclass. Whole numbers and real ones may be NumPy's, and tuples lists or arrays.
+
+    Raises
+    ------
+    SettingError
+        If one does not fit.
+    """
+    hints = get_type_hints(type(settings))
+    for one in fields(settings):
+        value, hint = getattr(settings, one.name), hints[one.name]
+        if one.name == "random_state":
+            _check_seed(value)
+        elif not _fits(value, hint):
+            raise SettingError(f"{one.name} is {value!r} ({type(value).__name__}); it must be {_describe(hint)}")
+
+
+def _check_seed(value: Any) -> None:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if value is None or hasattr(value, "randint") or (whole and 0 <= value < 2**32):
+        return
+    raise SettingError(f"random_state is {value!r}; it must be a whole number from 0 to 2**32 - 1, or none")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a declared type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is Literal:  # which of the choices it is, whoever uses it checks, and offers the nearest
+        return isinstance(value, tuple({type(choice) for choice in arguments}))
+    if origin is tuple:
+        items = value.tolist() if hasattr(value, "tolist") else value
+        if not isinstance(items, (list, tuple)) or (arguments[-1] is not Ellipsis and len(items) != len(arguments)):
+            return False
+        return all(_fits(item, arguments[0]) for item in items)
+    if hint in (int, float):
+        kind = numbers.Integral if hint is int else numbers.Real
+        return isinstance(value, kind) and not isinstance(value, bool)
+    if hint is bool:
+        return isinstance(value, (bool, np.bool_))
+    if hint in (str, types.NoneType):
+        return isinstance(value, hint)
+    return True  # objects of one's own
 
 
 def split_names(text: str) -> list[str]:

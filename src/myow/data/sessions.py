@@ -14,7 +14,7 @@ from .images import Images
 from .recording import Recording
 from .rows import Rows, group_runs
 
-__all__ = ["Sessions", "described", "identify", "named_recordings"]
+__all__ = ["Sessions", "described", "identify", "match_units", "named_recordings"]
 
 
 class Sessions:
@@ -123,6 +123,43 @@ def described(recording: Recording) -> dict[str, Any]:
         "rows": len(recording),
         "digest": recording.digest(),
     }
+
+
+def match_units(recording: Recording, n_units: int, names: Sequence[str]) -> Recording:
+    """Put units that have names into the order that a model was trained on.
+
+    Parameters
+    ----------
+    recording : Recording
+        Rows to embed.
+    n_units : int
+        Number of units trained on.
+    names : sequence of str
+        Their names; none where they were made up.
+
+    Returns
+    -------
+    Recording
+        The same rows with those units, in that order. Where either side has no names of its own, units are taken by position.
+
+    Raises
+    ------
+    DataError
+        If a unit that was trained on is missing.
+    """
+    given = list(recording.units)
+    known = list(names) or [f"unit{i}" for i in range(n_units)]
+    made_up = given == [f"unit{i}" for i in range(len(given))]
+    if given == known or made_up or (not names and set(given) != set(known)):
+        return recording
+    missing = [name for name in known if name not in given]
+    if missing:
+        raise DataError(
+            f"{recording.name or 'this recording'} has no unit called {', '.join(missing[:5])}"
+            f"{' and others' if len(missing) > 5 else ''}, which the model was trained on; its units are {', '.join(given[:5])}"
+            f"{', ...' if len(given) > 5 else ''}: give it the same units, or learn a read-in for these with adapt"
+        )
+    return recording.select_units([given.index(name) for name in known])
 
 
 def identify(data: Rows) -> list[dict[str, Any]]:

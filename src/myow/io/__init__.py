@@ -1,14 +1,13 @@
 """Files and objects into recordings, and embeddings into files: one module a format, imported when it is needed.
 
-A module of a format holds ``read(source, notes, *, bin_size=None, ...) -> Recording``, which reads a path or an object of the
-library that the format is of; keyword-only parameters are the options of the format. What it found, used and skipped goes into
-``notes`` as it is learnt, so that it is there even where reading ends with an error.
+A module of a format holds ``read(source, notes, options) -> Recording``, which reads a path or an object of the library that
+the format is of, and names the options of the format in ``OPTIONS``. What it found, used and skipped goes into ``notes`` as it
+is learnt, so that it is there even where reading ends with an error. It raises what `read` raises.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect as signatures
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,8 +16,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..data.recording import Recording
-from ..errors import FileError, MyowError, unknown_name
-from .session import Inspection, Notes
+from ..errors import DataError, FileError, MyowError, unknown_name
+from .session import Inspection, Notes, Options
 
 if TYPE_CHECKING:
     from .on_disk import open_recording
@@ -37,8 +36,13 @@ FORMATS: dict[str, tuple[str, ...]] = {
 }
 """Formats, by the name of their module, and the endings of their files."""
 
-OBJECTS = {"pynwb": "nwb", "pynapple": "pynapple", "neo": "neo", "xarray": "xarray"}
-"""Libraries whose objects can be read, and the module that does."""
+OBJECTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "pynwb": ("nwb", ("NWBFile",)),
+    "pynapple": ("pynapple", ()),
+    "neo": ("neo", ("Block", "Segment")),
+    "xarray": ("xarray", ("DataArray", "Dataset")),
+}
+"""Libraries whose objects can be read, with the module that does, and the classes; any class where none is named."""
 
 
 def suffixes() -> list[str]:
@@ -67,7 +71,39 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
     format : str, optional
         Name of a module in `myow.io`, where the ending does not say how to read.
     **options
-        Those of the format; see the ``read`` of its module.
+        Those of the format, which are among those below.
+
+    Other Parameters
+    ----------------
+    counts : str, optional
+        Name of the array of counts, such as "session/counts". Default: "counts". Named arrays only.
+    spikes : str, optional
+        Name of the spike times, where several arrays could be meant. HDF5 and MATLAB only.
+    signal : str, optional
+        Name of a continuous signal to bin in place of spikes, such as dF/F, deconvolved events or band power. NWB, pynapple and
+        Neo only.
+    segments : str or array_like, optional
+        Name of a table of intervals or of an array of segment numbers, "whole", a number a bin, or starts and ends in s, (n, 2).
+        Default: trials, or the only table, or the whole.
+    align, window : optional
+        Name of times (a column of the table, or events) or times in s, and "before,after" in s: a segment is then a window around
+        each time.
+    times : str, optional
+        Name of the array of times in s. Default: "times" or "time". Named arrays and tables only.
+    kind : {"counts", "continuous"}, optional
+        Default: as the source says, else counts. Named arrays and tables only.
+    units : str, sequence or mask, optional
+        "quality=good,region=M1|PMd" by what is known of the units, or names, indices or a mask. Default: all. Of a table with a
+        row a bin: names of columns, or a pattern for them such as "n*".
+    labels : str or sequence of str, optional
+        Labels to keep; "none" for none. Default: all that have a value in every bin. Bins without a value of one that is named are
+        left out.
+    transpose : bool, optional
+        Whether counts are stored as (N, T). NumPy archives, HDF5 and MATLAB only.
+    name : str, optional
+        Name of the recording. Default: that in the source, else the file's.
+    io : str, optional
+        Class in ``neo.io`` that reads the file, where its ending fits several. Neo only.
 
     Returns
     -------
@@ -122,11 +158,15 @@ def _read(source: Any, notes: Notes, format: str | None, options: Mapping[str, A
         source = Path(source)
     module = _module(source, format)
     kind = format or (source.suffix.lower() if isinstance(source, Path) else type(source).__name__)
-    known = [p.name for p in signatures.signature(module.read).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
-        if option not in known:
-            raise unknown_name(f"option of {kind} {'files' if isinstance(source, Path) else 'objects'}", option, known)
-    recording: Recording = module.read(source, notes, **options)
+        if option not in module.OPTIONS:
+            what = f"option of {kind} {'files' if isinstance(source, Path) else 'objects'}"
+            raise unknown_name(what, option, module.OPTIONS)
+    where = str(source) if isinstance(source, Path) else "the object"
+    try:
+        recording: Recording = module.read(source, notes, Options(**options))
+    except DataError as error:
+        raise error if str(error).startswith(where) else DataError(f"{where}: {error}") from None
     return replace(recording, source={**recording.source, **notes.provenance()})
 
 
@@ -134,20 +174,20 @@ def _module(source: Any, format: str | None) -> ModuleType:
     """Import the module that reads a path or object."""
     if format is not None and format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
-    name = format or (_of_path(source) if isinstance(source, Path) else _of_object(source))
-    module = None if name is None else importlib.import_module(f".{name}", __name__)
     if not isinstance(source, Path):
-        if module is None or not (hasattr(module, "takes") and module.takes(source)):
+        found = _of_object(source)
+        if found is None or format not in (None, found):
             kind = f"{type(source).__module__}.{type(source).__name__}"
-            raise FileError(
-                f"a {kind} cannot be read; give the path of a file, or an object of {', '.join(sorted(OBJECTS.values()))}"
-            )
-        return module
-    if module is None:
-        neo = importlib.import_module(".neo", __name__)
-        if not neo.reads(source):
+            known = ", ".join(sorted(module for module, _ in OBJECTS.values()))
+            raise FileError(f"a {kind} cannot be read; give the path of a file, or an object of {known}")
+        return importlib.import_module(f".{found}", __name__)
+    name = format or _of_path(source)
+    if name is None:
+        module = importlib.import_module(".neo", __name__)
+        if not module.reads(source):
             raise FileError(f"{source} cannot be read: its ending must be one of {', '.join(suffixes())}")
-        module = neo
+    else:
+        module = importlib.import_module(f".{name}", __name__)
     if not source.is_file():
         raise FileError(f"there is no file {source}; check the path")
     return module
@@ -165,8 +205,11 @@ def _of_path(path: Path) -> str | None:
 
 
 def _of_object(thing: Any) -> str | None:
-    """Name of the format of an object, by the library that its class is of; of a dict, that of its values."""
-    if type(thing) is dict and thing:
-        thing = next(iter(thing.values()))
-    libraries = [kind.__module__.split(".")[0] for kind in type(thing).__mro__]
-    return next((OBJECTS[library] for library in libraries if library in OBJECTS), None)
+    """Name of the format of an object, by its class; a dict may hold objects of pynapple."""
+    if type(thing) is dict:
+        return "pynapple" if {_of_object(value) for value in thing.values()} == {"pynapple"} else None
+    for kind in type(thing).__mro__:
+        module, classes = OBJECTS.get(kind.__module__.split(".")[0], (None, ()))
+        if module and (not classes or kind.__name__ in classes):
+            return module
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,33 +14,46 @@ from ..data.binning import Bins, make_bins
 from ..data.recording import Recording, check_bin_size
 from ..errors import DataError, unknown_name
 from .binned import MISSING_WIDTH, bin_session, choose_labels, plain_values
-from .fields import Arrays, Field, Table, at_hand, find_events, find_tables, find_trains, pair_spikes, with_columns
 from .named_arrays import (
-    Options,
+    Arrays,
+    Field,
     Roles,
+    Table,
     Titles,
+    at_hand,
+    find_events,
     find_places,
+    find_tables,
+    find_trains,
+    pair_spikes,
     read_binned,
     read_name,
     read_roles,
     read_source,
     read_width,
+    with_columns,
 )
-from .session import WHOLE, Columns, Notes, Session, Signal, Units, choose_segments, describe, names_of
+from .session import (
+    WHOLE,
+    Columns,
+    Notes,
+    Options,
+    Session,
+    Signal,
+    Units,
+    as_text,
+    choose_segments,
+    describe,
+    names_of,
+)
 
-__all__ = ["bin_spikes", "is_long", "read_arrays", "read_windows"]
+__all__ = ["bin_spikes", "is_long", "read_arrays"]
 
 
-def read_windows(
+def _read_windows(
     arrays: Arrays, roles: Roles, tables: dict[str, Table], notes: Notes, options: Options, titles: Titles
 ) -> Recording:
-    """Keep the bins that start inside of the intervals that are meant, each of which is a segment; they may overlap.
-
-    Raises
-    ------
-    DataError, UnknownNameError, SettingError
-        If there are none such, or no bin starts in any.
-    """
+    """Keep the bins that start inside of the intervals that are meant, each of which is a segment; they may overlap."""
     apart = set[str]().union(*(table.pieces for table in tables.values()))
     rows = arrays.fields[roles.counts].shape if roles.counts else ()
     of_bins = {key for key in arrays.fields if arrays.rows(key) in rows[:1]} | {roles.counts, *roles.names.values()}
@@ -175,10 +187,12 @@ def bin_spikes(
     notes.used.append(f"{len(when) - outside} spikes, counted in bins of {width:g} s")
     found = {"counts": at_hand(counts), "units": at_hand(units.astype(np.str_)), "times": at_hand(bins.starts)}
     found["segments"] = at_hand(numbers[bins.interval])
-    said = set(names.values())
-    for name, column in columns.items():
-        if name not in said:
-            _add_label(found, name, column, there, first, member, bins.interval, notes)
+    for name in (one for one in columns if one not in names.values()):
+        values = columns[name].read()[there]
+        if np.array_equal(values, values[first][member]):
+            found[name] = at_hand(values[first][bins.interval])
+        else:
+            notes.skipped.append(f"{name}: it differs inside of a trial")
     return found
 
 
@@ -188,28 +202,10 @@ def _numbers(columns: dict[str, Field], name: str) -> NDArray[np.float64]:
     return columns[name].read().astype(np.float64)
 
 
-def _add_label(
-    found: dict[str, Field],
-    name: str,
-    column: Field,
-    there: NDArray[np.bool_],
-    first: NDArray[np.int64],
-    member: NDArray[np.int64],
-    interval: NDArray[np.int64],
-    notes: Notes,
-) -> None:
-    """Add what is the same for all spikes of each trial."""
-    values = column.read()[there]
-    if np.array_equal(values, values[first][member]):
-        found[name] = at_hand(values[first][interval])
-    else:
-        notes.skipped.append(f"{name}: it differs inside of a trial")
-
-
 CLOCKS = ("_times", "_time", "_timestamps", "_t")
 
 
-def read_arrays(arrays: Arrays, notes: Notes, options: Options, titles: Titles, where: Path | str) -> Recording:
+def read_arrays(arrays: Arrays, notes: Notes, options: Options, titles: Titles) -> Recording:
     """Make a recording of what a file holds: counts, or spike times with intervals.
 
     Raises
@@ -218,26 +214,19 @@ def read_arrays(arrays: Arrays, notes: Notes, options: Options, titles: Titles, 
         If they make no recording, or the options cannot be met.
     """
     arrays.describe(notes)
-    try:
-        roles = read_roles(arrays, options, strict=titles.strict)
-        paired = set() if titles.strict and roles.counts else pair_spikes(arrays)
-        tables = find_tables(arrays)
-        if options.spikes is not None or (roles.counts is None and arrays.trains):
-            return _SpikeArrays(arrays, roles, options, titles, paired).read(tables, notes)
-        named = isinstance(options.segments, str) and options.segments not in ("", WHOLE)
-        if named and options.segments not in tables and roles.get("segments") is None:
-            raise unknown_name("array or table of segments", options.segments, [*arrays.fields, *tables, WHOLE])
-        if options.align is not None or _names_intervals(options.segments, tables):
-            return read_windows(arrays, roles, tables, notes, options, titles)
-        return read_binned(arrays, roles, notes, options, titles)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
-
-
-def _names_intervals(segments: Any, tables: dict[str, Table]) -> bool:
-    if isinstance(segments, str):
-        return segments in tables
-    return segments is not None and np.ndim(segments) == 2
+    segments = options.segments
+    roles = read_roles(arrays, options, strict=titles.strict)
+    paired = set() if titles.strict and roles.counts else pair_spikes(arrays)
+    tables = find_tables(arrays)
+    if options.spikes is not None or (roles.counts is None and arrays.trains):
+        return _SpikeArrays(arrays, roles, options, titles, paired).read(tables, notes)
+    named = isinstance(segments, str) and segments not in ("", WHOLE)
+    if named and segments not in tables and roles.get("segments") is None:
+        raise unknown_name("array or table of segments", segments, [*arrays.fields, *tables, WHOLE])
+    intervals = segments in tables if isinstance(segments, str) else segments is not None and np.ndim(segments) == 2
+    if options.align is not None or intervals:
+        return _read_windows(arrays, roles, tables, notes, options, titles)
+    return read_binned(arrays, roles, notes, options, titles)
 
 
 class _SpikeArrays:
@@ -245,9 +234,7 @@ class _SpikeArrays:
 
     def __init__(self, arrays: Arrays, roles: Roles, options: Options, titles: Titles, paired: set[str]) -> None:
         self.arrays, self.roles, self.options, self.titles = arrays, roles, options, titles
-        self.used = paired | {
-            roles.names[role] for role in ("bin_size", "kind", "name", "source") if role in roles.names
-        }
+        self.used = paired | roles.said()
 
     def read(self, tables: dict[str, Table], notes: Notes) -> Recording:
         """Bin it."""
@@ -269,16 +256,7 @@ class _SpikeArrays:
         notes.skipped += [f"{key}: what it belongs to is not known" for key in arrays.fields if key not in self.used]
         others = [key for key in arrays.trains if key not in self.used]
         notes.skipped += [f"{key}: lists of numbers; spikes={key} counts them as spike times" for key in others]
-        recording = bin_session(
-            session,
-            notes,
-            bin_size=width,
-            segments=options.segments,
-            align=options.align,
-            window=options.window,
-            units=options.units,
-            labels=options.labels,
-        )
+        recording = bin_session(session, notes, **replace(options, bin_size=width).binning())
         return replace(recording, periods={k: v for k, v in places.periods.items() if k in recording.labels})
 
     def _signals(self) -> dict[str, Signal]:
@@ -295,7 +273,7 @@ class _SpikeArrays:
                     n_samples=n,
                     names=tuple(str(i) for i in range(width)),
                     rows=self._rows(key),
-                    clock=self._times(clock),
+                    clock=partial(self.arrays.values, clock),
                     role="behaviour",
                 )
         return found
@@ -306,9 +284,6 @@ class _SpikeArrays:
         fields = self.arrays.fields
         fitting = (one for one in known if one in fields and fields[one].is_number and self.arrays.is_vector(one))
         return next((one for one in fitting if self.arrays.rows(one) == n), None)
-
-    def _times(self, key: str) -> Callable[[], NDArray[np.float64]]:
-        return lambda: self.arrays.values(key).astype(np.float64)
 
     def _rows(self, key: str) -> Callable[[int, int], NDArray[Any]]:
         whole = cache(partial(self.arrays.values, key))
@@ -322,8 +297,7 @@ class _SpikeArrays:
             titles = self.arrays.values(named).ravel().tolist()
             if len(titles) == len(units.names):
                 self.used.add(named)
-                texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in titles]
-                units = replace(units, names=tuple(texts))
+                units = replace(units, names=tuple(map(as_text, titles)))
         columns: Columns = {}
         for key in self.arrays.fields:
             if key not in self.used and self.arrays.is_vector(key) and self.arrays.rows(key) == len(units.names):

@@ -5,47 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.binning import Bins, average_samples, count_spikes, make_bins
 from ..data.recording import Recording, check_bin_size
 from ..errors import DataError, unknown_name
-from .session import Chosen, Notes, Session, Signal, choose_segments, choose_units, names_of
+from .session import Chosen, Notes, Session, Signal, as_text, choose_segments, choose_units, names_of
 
-__all__ = ["MISSING_WIDTH", "average", "bin_session", "choose_labels", "plain_values", "take_bins"]
+__all__ = ["MISSING_WIDTH", "bin_session", "choose_labels", "plain_values"]
 
 BLOCK = 1 << 22  # values of a signal that are read at a time
 
 
-def take_bins(bins: Bins, which: NDArray[Any] | slice) -> Bins:
+def _take(bins: Bins, which: NDArray[Any] | slice) -> Bins:
     """Return some bins, by a mask, indices or a slice."""
     return Bins(bins.starts[which], bins.ends[which], bins.interval[which], bins.step[which])
 
 
-def average(
+def _means(
     signal: Signal, bins: Bins, columns: NDArray[np.int64] | slice = slice(None)
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Average a signal in each bin, reading only samples inside bins; those that are not finite are left out.
+    """Return means (T, D) of some columns of a signal and how many samples each is of; where there are none, a mean is 0.
 
-    Parameters
-    ----------
-    signal : Signal
-        What to average.
-    bins : Bins
-        T bins.
-    columns : array_like of int or slice, optional
-        Which D of its columns.
-
-    Returns
-    -------
-    means : ndarray, shape (T, D)
-        0 where there is no sample.
-    n_samples : ndarray of int, shape (T, D)
-
-    Raises
-    ------
-    DataError
-        If the times of samples are not finite or do not rise.
+    Only samples inside bins are read; those that are not finite are left out.
     """
     clock = signal.times()
     width = len(np.arange(len(signal.names))[columns])
@@ -66,7 +49,7 @@ def average(
         if b > a:
             times = clock[a:b] if clock is not None else signal.start + np.arange(a, b) / signal.rate
             values = np.asarray(signal.rows(a, b), dtype=np.float64).reshape(b - a, -1)[:, columns]
-            part = take_bins(bins, slice(first, last))
+            part = _take(bins, slice(first, last))
             means[first:last], n[first:last] = _average(times, values, part)
         first = last
     return means, n
@@ -117,7 +100,7 @@ def choose_labels(
                 values, present = _from_column(columns[name](), chosen.rows[bins.interval])
                 lacking = f"in {len(np.unique(bins.interval[~present]))} of {len(np.unique(bins.interval))} segments"
             else:
-                means, n = average(session.signals[name], bins)
+                means, n = _means(session.signals[name], bins)
                 values, present = means.astype(np.float32), np.all(n > 0, axis=1)
                 values = values[:, 0] if values.shape[1] == 1 else values
                 lacking = f"in {(~present).sum()} of {len(present)} bins"
@@ -138,7 +121,7 @@ def choose_labels(
     units = {k: session.signals[k].unit for k in found if k not in columns}
     if found:
         notes.used.append("labels " + ", ".join(f"{k} ({units[k]})" if units.get(k) else k for k in found))
-    return {k: v[kept] for k, v in found.items()}, take_bins(bins, kept)
+    return {k: v[kept] for k, v in found.items()}, _take(bins, kept)
 
 
 def _is_time(name: str, notes: Notes) -> bool:
@@ -158,8 +141,7 @@ def _signal(session: Session, name: str, columns: Any) -> str:
 def _from_column(column: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return the value of each bin, and whether there is one."""
     values, present = plain_values(column)
-    there = (rows >= 0) & present[rows]
-    return values[rows], there
+    return values[rows], (rows >= 0) & present[rows]
 
 
 def plain_values(column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -192,34 +174,19 @@ def plain_values(column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise DataError(f"values of shape {array.shape}; a label has one value or one row each")
     if array.dtype.kind == "O":
-        missing: NDArray[np.bool_] = np.array([_is_missing(v) for v in array.ravel()]).reshape(array.shape)
-        kinds = {_kind(v) for v in array[~missing]}
-        if kinds == {"text"}:
-            texts = np.array([_text(v) for v in array.ravel()]).reshape(array.shape)
-            return texts, np.array([not row.any() for row in missing])
-        if kinds != {"number"}:
+        missing: NDArray[np.bool_] = np.asarray(pd.isna(array))
+        known = array[~missing].tolist()
+        if known and all(isinstance(value, (str, bytes)) for value in known):
+            array = np.array([as_text(v) for v in array.ravel()]).reshape(array.shape)
+            return array, ~np.any(missing.reshape(len(array), -1), axis=1)
+        if not known or not all(isinstance(value, (bool, int, float, np.number, np.bool_)) for value in known):
             raise DataError("neither numbers nor texts")
         array = np.where(missing, np.nan, array).astype(np.float64)
     if array.dtype.kind not in "iubfUS":
         raise DataError(f"values of type {array.dtype}, neither numbers nor texts")
     if array.dtype.kind == "f":
-        present = np.array([bool(np.isfinite(row).all()) for row in array])
-        return array, present
+        return array, np.all(np.isfinite(array).reshape(len(array), -1), axis=1)
     return array, np.ones(len(array), dtype=bool)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, (str, bytes)):
-        return "text"
-    return "number" if isinstance(value, (bool, int, float, np.number, np.bool_)) else "other"
 
 
 MISSING_WIDTH = "the width of a bin is missing; give bin_size in seconds, such as bin_size=0.02"
@@ -240,7 +207,7 @@ def bin_session(
     name: str | None = None,
     laid: Bins | None = None,
 ) -> Recording:
-    """Count spikes, or average a signal, in half-open bins inside each segment.
+    """Count spikes, or _means a signal, in half-open bins inside each segment.
 
     Parameters
     ----------
@@ -248,22 +215,9 @@ def bin_session(
         What there is.
     notes : Notes
         What is used and skipped is said here.
-    bin_size : float
-        Width of a bin in s.
-    segments : str or array_like, optional
-        Name of a table of intervals, ``"whole"``, or starts and ends in s, (n, 2). Default: trials, or the only table, or
-        the whole. Intervals may overlap and come in any order; each counts its own spikes.
-    align, window : optional
-        Column of times of that table, or events, and "before,after" in s: a segment is then a window around each time.
-    units : optional
-        "quality=good,region=M1|PMd", names, indices or a mask. Default: all.
-    labels : str or sequence of str, optional
-        Columns of the table, constant inside a segment, and signals, averaged in each bin. Default: all that have a value
-        everywhere. One that is named here has rows without a value left out instead. "none": no labels.
-    signal : str, optional
-        Bin this signal in place of spikes.
-    name : str, optional
-        Name of the recording.
+    bin_size, segments, align, window, units, labels, signal, name : optional
+        As of `myow.read`. Intervals may overlap and come in any order; each counts its own spikes. Labels are columns of the
+        table, constant inside a segment, and signals, averaged in each bin.
     laid : Bins, optional
         Bins inside those intervals, where they are given by the samples.
 
@@ -389,7 +343,7 @@ def _inside(session: Session, bins: Bins, notes: Notes) -> Bins:
         kept &= ~spoilt
     if not kept.any():
         raise DataError("no bin lies inside of what was recorded and is valid; choose other segments")
-    return take_bins(bins, kept)
+    return _take(bins, kept)
 
 
 def _counted(session: Session, index: NDArray[np.int64], bins: Bins) -> NDArray[Any]:
@@ -408,7 +362,7 @@ def _sampled(
     name: str, signal: Signal, index: NDArray[np.int64], bins: Bins, notes: Notes
 ) -> tuple[NDArray[Any], str, NDArray[np.int64], Bins, NDArray[np.int64]]:
     """Return the values of a signal in each bin, and the columns and bins that have any."""
-    means, n = average(signal, bins, index)
+    means, n = _means(signal, bins, index)
     empty = (n == 0).all(axis=0)
     if empty.all():
         raise DataError(f"signal {name} has no finite sample in any bin; choose other segments")
@@ -424,7 +378,7 @@ def _sampled(
         means = np.rint(means * n)
     how = "added up" if signal.counts else "averaged"
     notes.used.append(f"signal {name}, {len(index)} columns, samples {how} in each bin")
-    return means[kept], "counts" if signal.counts else "continuous", index, take_bins(bins, kept), kept
+    return means[kept], "counts" if signal.counts else "continuous", index, _take(bins, kept), kept
 
 
 def _say_segments(chosen: Chosen, bins: Bins, notes: Notes) -> None:

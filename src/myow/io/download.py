@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import FileError
 from .files import make_folder, remove, writing
 
-__all__ = ["Bar", "DownloadBar", "PublishedFile", "cache_folder", "fetch", "locate", "offline", "verify"]
+__all__ = ["DownloadBar", "PublishedFile", "fetch", "locate", "offline", "verify"]
 
 ATTEMPTS = 3
 TIMEOUT = 20.0  # seconds without an answer
@@ -55,26 +55,8 @@ class PublishedFile:
         raise FileError(f"{self.name} is registered without a checksum; give sha256, git_blob or md5")
 
 
-class Bar(Protocol):
-    """A progress bar as pooch calls it."""
-
-    total: int
-
-    def update(self, n: int) -> None:
-        """Advance by some bytes."""
-        ...
-
-    def reset(self) -> None:
-        """Start again from zero."""
-        ...
-
-    def close(self) -> None:
-        """Take the bar away; may be called twice."""
-        ...
-
-
 class DownloadBar:
-    """A bar on stderr with bytes, speed and time left; silent where stderr is no terminal.
+    """A progress bar as pooch calls it, on stderr with bytes and time left; silent where stderr is no terminal.
 
     Parameters
     ----------
@@ -104,11 +86,11 @@ class DownloadBar:
         self._bar.reset(self._task)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bar away; may be called twice."""
         self._bar.stop()
 
 
-def cache_folder() -> Path:
+def _cache_folder() -> Path:
     """Return where downloads are kept: the folder ``MYOW_CACHE`` names, else the user's cache folder."""
     if folder := os.environ.get("MYOW_CACHE"):
         return Path(folder)
@@ -135,11 +117,11 @@ def locate(file: PublishedFile) -> Path | None:
             folders.sort()  # the same file is found on every machine
             if file.name in names:
                 return Path(parent) / file.name
-    cached = cache_folder() / file.name
+    cached = _cache_folder() / file.name
     return cached if cached.is_file() else None
 
 
-def fetch(file: PublishedFile, *, bar: Callable[[str], Bar] = DownloadBar) -> Path:
+def fetch(file: PublishedFile, *, bar: Callable[[str], Any] = DownloadBar) -> Path:
     """Find a file, or download it into the cache; either way its checksum is right when this returns.
 
     A download is written beside its place and renamed when it is whole and verified, so one that broke leaves nothing
@@ -150,7 +132,7 @@ def fetch(file: PublishedFile, *, bar: Callable[[str], Bar] = DownloadBar) -> Pa
     file : PublishedFile
         What to get.
     bar : callable, optional
-        Makes the progress bar of an attempt from a title.
+        Makes the progress bar of an attempt from a title; it has the methods of `DownloadBar`.
 
     Returns
     -------
@@ -167,7 +149,7 @@ def fetch(file: PublishedFile, *, bar: Callable[[str], Bar] = DownloadBar) -> Pa
     if folder and not Path(folder).is_dir():
         raise FileError(f"MYOW_DATA is {folder}, which is no folder; correct it or unset it")
     found = locate(file)
-    cached = cache_folder() / file.name
+    cached = _cache_folder() / file.name
     if found is not None:
         try:
             verify(found, file)
@@ -221,9 +203,7 @@ def _digest(path: Path, kind: str, size: int) -> str:
     if kind == "git_blob":
         sha.update(b"blob %d\0" % size)
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            sha.update(block)
-    return sha.hexdigest()
+        return hashlib.file_digest(file, lambda: sha).hexdigest()
 
 
 def _where(file: PublishedFile) -> str:
@@ -238,7 +218,7 @@ class _BrokenError(Exception):
         self.again = again
 
 
-def _download(file: PublishedFile, target: Path, bar: Callable[[str], Bar]) -> None:
+def _download(file: PublishedFile, target: Path, bar: Callable[[str], Any]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with writing(target) as part:
@@ -251,7 +231,7 @@ def _download(file: PublishedFile, target: Path, bar: Callable[[str], Bar]) -> N
             return
 
 
-def _stream(file: PublishedFile, part: Path, bar: Bar) -> None:
+def _stream(file: PublishedFile, part: Path, bar: Any) -> None:
     import pooch
 
     # The bytes as they are stored: a compressed answer would not match the length announced.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import inspect
 import json
@@ -10,7 +9,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,14 @@ from .files import read_arrays, write_arrays, writing
 from .guard import most_bytes, parsing
 
 __all__ = [
-    "as_texts",
     "beside",
     "check_options",
     "encoded",
-    "in_memory",
     "json_object",
     "labels_to_tsds",
     "ordered_spans",
     "plain_name",
     "read_embedding",
-    "reserve",
     "restored",
     "to_pandas",
     "to_pynapple",
@@ -42,56 +38,7 @@ __all__ = [
     "write",
 ]
 
-MIB = 1 << 20
-ROOM = 8 * MIB  # for what stands beside the arrays; a schema of NWB takes less than one
-
-
-@contextlib.contextmanager
-def in_memory(path: Path, extra: str) -> Iterator[Any]:
-    """Give an HDF5 file that is in memory; it is written to the disk at the end, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        Where it is to stand.
-    extra : str
-        The extra that installs what writes it.
-
-    Yields
-    ------
-    h5py.File
-
-    Raises
-    ------
-    FileError
-        If it cannot be written.
-    """
-    h5py = need("h5py", extra, f"writing {path.suffix} files")
-    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        yield file
-        file.flush()
-        image = file.id.get_file_image()
-    with writing(path) as part:
-        part.write_bytes(image)
-
-
-def reserve(part: Path, embedding: Embedding) -> None:
-    """Make a file longer by more than an embedding takes; HDF5 writes there, and cuts off the rest when it closes the file.
-
-    Raises
-    ------
-    OSError
-        If the disk has no such room.
-    """
-    labels = sum(values.nbytes + 16 * values.size for values in embedding.labels.values())  # texts have a place each
-    left = ROOM + 2 * (embedding.z.nbytes + labels + 40 * len(embedding))
-    with part.open("ab") as file:
-        while left > 0:
-            left -= file.write(bytes(min(left, MIB)))
-
-
 LABEL = "label_"
-MOST_TEXT = 4 << 30  # bytes of a label of text
 
 
 def beside(embedding: Embedding) -> dict[str, Any]:
@@ -148,22 +95,6 @@ def restored(
         raise DataError(f"{path}: {error}") from None
 
 
-def as_texts(path: Path, texts: Sequence[str]) -> NDArray[np.str_]:
-    """Return texts as an array, each of which takes as much as the longest.
-
-    Raises
-    ------
-    DataError
-        If that is too much.
-    """
-    longest = max(map(len, texts), default=0)
-    if 4 * longest * len(texts) > MOST_TEXT:
-        raise DataError(
-            f"{path}: a label has {len(texts)} texts of up to {longest} characters, which is too much; refused"
-        )
-    return np.array(texts, dtype=np.str_)
-
-
 def encoded(name: str) -> str:
     """Return a name without the characters that HDF5 and NWB keep for themselves.
 
@@ -184,15 +115,6 @@ PERIOD = "period_"
 
 
 def _write_npz(path: Path, embedding: Embedding) -> None:
-    """Write an embedding as .npz.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    embedding : Embedding
-        What to write.
-    """
     arrays: dict[str, Any] = {"z": embedding.z, "times": embedding.times, "segments": embedding.segments}
     arrays |= {"bin_size": embedding.bin_size, "dimensions": embedding.dimensions, "name": embedding.name}
     arrays |= {"provenance": json.dumps(dict(embedding.provenance))}
@@ -202,17 +124,6 @@ def _write_npz(path: Path, embedding: Embedding) -> None:
 
 
 def _read_npz(path: Path) -> Embedding:
-    """Read an embedding from .npz.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    Embedding
-    """
     with parsing(path, ".npz archive"):
         arrays = read_arrays(path, limit=most_bytes(path))
         missing = [name for name in ("z", "times", "segments", "bin_size") if name not in arrays]
@@ -341,15 +252,14 @@ def read_embedding(path: str | os.PathLike[str], **options: Any) -> Embedding:
     ending = path.suffix.lower()
     if ending not in READ:
         raise FileError(f"{path} cannot be read as an embedding: its name must end in {' or '.join(READ)}")
-    if ending == ".nwb":
-        from .nwb_embedding import read as read_nwb
-
-        _refuse_unknown(path, read_nwb, options)
-    elif options:
-        raise unknown_name("option of .npz files", next(iter(options)), [])
+    _refuse_unknown(ending, "read", options)
     if not path.is_file():
         raise FileError(f"there is no file {path}; check the path")
-    return read_nwb(path, **options) if ending == ".nwb" else _read_npz(path)
+    if ending == ".npz":
+        return _read_npz(path)
+    from .nwb_embedding import read
+
+    return read(path, **options)
 
 
 def check_options(path: Path, options: dict[str, Any]) -> None:
@@ -360,22 +270,22 @@ def check_options(path: Path, options: dict[str, Any]) -> None:
     FileError, UnknownNameError
         As `write`.
     """
-    ending = path.suffix.lower()
-    if ending not in WRITTEN:
+    if path.suffix.lower() not in WRITTEN:
         raise FileError(f"{path} cannot be written: its name must end in {', '.join(WRITTEN)}")
+    _refuse_unknown(path.suffix.lower(), "write", options)
+
+
+def _refuse_unknown(ending: str, does: str, options: dict[str, Any]) -> None:
+    """Refuse options that `myow.io.nwb_embedding` does not take; other formats have none."""
+    known: list[str] = []
     if ending == ".nwb":
-        from .nwb_embedding import write as write_nwb
+        from . import nwb_embedding
 
-        _refuse_unknown(path, write_nwb, options)
-    elif options:
-        raise unknown_name(f"option of {ending} files", next(iter(options)), [])
-
-
-def _refuse_unknown(path: Path, function: Any, options: dict[str, Any]) -> None:
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        parameters = inspect.signature(getattr(nwb_embedding, does)).parameters.values()
+        known = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
     for option in options:
         if option not in known:
-            raise unknown_name(f"option of {path.suffix.lower()} files", option, known)
+            raise unknown_name(f"option of {ending} files", option, known)
 
 
 def to_pandas(embedding: Embedding) -> pd.DataFrame:
@@ -441,32 +351,19 @@ def to_xarray(embedding: Embedding) -> Any:
     {'time': 2, 'dimension': 2}
     """
     xarray = need("xarray", "xarray", "making xarray objects")
-    variables, attributes = _parts(embedding)
-    coords = {name: variables.pop(name) for name in ("time", "segment", "dimension")}
-    return xarray.Dataset(variables, coords=coords, attrs=attributes)
-
-
-def _parts(embedding: Embedding) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return dimensions, values and attributes of each variable, and the attributes of all."""
-    about = {"long_name": "start of the bin", "units": "s"}
-    variables: dict[str, Any] = {
-        "z": (("time", "dimension"), embedding.z, {}),
-        "time": (("time",), embedding.times, about),
-        "segment": (("time",), embedding.segments, {}),
-        "dimension": (("dimension",), np.array(embedding.dimensions), {}),
+    coords = {
+        "time": (("time",), embedding.times, {"long_name": "start of the bin", "units": "s"}),
+        "segment": (("time",), embedding.segments),
+        "dimension": (("dimension",), np.array(embedding.dimensions)),
     }
+    variables: dict[str, Any] = {"z": (("time", "dimension"), embedding.z)}
     for name, values in embedding.labels.items():
-        dims = ("time",) if values.ndim == 1 else ("time", f"column_{encoded(name)}")
-        variables[LABEL + encoded(name)] = (
-            dims,
-            values,
-            {"period": embedding.periods[name]} if name in embedding.periods else {},
-        )
-    return variables, {
-        "bin_size": embedding.bin_size,
-        "name": embedding.name,
-        "provenance": json.dumps(dict(embedding.provenance)),
-    }
+        dims = ("time", f"column_{encoded(name)}")[: values.ndim]
+        period = {"period": embedding.periods[name]} if name in embedding.periods else {}
+        variables[LABEL + encoded(name)] = (dims, values, period)
+    attributes = {"bin_size": embedding.bin_size, "name": embedding.name}
+    attributes["provenance"] = json.dumps(dict(embedding.provenance))
+    return xarray.Dataset(variables, coords=coords, attrs=attributes)
 
 
 def to_pynapple(embedding: Embedding) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 import re
 import tempfile
@@ -33,6 +34,7 @@ __all__ = [
     "npy_header",
     "read_arrays",
     "read_file",
+    "read_member",
     "remove",
     "remove_leftovers",
     "whole_lines",
@@ -205,27 +207,26 @@ def files_below(folder: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[s
     FileError
         If a folder cannot be read, or among what is met is a link to a folder or, if it is wanted, a link to a file outside.
     """
-    yield from _below(folder, "", wanted, folder.resolve())
+    top = folder.resolve()
 
-
-def _below(folder: Path, prefix: str, wanted: Callable[[str], bool], top: Path) -> Iterator[tuple[str, Path]]:
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
-    except OSError as error:
+    def refuse(error: OSError) -> None:
         raise FileError(
-            f"cannot read the folder {folder}: {error.strerror}; check the path and its permissions"
+            f"cannot read the folder {error.filename}: {error.strerror}; check the path and its permissions"
         ) from error
-    for entry in entries:
-        name, path = prefix + entry.name, Path(entry.path)
-        if entry.is_dir():
-            if entry.is_symlink():
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [one for one in folders if not one.startswith(".")]
+        for path in (Path(parent, one) for one in folders):
+            if path.is_symlink():
                 raise FileError(
                     f"{path} is a link to a folder, and such links are not followed; put the folder in its place"
                 )
-            yield from _below(path, f"{name}/", wanted, top)
-        elif wanted(name):
-            if entry.is_symlink() and not path.resolve().is_relative_to(top):
+        found += [Path(parent, one) for one in names if not one.startswith(".")]
+    for path in sorted(found):
+        name = path.relative_to(folder).as_posix()
+        if wanted(name):
+            if path.is_symlink() and not path.resolve().is_relative_to(top):
                 raise FileError(f"{path} is a link that leads out of the folder; put the file in its place")
             yield name, path
 
@@ -473,24 +474,33 @@ def read_arrays(path: Path, *, limit: int = LIMIT) -> dict[str, NDArray[Any]]:
             members = archive.infolist()
             if sum(member.file_size for member in members) > limit:
                 raise ValueError(f"it claims to hold more than {limit} bytes")
-            return {member.filename.removesuffix(SUFFIX): _array(archive, member) for member in members}
+            return {member.filename.removesuffix(SUFFIX): read_member(archive, member) for member in members}
     except Exception as error:  # damaged bytes can fail in zip, zlib, the header's parser or anywhere else
         why = " ".join(str(error).split())[:80] or type(error).__name__
         raise FileError(f"{path} is damaged ({why}); remove it and go on") from error
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read an array of an archive, which takes no more memory than its bytes; of Python objects it raises `ValueError`."""
     with archive.open(member) as file:
         content = io.BytesIO(file.read(member.file_size))
-    shape, by_columns, dtype = npy_header(content)
+    shape, by_columns, dtype = npy_header(content, member)
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds Python objects")
     values = np.frombuffer(content.getbuffer()[content.tell() :], dtype=dtype)
     return values.reshape(shape, order="F" if by_columns else "C")
 
 
-def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of an .npy file that is open: shape, whether columns come first, and type; the numbers follow it."""
+def npy_header(file: Any, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of a member that is open: shape, whether columns come first, and type; the numbers follow it.
+
+    Raises
+    ------
+    ValueError
+        If it promises more numbers than the member holds.
+    """
     header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
     shape, by_columns, dtype = header(file)
+    if not dtype.hasobject and math.prod(shape) * max(dtype.itemsize, 1) > member.file_size - file.tell():
+        raise ValueError(f"{member.filename} promises {shape} of {dtype}, more than it holds")
     return shape, by_columns, dtype

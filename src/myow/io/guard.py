@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, FileError, MyowError, need
 
-__all__ = ["DEFLATE", "GIB", "MIB", "check_dataset", "most_bytes", "open_hdf5", "parsing", "read_dataset"]
+__all__ = ["GIB", "MIB", "check_dataset", "most_bytes", "open_hdf5", "parsing", "read_dataset"]
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -24,17 +24,7 @@ DEFLATE = 1032  # what a byte can hold at most: deflate packs 258 bytes into two
 def parsing(path: Path, what: str) -> Iterator[None]:
     """Turn whatever is raised inside, unless it is ours, into a `FileError` of one line.
 
-    Parameters
-    ----------
-    path : Path
-        The file that is being parsed.
-    what : str
-        What it should be, such as ``"NWB file"``.
-
-    Raises
-    ------
-    FileError
-        In place of any `Exception`: a parser given damaged bytes can fail anywhere and in any way.
+    A parser that is given damaged bytes can fail anywhere and in any way.
 
     Examples
     --------
@@ -67,19 +57,7 @@ def most_bytes(path: Path) -> int:
 def open_hdf5(path: Path, what: str = "HDF5 file", *, extra: str = "hdf5") -> Iterator[Any]:
     """Open an HDF5 file for reading, once it is known to stand alone.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    what : str, optional
-        What it should be; stands in the error.
-    extra : str, optional
-        The extra that installs what reads it.
-
-    Yields
-    ------
-    h5py.File
-        Whatever is raised while it is open is turned into `FileError`, as by `parsing`. A damaged file may crash HDF5 itself.
+    Whatever is raised while it is open is turned into `FileError`, as by `parsing`. A damaged file may crash HDF5 itself.
 
     Raises
     ------

@@ -17,57 +17,22 @@ from numpy.typing import NDArray
 
 from ..data.recording import Recording
 from .array_session import read_arrays
-from .fields import Arrays, Field, add_cells, at_hand
 from .guard import open_hdf5, read_dataset
-from .named_arrays import PERIOD, Options, Titles
-from .session import Notes
+from .named_arrays import PERIOD, Arrays, Field, Titles, add_cells, at_hand
+from .session import OF_ARRAYS, Notes, Options, as_text
 
-__all__ = ["read"]
+__all__ = ["OPTIONS", "read"]
 
 
 HONOURED = ("bin_size", "bin_width", "kind", "name", "source", "units")
 
 
-OPTIONS = tuple(
-    [
-        "bin_size",
-        "counts",
-        "spikes",
-        "segments",
-        "align",
-        "window",
-        "times",
-        "kind",
-        "units",
-        "labels",
-        "transpose",
-        "name",
-    ]
-)
+OPTIONS = (*OF_ARRAYS, "spikes", "transpose")
+"""Options that this format has; `myow.read` describes them."""
 
 
 def read(path: Path, notes: Notes, options: Options) -> Recording:
     """Read an HDF5 file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    notes : Notes
-        What was found, used and skipped.
-    options : Options
-        Those in `OPTIONS`.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileError
-        If the file is no whole HDF5 file, leads to other files, or promises more than it can hold.
-    DataError, UnknownNameError, SettingError
-        If its contents make no recording, or the options cannot be met.
 
     Examples
     --------
@@ -76,15 +41,14 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
     >>> with h5py.File(path, "w") as file:
     ...     file["session/counts"] = [[0, 1], [2, 0]]
     ...     file["session"].attrs["bin_size"] = 0.1
-    >>> read(path, Notes()).bin_size
+    >>> read(path, Notes(), Options()).bin_size
     0.1
     """
-    options = Options(bin_size, counts, segments, times, kind, units, labels, name, transpose, spikes, align, window)
     notes.format = "HDF5"
     with open_hdf5(path) as file:
         arrays = Arrays({})
         _add_group(arrays, "", file, notes)
-        return read_arrays(arrays, notes, options, Titles(path.stem, path.name), path)
+        return read_arrays(arrays, notes, options, Titles(path.stem, path.name))
 
 
 def _add_group(arrays: Arrays, path: str, group: Any, notes: Notes) -> None:
@@ -96,7 +60,7 @@ def _add_group(arrays: Arrays, path: str, group: Any, notes: Notes) -> None:
             continue
         seen.add(group.id)
         _add_attributes(arrays, path, group)
-        things = [(key, _follow(group, key)) for key in group]
+        things = [(key, group.get(key)) for key in group]
         lines = [(key, thing) for key, thing in things if _is_line(thing)]
         if path and len(lines) == len(things) and len({thing.shape for _, thing in lines}) > 1 and not _named(lines):
             cells = [_field(thing) for _, thing in lines]
@@ -109,13 +73,6 @@ def _add_group(arrays: Arrays, path: str, group: Any, notes: Notes) -> None:
                 todo.append((f"{path}{key}/", thing))
             else:
                 _add_dataset(arrays, path + key, thing, notes)
-
-
-def _follow(group: Any, key: str) -> Any:
-    try:
-        return group[key]
-    except KeyError:
-        return None
 
 
 def _is_line(thing: Any) -> bool:
@@ -157,7 +114,7 @@ def _add_dataset(arrays: Arrays, path: str, dataset: Any, notes: Notes) -> None:
                 arrays.fields[f"{path}/{column}"] = field
             else:
                 notes.skipped.append(f"{path}/{column}: neither numbers nor texts")
-    elif dataset.dtype.kind == "O" and not _is_text(dataset) and len(dataset.shape) == 1:
+    elif dataset.dtype.kind == "O" and len(dataset.shape) == 1 and not _is_text(dataset):
         add_cells(arrays, path, [at_hand(cell) for cell in read_dataset(dataset)], notes)
     else:
         arrays.fields[path] = _field(dataset)
@@ -168,12 +125,9 @@ def _field(dataset: Any) -> Field:
 
 
 def _is_text(dataset: Any) -> bool:
-    return dataset.dtype.metadata is not None and dataset.dtype.metadata.get("vlen") in (str, bytes)
+    return (dataset.dtype.metadata or {}).get("vlen") in (str, bytes)
 
 
 def _read(dataset: Any, column: str | None) -> NDArray[Any]:
     array = read_dataset(dataset, column)
-    if array.dtype.kind != "O":
-        return array
-    texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in array.ravel()]
-    return np.array(texts).reshape(array.shape)
+    return array if array.dtype.kind != "O" else np.array(list(map(as_text, array.ravel()))).reshape(array.shape)

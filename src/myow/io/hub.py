@@ -157,34 +157,23 @@ def _told(repo: str, revision: str) -> Iterator[None]:
         raise
     except errors.HFValidationError as error:
         raise SettingError(f"{place} is no name of a repository ({_line(error)}); write hf://user/name") from error
-    except errors.LocalEntryNotFoundError as error:
-        raise FileError(
-            f"{place} is not at hand, and the Hub cannot be reached ({_line(error.__cause__ or error)}); check the network, or pull it "
-            "once while there is one"
-        ) from error
-    except errors.GatedRepoError as error:
-        raise FileError(
-            f"{place} is gated; ask for access on its page, and log in with an account that has it"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise FileError(f"{place} has no revision '{revision}'; choose a branch, tag or commit of it") from error
-    except errors.EntryNotFoundError as error:
-        raise FileError(f"{place}@{revision} holds no {MODEL}; it is no model of ours") from error
-    except errors.RepositoryNotFoundError as error:
-        raise FileError(
-            f"there is no {place}, or it is private; check the name, and log in (hf auth login) if it is private"
-        ) from error
-    except errors.HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", 0)
-        if status in (401, 403):
-            raise FileError(
-                f"you may not do this with {place} (the server answered {status}); log in (hf auth login) with a token that may"
-            ) from error
-        raise FileError(f"{place}: the server answered {status or _line(error)}; try again later") from error
-    except Exception as error:  # of whichever HTTP client is inside
-        raise FileError(
-            f"{place} cannot be reached ({type(error).__name__}: {_line(error)}); check the network"
-        ) from error
+    except Exception as error:  # those of the HTTP client inside, whichever it is, come last
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        reasons = {
+            errors.LocalEntryNotFoundError: f"{place} is not at hand, and the Hub cannot be reached "
+            f"({_line(error.__cause__ or error)}); check the network, or pull it once while there is one",
+            errors.GatedRepoError: f"{place} is gated; ask for access on its page, and log in with an account that has it",
+            errors.RevisionNotFoundError: f"{place} has no revision '{revision}'; choose a branch, tag or commit of it",
+            errors.EntryNotFoundError: f"{place}@{revision} holds no {MODEL}; it is no model of ours",
+            errors.RepositoryNotFoundError: f"there is no {place}, or it is private; check the name, and log in "
+            "(hf auth login) if it is private",
+            errors.HfHubHTTPError: f"you may not do this with {place} (the server answered {status}); log in "
+            "(hf auth login) with a token that may"
+            if status in (401, 403)
+            else f"{place}: the server answered {status or _line(error)}; try again later",
+            Exception: f"{place} cannot be reached ({type(error).__name__}: {_line(error)}); check the network",
+        }
+        raise FileError(next(text for kind, text in reasons.items() if isinstance(error, kind))) from error
 
 
 def _line(error: BaseException) -> str:

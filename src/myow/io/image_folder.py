@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..data.images import Images
 from ..data.recording import frozen
@@ -17,9 +16,9 @@ from ..errors import DataError, FileError, SettingError
 from .files import files_below, read_file
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image as PilImage
 
-__all__ = ["decode", "fitted", "holds_images", "is_image_name", "read_image_folder"]
+__all__ = ["decode", "holds_images", "read_image_folder"]
 
 # Formats that need no other program to decode, with the endings of their files.
 FORMATS = {
@@ -48,7 +47,7 @@ def is_image_name(name: str) -> bool:
     return PurePath(name).suffix.lower() in SUFFIXES
 
 
-def decode(content: bytes, where: str, *, upright: bool = False) -> Image:
+def decode(content: bytes, where: str, *, upright: bool = False) -> PilImage:
     """Decode an image file to 8-bit colours; grey becomes colour, transparency is dropped, an animation gives its first frame.
 
     Parameters
@@ -88,25 +87,6 @@ def decode(content: bytes, where: str, *, upright: bool = False) -> Image:
     raise DataError(f"{where} holds values of kind '{mode}', which are not of 8 bits; save it with 8 bits per channel")
 
 
-def fitted(image: Image, size: int) -> NDArray[np.uint8]:
-    """Resize the shorter side of an image and crop it about the centre.
-
-    Parameters
-    ----------
-    image : Image
-        Of any size.
-    size : int
-        Height and width to bring it to.
-
-    Returns
-    -------
-    ndarray of uint8, shape (size, size, 3)
-    """
-    from PIL import Image, ImageOps
-
-    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
-
-
 TRAIN, TEST, VALID = "train", "test", ("val", "valid")
 LARGEST = 1 << 30  # bytes of a file
 
@@ -142,6 +122,8 @@ def read_image_folder(folder: str | os.PathLike[str], *, size: int = 32) -> Imag
     DataError
         If the layout is none of the three, or a class of the test part has no images to train on.
     """
+    from PIL import Image, ImageOps
+
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= 1024:
         raise SettingError(f"size is {size!r}; it must be a whole number of pixels from 1 to 1024")
     folder = Path(folder)
@@ -161,7 +143,8 @@ def read_image_folder(folder: str | os.PathLike[str], *, size: int = 32) -> Imag
     pixels = np.empty((len(names), size, size, 3), dtype=np.uint8)
     for row, name in enumerate(names):
         image = decode(read_file(found[name], LARGEST), str(found[name]), upright=True)
-        pixels[row] = fitted(image, size)
+        # The shorter side is resized, then the centre is cropped.
+        pixels[row] = np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
     number = {name: i for i, name in enumerate(classes)}
     labels = {"class": np.array([number[c] for c in (*train.values(), *test.values())])} if classes else {}
     return Images(

@@ -11,41 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.recording import Recording
-from ..errors import DataError, FileError, MyowError, need
+from ..errors import FileError, MyowError, need
 from .array_session import read_arrays
 from .binned import bin_session
-from .fields import Arrays, Field, add_cells, at_hand
 from .guard import open_hdf5, parsing
-from .named_arrays import Options, Titles
-from .session import Intervals, Notes, Session, Signal, Units, constant, describe
+from .named_arrays import Arrays, Field, Titles, add_cells, at_hand
+from .session import OF_ARRAYS, Intervals, Notes, Options, Session, Signal, Units, constant, describe
 
-__all__ = [
-    "END",
-    "START",
-    "TARGET",
-    "RawSession",
-    "arrays_of_mat",
-    "raw_session",
-    "read",
-    "read_raw",
-    "session_of_raw",
-]
+__all__ = ["END", "OPTIONS", "START", "TARGET", "RawSession", "read", "read_raw"]
 
 NUMBERS = ("double", "single", "logical", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 PLAIN = (*NUMBERS, "cell", "char", "sparse", "struct", "unknown")
 """Classes of MATLAB 7.3 that hold no objects; "unknown" is what others write without a class."""
 
 
-def arrays_of_mat(path: Path, notes: Notes) -> Arrays:
-    """Return the arrays of a file.
-
-    Raises
-    ------
-    FileError
-        If it is damaged.
-    SettingError
-        If it is of version 7.3 and pymatreader is not installed.
-    """
+def _arrays(path: Path, notes: Notes) -> Arrays:
     arrays = Arrays({}, separator=".", flat=True)
     with parsing(path, "MATLAB file"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that come twice, and of objects, which are skipped below
@@ -139,15 +119,12 @@ class RawSession:
     signals: dict[str, NDArray[np.float64]]
 
 
-def raw_session(arrays: Arrays, path: Path) -> RawSession:
-    """Take a session out of the arrays of a file.
+def _is_raw(arrays: Arrays) -> bool:
+    return TABLE in arrays.fields and any(key.startswith(f"{TOP}.") for key in [*arrays.fields, *arrays.trains])
 
-    Raises
-    ------
-    FileError
-        If it is not laid out so.
-    """
-    if TABLE not in arrays.fields or not any(key.startswith(TOP) for key in [*arrays.fields, *arrays.trains]):
+
+def _raw_session(arrays: Arrays, path: Path) -> RawSession:
+    if not _is_raw(arrays):
         raise FileError(f"{path} holds no {TABLE} beside {TOP}")
     try:
         table = np.atleast_2d(np.asarray(arrays.fields[TABLE].read(), dtype=np.float64))
@@ -178,13 +155,10 @@ def raw_session(arrays: Arrays, path: Path) -> RawSession:
     return RawSession(table, trains, signals)
 
 
-def session_of_raw(raw: RawSession, path: Path, notes: Notes) -> Session:
+def _session(raw: RawSession, path: Path, notes: Notes) -> Session:
     """Turn it into a session whose trials have the label ``direction``."""
-    table = raw.table
-    columns = {"direction": constant(table[:, TARGET])}
-    target = table[:, TARGET]
-    if (target == np.rint(target)).all():
-        columns["direction"] = constant(target.astype(np.int64))
+    table, target = raw.table, raw.table[:, TARGET]
+    direction = target.astype(np.int64) if (target == np.rint(target)).all() else target
     signals = {}
     for name, values in raw.signals.items():
         if np.any(values[:, 1:]):
@@ -192,12 +166,12 @@ def session_of_raw(raw: RawSession, path: Path, notes: Notes) -> Session:
         else:
             notes.skipped.append(f"{name}: zeros throughout, which are no measurement")
     notes.skipped.append(f"{TABLE}: all but 3 of its {table.shape[1]} columns, whose meaning is not known here")
-    spans = table[:, [START, END]]
+    trials = Intervals(len(table), constant(table[:, [START, END]]), {"direction": constant(direction)})
     return Session(
         name=path.stem,
         source={"file": path.name},
         units=Units(tuple(f"unit{i}" for i in range(len(raw.trains))), lambda unit: raw.trains[unit]),
-        intervals={"trials": Intervals(len(table), constant(spans), columns)},
+        intervals={"trials": trials},
         signals=signals,
     )
 
@@ -212,46 +186,12 @@ def _signal(values: NDArray[Any]) -> Signal:
     )
 
 
-OPTIONS = tuple(
-    [
-        "bin_size",
-        "counts",
-        "spikes",
-        "segments",
-        "align",
-        "window",
-        "times",
-        "kind",
-        "units",
-        "labels",
-        "transpose",
-        "name",
-    ]
-)
+OPTIONS = (*OF_ARRAYS, "spikes", "transpose")
+"""Options that this format has; `myow.read` describes them."""
 
 
 def read(path: Path, notes: Notes, options: Options) -> Recording:
     """Read a .mat file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    notes : Notes
-        What was found, used and skipped.
-    options : Options
-        Those in `OPTIONS`.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileError
-        If the file is no whole MATLAB file.
-    DataError, UnknownNameError, SettingError
-        If its contents make no recording, or the options cannot be met.
 
     Examples
     --------
@@ -259,11 +199,18 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
     >>> from scipy.io import savemat
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "session.mat"
     >>> savemat(path, {"data": {"counts": [[0, 1], [2, 0]], "direction": [3, 3]}})
-    >>> read(path, Notes(), bin_size=0.1).labels["direction"].tolist()
+    >>> read(path, Notes(), Options(bin_size=0.1)).labels["direction"].tolist()
     [3, 3]
     """
-    options = Options(bin_size, counts, segments, times, kind, units, labels, name, transpose, spikes, align, window)
-    return _read(arrays_of_mat(path, notes), notes, options, path)
+    arrays = _arrays(path, notes)
+    if not _is_raw(arrays) or options.counts or options.spikes:
+        with parsing(path, "MATLAB file"):
+            return read_arrays(arrays, notes, options, Titles(path.stem, path.name))
+    notes.format += ", a raw reaching session"
+    session = _session(_raw_session(arrays, path), path, notes)
+    describe(session, notes)
+    recording = bin_session(session, notes, **options.binning())
+    return replace(recording, periods={"direction": 8} if "direction" in recording.labels else {})
 
 
 def read_raw(path: Path) -> RawSession:
@@ -275,33 +222,6 @@ def read_raw(path: Path) -> RawSession:
         If it is damaged or not laid out so.
     """
     try:
-        return raw_session(arrays_of_mat(path, Notes()), path)
+        return _raw_session(_arrays(path, Notes()), path)
     except FileError as error:
         raise FileError(f"{error}; it cannot be read as a raw session") from None
-
-
-def _read(arrays: Arrays, notes: Notes, options: Options, path: Path) -> Recording:
-    raw = "trial_table" in arrays.fields and any(
-        key.startswith("out_struct.") for key in [*arrays.fields, *arrays.trains]
-    )
-    if not raw or options.counts or options.spikes:
-        with parsing(path, "MATLAB file"):
-            return read_arrays(arrays, notes, options, Titles(path.stem, path.name), path)
-    notes.format += ", a raw reaching session"
-    session = session_of_raw(raw_session(arrays, path), path, notes)
-    describe(session, notes)
-    try:
-        recording = bin_session(
-            session,
-            notes,
-            bin_size=options.bin_size,
-            segments=options.segments,
-            align=options.align,
-            window=options.window,
-            units=options.units,
-            labels=options.labels,
-            name=options.name,
-        )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    return replace(recording, periods={"direction": 8} if "direction" in recording.labels else {})

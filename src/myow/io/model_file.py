@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import FileError, SettingError
 from .files import writing
 
-__all__ = ["FORMAT", "LATER", "finite", "read_about", "read_header", "read_tensors", "write_model"]
+__all__ = ["LATER", "finite", "read_about", "read_header", "read_tensors", "write_model"]
 
 FORMAT = 3
 

@@ -16,29 +16,15 @@ from ..data.recording import Recording
 from ..errors import DataError, FileError, MyowError, need, unknown_name
 from .binned import MISSING_WIDTH, bin_session
 from .guard import GIB, parsing
-from .session import Intervals, Notes, Session, Signal, Units, constant, describe
+from .session import OF_SESSIONS, Intervals, Notes, Options, Session, Signal, Units, constant, describe
 
-__all__ = ["read", "reads", "session_of", "takes"]
+__all__ = ["OPTIONS", "read", "reads"]
 
 LIMIT = 4 * GIB  # bytes of a signal
 
 
-def session_of(segment: Any, name: str, source: dict[str, str]) -> Session:
-    """Return what a Segment holds; what is lazy stays so until it is used.
-
-    Parameters
-    ----------
-    segment : neo.Segment
-        Of objects, or of Neo's proxies for them.
-    name : str
-        Name of the recording.
-    source : dict of str to str
-        Where it comes from.
-
-    Returns
-    -------
-    Session
-    """
+def _session_of(segment: Any, name: str, source: dict[str, str]) -> Session:
+    """Return what a Segment of objects, or of Neo's proxies for them, holds; what is lazy stays so until it is used."""
     trains = list(segment.spiketrains)
     support = np.array([[_seconds(segment.t_start), _seconds(segment.t_stop)]])
     annotations = {k: constant([v]) for k, v in segment.annotations.items() if _plain(v)}
@@ -64,12 +50,12 @@ def _loaded(thing: Any) -> Any:
     return thing.load() if hasattr(thing, "load") else thing
 
 
-def _seconds(quantity: Any) -> float:
-    return float(quantity.rescale("s").magnitude)
+def _seconds(quantity: Any) -> NDArray[np.float64]:
+    return np.asarray(quantity.rescale("s").magnitude, dtype=np.float64)
 
 
 def _times(thing: Any) -> Callable[[], NDArray[np.float64]]:
-    return lambda: np.asarray(_loaded(thing).times.rescale("s").magnitude, dtype=np.float64)
+    return lambda: _seconds(_loaded(thing).times)
 
 
 def _plain(value: Any) -> bool:
@@ -93,16 +79,12 @@ def _units(trains: list[Any]) -> Units | None:
     shared = [key for key in keys if all(key in train.annotations for train in trains)]
     columns = {key: constant([train.annotations[key] for train in trains]) for key in shared}
 
-    def train(unit: int) -> NDArray[np.float64]:
-        return np.asarray(_loaded(trains[unit]).times.rescale("s").magnitude, dtype=np.float64)
-
-    return Units(tuple(name for name, _ in _titled(trains, "unit")), train, columns)
+    return Units(tuple(name for name, _ in _titled(trains, "unit")), lambda unit: _times(trains[unit])(), columns)
 
 
 def _intervals(epoch: Any) -> Intervals:
     epoch = _loaded(epoch)
-    starts = np.asarray(epoch.times.rescale("s").magnitude, dtype=np.float64)
-    lengths = np.asarray(epoch.durations.rescale("s").magnitude, dtype=np.float64)
+    starts, lengths = _seconds(epoch.times), _seconds(epoch.durations)
     columns = {str(k): constant(v) for k, v in epoch.array_annotations.items() if len(np.atleast_1d(v)) == len(starts)}
     if len(epoch.labels) == len(starts) and len(starts):
         columns["label"] = constant(np.asarray(epoch.labels).astype(str))
@@ -124,7 +106,7 @@ def _signal(name: str, one: Any, role: Any) -> Signal:
         names=tuple(f"{name}{i}" for i in range(width)) if width > 1 else (name,),
         rows=rows,
         clock=None if even else _times(one),
-        start=_seconds(one.t_start) if even else 0.0,
+        start=float(_seconds(one.t_start)) if even else 0.0,
         rate=float(one.sampling_rate.rescale("Hz").magnitude) if even else 1.0,
         unit=one.units.dimensionality.string,
         role=role,
@@ -133,11 +115,6 @@ def _signal(name: str, one: Any, role: Any) -> Signal:
 
 REFUSED = ("PickleIO",)  # a pickle can run code
 UNSAID = (".txt",)  # an ending that says nothing of the format; Neo reads such a file where it is asked to
-
-
-def takes(thing: Any) -> bool:
-    """Whether it is a Block or Segment of Neo."""
-    return any(c.__name__ in ("Block", "Segment") and c.__module__.startswith("neo.") for c in type(thing).__mro__)
 
 
 def reads(path: Path) -> bool:
@@ -157,43 +134,22 @@ def _formats(neo: Any, path: Path) -> list[Any]:
     return [io for io in known if io.is_readable and io.mode != "dir"]
 
 
-OPTIONS = tuple(["bin_size", "signal", "segments", "align", "window", "units", "labels", "name", "io"])
+OPTIONS = (*OF_SESSIONS, "io")
+"""Options that this format has; `myow.read` describes them."""
 
 
 def read(source: Any, notes: Notes, options: Options) -> Recording:
     """Read Neo's objects, or a file that Neo can read.
 
     ``segments`` may be "segments" for Neo's own, which count by default where no Epoch is called "trials".
-
-    Parameters
-    ----------
-    source : Block, Segment or Path
-        What to read.
-    notes : Notes
-        What was found, used and skipped.
-    options : Options
-        Those in `OPTIONS`.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileError
-        If Neo cannot read the file.
-    DataError, UnknownNameError, SettingError
-        If it makes no recording, or the choices cannot be met.
     """
     neo = need("neo", "neo", "reading with Neo")
-    options: dict[str, Any] = {"bin_size": bin_size, "segments": segments, "align": align, "window": window}
-    options |= {"units": units, "labels": labels, "signal": signal}
     if isinstance(source, Path):
-        with _opened(neo, source, io, notes) as block:
-            return _recording(block, source.name, name or source.stem, notes, options)
+        with _opened(neo, source, options.io, notes) as block:
+            return _recording(block, source.name, options.name or source.stem, notes, options)
     notes.format = f"Neo {type(source).__name__}"
     with parsing(Path("the object"), "Neo object"):
-        return _recording(source, "", name or source.name or "", notes, options)
+        return _recording(source, "", options.name or source.name or "", notes, options)
 
 
 @contextlib.contextmanager
@@ -231,23 +187,24 @@ def _read_all(io: Any, path: Path) -> Any:
     return opened.read_block(**lazy) if whole else opened.read_segment(**lazy)
 
 
-def _recording(source: Any, file: str, name: str, notes: Notes, options: dict[str, Any]) -> Recording:
+def _recording(source: Any, file: str, name: str, notes: Notes, options: Options) -> Recording:
+    options = replace(options, name=name)
     parts = list(source.segments) if hasattr(source, "segments") else [source]
     if not parts:
         raise DataError("the Block holds no Segment; there is nothing to read")
-    sessions = [session_of(part, name, {"file": file} if file else {}) for part in parts]
+    sessions = [_session_of(part, name, {"file": file} if file else {}) for part in parts]
     if len(parts) > 1:
         notes.found.append(f"{len(parts)} Segments, of which the first holds:")
     describe(sessions[0], notes)
-    if options["bin_size"] is None:
+    if options.bin_size is None:
         raise DataError(MISSING_WIDTH)
     if len(parts) == 1:
-        return bin_session(sessions[0], notes, name=name, **options)
+        return bin_session(sessions[0], notes, **options.binning())
     recordings, last = [], None
     for number, session in enumerate(sessions):
         own = Notes()
         try:
-            recordings.append(bin_session(session, own, name=name, **options))
+            recordings.append(bin_session(session, own, **options.binning()))
         except DataError as error:  # a Segment may lie outside of what was asked for
             notes.skipped.append(f"Segment {number}: {error}")
             last = error

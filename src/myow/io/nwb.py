@@ -12,35 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.recording import Recording
-from ..errors import DataError, FileError, need
+from ..errors import FileError, need
 from .binned import bin_session
 from .guard import check_dataset, open_hdf5, parsing
-from .session import Intervals, Notes, Session, Signal, Units, constant, describe
+from .session import OF_SESSIONS, Intervals, Notes, Options, Session, Signal, Units, constant, describe
 
-__all__ = ["opened", "read", "session_of", "takes"]
+__all__ = ["OPTIONS", "opened", "read"]
 
+NOT_OF_UNITS = (
+    "spike_times",
+    "obs_intervals",
+    "electrodes",
+    "electrode_group",
+    "waveforms",
+    "waveform_mean",
+    "waveform_sd",
+)
 IMAGES = ("ImageSeries", "ImageMaskSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSeries", "IndexSeries")
 
 
-def session_of(nwb: Any, source: dict[str, str], name: str, notes: Notes) -> Session:
-    """Return what a pynwb ``NWBFile`` holds.
-
-    Parameters
-    ----------
-    nwb : pynwb.NWBFile
-        Open.
-    source : dict of str to str
-        Where it comes from.
-    name : str
-        Name of the recording.
-    notes : Notes
-        What cannot be used is said here.
-
-    Returns
-    -------
-    Session
-    """
+def _session_of(nwb: Any, source: dict[str, str], name: str, notes: Notes) -> Session:
+    """Return what a pynwb ``NWBFile`` that is open holds."""
     series, tables = _walk(nwb)
+    events = {title: one for title, one in series.items() if _is_event(one)}
     for title in ("trials", "epochs", "invalid_times"):
         if getattr(nwb, title, None) is not None:
             tables = {title: getattr(nwb, title), **{k: v for k, v in tables.items() if k != title}}
@@ -57,13 +51,10 @@ def session_of(nwb: Any, source: dict[str, str], name: str, notes: Notes) -> Ses
         source=source | {k: str(v) for k, v in described.items() if v},
         units=_units(nwb.units, notes),
         intervals={k: intervals[k] for k in sorted(intervals, key=lambda k: (k != "trials", k != "epochs"))},
-        events={title: _clock(one) for title, one in series.items() if _is_event(one)},
-        signals=_signals({k: v for k, v in series.items() if not _is_event(v)}, notes),
+        events={title: _clock(one) for title, one in events.items()},
+        signals=_signals({k: v for k, v in series.items() if k not in events}, notes),
         invalid=None if invalid is None else invalid.spans(),
     )
-
-
-# Series and tables, wherever they lie.
 
 
 def _walk(nwb: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -99,9 +90,6 @@ def _is_event(thing: Any) -> bool:
 
 def _clock(thing: Any) -> Callable[[], NDArray[np.float64]]:
     return lambda: np.asarray(_values(thing.timestamps), dtype=np.float64)
-
-
-# Signals.
 
 
 def _signals(series: dict[str, Any], notes: Notes) -> dict[str, Signal]:
@@ -141,9 +129,12 @@ def _signal(name: str, one: Any) -> Signal:
         values = _values(one.data, low, high).astype(np.float64).reshape(high - low, width)
         return values * (scale * np.asarray(_values(each)) if each is not None else scale) + offset
 
-    behaves = _is_a(one, "SpatialSeries") or _is_a(holder, "BehavioralTimeSeries", "Position", "CompassDirection")
     module: Any = holder if _is_a(holder, "ProcessingModule") else getattr(holder, "parent", None)
-    behaves = behaves or (_is_a(module, "ProcessingModule") and module.name.startswith("behav"))
+    behaves = (
+        _is_a(one, "SpatialSeries")
+        or _is_a(holder, "BehavioralTimeSeries", "Position", "CompassDirection")
+        or (_is_a(module, "ProcessingModule") and module.name.startswith("behav"))
+    )
     acts = _is_a(one, "RoiResponseSeries", "DecompositionSeries")
     cells = getattr(one, "rois", None) if getattr(one, "rois", None) is not None else getattr(one, "electrodes", None)
     return Signal(
@@ -158,9 +149,6 @@ def _signal(name: str, one: Any) -> Signal:
         within=getattr(holder, "name", "") or "",
         columns=_region_columns(cells, None) if cells is not None and _shape(cells.data) == (width,) else {},
     )
-
-
-# Tables.
 
 
 def _intervals(table: Any, notes: Notes) -> Intervals:
@@ -203,18 +191,8 @@ def _units(table: Any, notes: Notes) -> Units | None:
             f"the index of spike times does not fit {n} units with {stored} spike times; the file was altered"
         )
     starts = np.concatenate([[0], ends[:-1]])
-    left_out = (
-        "spike_times",
-        "obs_intervals",
-        "electrodes",
-        "electrode_group",
-        "waveforms",
-        "waveform_mean",
-        "waveform_sd",
-    )
-    columns = {c: _column(table[c], n) for c in table.colnames if c not in left_out and not _ragged(table[c])}
-    region = _electrodes(table, n)
-    columns = {**region, **columns}
+    plain = [c for c in table.colnames if c not in NOT_OF_UNITS and not _ragged(table[c])]
+    columns = _electrodes(table, n) | {c: _column(table[c], n) for c in plain}
     names = tuple(f"unit{i}" for i in _values(table.id.data))
     for key in ("unit_name", "name"):
         if key in columns:
@@ -266,14 +244,8 @@ def _region_columns(region: Any, first: NDArray[np.int64] | None) -> dict[str, C
     return {renamed.get(name, name): pick(name) for name in names}
 
 
-# Values, on disk or at hand.
-
-
 def _shape(data: Any) -> tuple[int, ...]:
-    if data is None:
-        return ()
-    shape = getattr(data, "shape", None)
-    return tuple(shape) if shape is not None else np.shape(data)
+    return () if data is None else np.shape(data)
 
 
 def _values(data: Any, low: int = 0, high: int | None = None) -> NDArray[Any]:
@@ -284,60 +256,23 @@ def _values(data: Any, low: int = 0, high: int | None = None) -> NDArray[Any]:
     return values.astype(str) if values.dtype.kind == "S" else values
 
 
-def takes(thing: Any) -> bool:
-    """Whether it is a pynwb ``NWBFile``."""
-    return any(c.__name__ == "NWBFile" and c.__module__.startswith("pynwb") for c in type(thing).__mro__)
-
-
-OPTIONS = tuple(["bin_size", "signal", "segments", "align", "window", "units", "labels", "name"])
+OPTIONS = OF_SESSIONS
+"""Options that this format has; `myow.read` describes them."""
 
 
 def read(source: Any, notes: Notes, options: Options) -> Recording:
     """Read an NWB file, or a pynwb ``NWBFile`` that is open.
 
     The ``region`` of a unit is the location of its electrodes.
-
-    Parameters
-    ----------
-    source : Path or NWBFile
-        The file.
-    notes : Notes
-        What was found, used and skipped.
-    options : Options
-        Those in `OPTIONS`.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileError
-        If it is no whole NWB file, or leads to other files.
-    DataError, UnknownNameError, SettingError
-        If its contents make no recording, or the choices cannot be met.
     """
-    options = {
-        "bin_size": bin_size,
-        "segments": segments,
-        "align": align,
-        "window": window,
-        "units": units,
-        "labels": labels,
-        "signal": signal,
-        "name": name,
-    }
     if not isinstance(source, Path):
         notes.format = "NWB object"
         with parsing(Path(str(source.identifier)), "NWB object"):
-            session = session_of(source, {}, str(source.identifier), notes)
+            session = _session_of(source, {}, str(source.identifier), notes)
             describe(session, notes)
-            return bin_session(session, notes, **options)
+            return bin_session(session, notes, **options.binning())
     with opened(source, notes) as session:
-        try:
-            return bin_session(session, notes, **options)
-        except DataError as error:
-            raise DataError(f"{source}: {error}") from None
+        return bin_session(session, notes, **options.binning())
 
 
 @contextlib.contextmanager
@@ -357,6 +292,6 @@ def opened(path: Path, notes: Notes) -> Iterator[Session]:
             raise FileError(f"{path} is HDF5, but no NWB file: it has no nwb_version; give format='hdf5'")
         notes.format = f"NWB {version.decode() if isinstance(version, bytes) else version}"
         with pynwb.NWBHDF5IO(file=file, mode="r", load_namespaces=True) as reader:
-            session = session_of(reader.read(), {"file": path.name}, path.stem, notes)
+            session = _session_of(reader.read(), {"file": path.name}, path.stem, notes)
             describe(session, notes)
             yield session

@@ -19,37 +19,25 @@ from ..data.embedding import Embedding
 from ..errors import DataError, FileError, MyowError, SettingError, need, unknown_name
 from .embeddings import (
     LABEL,
-    as_texts,
     beside,
     encoded,
-    in_memory,
     json_object,
     ordered_spans,
     plain_name,
-    reserve,
     restored,
 )
 from .files import writing
-from .guard import open_hdf5, read_dataset
+from .guard import MIB, open_hdf5, read_dataset
 
-__all__ = ["MODULE", "add_parts", "lanes_of", "new_file", "read", "read_parts", "write"]
+__all__ = ["read", "write"]
 
 
-def lanes_of(spans: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Deal spans out to as few lanes as there have to be, so that none overlap in a lane; all lanes get about as many.
-
-    Parameters
-    ----------
-    spans : ndarray, shape (n, 2)
-        Starts and ends, by start.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
+def _lanes_of(spans: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Deal spans (n, 2), by start, out to as few lanes as there have to be, so that none overlap in a lane; all get about as many.
 
     Examples
     --------
-    >>> lanes_of(np.array([[0.0, 1.0], [0.5, 1.5], [1.0, 2.0], [2.0, 3.0]])).tolist()
+    >>> _lanes_of(np.array([[0.0, 1.0], [0.5, 1.5], [1.0, 2.0], [2.0, 3.0]])).tolist()
     [0, 1, 0, 1]
     """
     edges = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])  # an end goes before a start
@@ -72,21 +60,8 @@ SUBJECT = {
 }
 
 
-def new_file(embedding: Embedding, about: Mapping[str, Any]) -> Any:
-    """Return a pynwb ``NWBFile`` without data.
-
-    Parameters
-    ----------
-    embedding : Embedding
-        What it will hold.
-    about : mapping
-        "session_start_time", and "subject_id", "species", "sex" and "age" of the subject; None where not known.
-
-    Raises
-    ------
-    SettingError
-        If the time cannot be read.
-    """
+def _new_file(embedding: Embedding, about: Mapping[str, Any]) -> Any:
+    """Return a pynwb ``NWBFile`` without data; what `about` says of the subject is None where not known."""
     pynwb = need("pynwb", "nwb", "writing .nwb files")
     start = _start(about["session_start_time"])
     when = " When the session began is not known; 1970 stands for that." if start == NOT_KNOWN else ""
@@ -117,26 +92,13 @@ def _start(given: Any) -> datetime:
 
 MODULE = "myow"
 MOST_LANES = 16
+MOST_TEXT = 4 << 30  # bytes of a label of text
+ROOM = 8 * MIB  # for what stands beside the arrays; a schema of NWB takes less than one
 UNEVEN = 1e-9  # s; what nwbinspector takes for regular
 
 
-def add_parts(nwb: Any, embedding: Embedding, name: str) -> None:
-    """Add an embedding to a pynwb ``NWBFile``.
-
-    Parameters
-    ----------
-    nwb : pynwb.NWBFile
-        What to add to.
-    embedding : Embedding
-        What to add.
-    name : str
-        Name of the series.
-
-    Raises
-    ------
-    DataError
-        If it holds one of that name, or times are not those of one clock.
-    """
+def _add_parts(nwb: Any, embedding: Embedding, name: str) -> None:
+    """Add an embedding to a pynwb ``NWBFile``, under the name of a series."""
     base = need("pynwb.base", "nwb", "writing .nwb files")
     order, spans = ordered_spans(embedding)
     lanes = _checked_lanes(spans)
@@ -163,10 +125,12 @@ def add_parts(nwb: Any, embedding: Embedding, name: str) -> None:
 
 
 def _segments(name: str, numbers: NDArray[np.int64], spans: NDArray[np.float64], references: list[Any]) -> Any:
-    core = need("hdmf.common", "nwb", "writing .nwb files")
-    base = need("pynwb.base", "nwb", "writing .nwb files")
-    where = base.TimeSeriesReferenceVectorData(name="timeseries", description="rows of the segment", data=references)
-    return need("pynwb.epoch", "nwb", "writing .nwb files").TimeIntervals(
+    pynwb = need("pynwb", "nwb", "writing .nwb files")
+    core = pynwb.core
+    where = pynwb.base.TimeSeriesReferenceVectorData(
+        name="timeseries", description="rows of the segment", data=references
+    )
+    return pynwb.epoch.TimeIntervals(
         name=f"{name}_segments",
         description=f"Segments of {name}: what was embedded apart from the rest. They end with their last bin.",
         columns=[
@@ -203,7 +167,7 @@ def _checked_lanes(spans: NDArray[np.float64]) -> NDArray[np.int64]:
             f"all {len(spans)} segments start at {spans[0, 0]:g} s, and NWB has one clock a session; give times of that clock, or "
             "use another format"
         )
-    lanes = lanes_of(spans)
+    lanes = _lanes_of(spans)
     if lanes.max() >= MOST_LANES:
         raise DataError(
             f"{lanes.max() + 1} segments overlap in time, and NWB has one clock a session; give times of that clock, or use another "
@@ -235,23 +199,8 @@ def _series(base: Any, embedding: Embedding, title: str, rows: NDArray[np.int64]
     )
 
 
-def read_parts(path: Path, module: Any, name: str) -> Embedding:
-    """Read an embedding from the group of a processing module.
-
-    Parameters
-    ----------
-    path : Path
-        The file, for the errors' text.
-    module : h5py.Group
-        The processing module.
-    name : str
-        Name of the series.
-
-    Raises
-    ------
-    FileError, DataError
-        If it is damaged.
-    """
+def _read_parts(path: Path, module: Any, name: str) -> Embedding:
+    """Read an embedding from the group of a processing module, by the name of its series."""
     bins = module[f"{name}_bins"]
     about = json_object(path, module[name].attrs.get("comments"), f"comments of {name}")
     names = about.get("series")
@@ -273,7 +222,34 @@ def _values(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     """Return texts, which come as bytes, as texts."""
     if values.dtype.kind != "O":
         return values
-    return as_texts(path, [text.decode() for text in values.ravel()]).reshape(values.shape)
+    texts = [text.decode() for text in values.ravel()]
+    longest = max(map(len, texts), default=0)
+    if 4 * longest * len(texts) > MOST_TEXT:  # in an array each takes as much as the longest
+        raise DataError(
+            f"{path}: a label has {len(texts)} texts of up to {longest} characters, which is too much; refused"
+        )
+    return np.array(texts, dtype=np.str_).reshape(values.shape)
+
+
+@contextlib.contextmanager
+def _in_memory(path: Path) -> Iterator[Any]:
+    """Give an HDF5 file that is in memory; it is written to the disk at the end, whole or not at all."""
+    h5py = need("h5py", "nwb", f"writing {path.suffix} files")
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with writing(path) as part:
+        part.write_bytes(image)
+
+
+def _reserve(part: Path, embedding: Embedding) -> None:
+    """Make a file longer by more than an embedding takes; HDF5 writes there, and cuts off the rest when it closes the file."""
+    labels = sum(values.nbytes + 16 * values.size for values in embedding.labels.values())  # texts have a place each
+    left = ROOM + 2 * (embedding.z.nbytes + labels + 40 * len(embedding))
+    with part.open("ab") as file:
+        while left > 0:
+            left -= file.write(bytes(min(left, MIB)))
 
 
 def write(
@@ -329,19 +305,18 @@ def write(
     with _named(source or path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pynwb's, about versions of schemas and order of axes
         if source is None:
-            with in_memory(path, "nwb") as file:
-                _add(pynwb.NWBHDF5IO(file=file, mode="w"), new_file(embedding, about), embedding, name)
+            with _in_memory(path) as file:
+                nwb = _new_file(embedding, about)
+                _add_parts(nwb, embedding, name)
+                pynwb.NWBHDF5IO(file=file, mode="w").write(nwb)
             return
         with writing(path) as part:
             shutil.copyfile(source, part)
-            reserve(part, embedding)
+            _reserve(part, embedding)
             with pynwb.NWBHDF5IO(part, "a") as io:
-                _add(io, io.read(), embedding, name)
-
-
-def _add(io: Any, nwb: Any, embedding: Embedding, name: str) -> None:
-    add_parts(nwb, embedding, name)
-    io.write(nwb)
+                nwb = io.read()
+                _add_parts(nwb, embedding, name)
+                io.write(nwb)
 
 
 def read(path: Path, *, name: str | None = None) -> Embedding:
@@ -369,7 +344,7 @@ def read(path: Path, *, name: str | None = None) -> Embedding:
             raise DataError(f"{path} holds several embeddings, {', '.join(held)}; choose one with name=")
         if name is not None and name not in held:
             raise unknown_name(f"embedding of {path}", name, held)
-        return read_parts(path, module, name or held[0])
+        return _read_parts(path, module, name or held[0])
 
 
 def _source(into: Path, path: Path) -> Path:

@@ -18,9 +18,9 @@ from ..errors import DataError, FileError, need, unknown_name
 from .files import writing
 from .guard import GIB, check_dataset, open_hdf5, parsing
 from .named_arrays import PERIOD, RESERVED
-from .session import Notes, names_of
+from .session import Notes, as_text, names_of
 
-__all__ = ["PackedRows", "RawRows", "datasets_of", "open_recording", "read_beside", "write_stored"]
+__all__ = ["open_recording", "write_stored"]
 
 
 class RawRows:
@@ -226,46 +226,12 @@ def _write_blocks(file: Any, blocks: Iterable[ArrayLike], n_bins: int, kind: str
 
 
 SCALARS = ("bin_size", "kind", "name", "source")
-MOST_LISTED_STORED_BESIDE = 10
 
 
-def datasets_of(file: Any) -> dict[str, Any]:
-    """Return all datasets of an open HDF5 file by their path, without a leading slash."""
-    found: dict[str, Any] = {}
-    file.visititems(lambda key, thing: found.update({key: thing}) if hasattr(thing, "dtype") else None)
-    return found
-
-
-def read_beside(
+def _beside(
     path: Path, found: dict[str, Any], key: str, labels: str | Sequence[str] | None, notes: Notes
 ) -> dict[str, Any]:
-    """Read what is known of the rows and columns of a matrix.
-
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    found : dict
-        Its datasets.
-    key : str
-        Path of the matrix; what stands in its group is looked at.
-    labels : str, sequence of str or None
-        Labels to read; None for all, "none" for none.
-    notes : Notes
-        What was used and skipped is said here.
-
-    Returns
-    -------
-    dict
-        Arguments of `myow.Recording`, as far as they are known.
-
-    Raises
-    ------
-    DataError
-        If something has a shape or value that cannot be.
-    UnknownNameError
-        If there is no such label.
-    """
+    """Read what is known of the rows and columns of a matrix."""
     n_rows, n_units = found[key].shape
     group = key.rpartition("/")[0]
     here = {k.rpartition("/")[2]: d for k, d in found.items() if k.rpartition("/")[0] == group and k != key}
@@ -280,10 +246,11 @@ def read_beside(
         if name in here:
             about[name] = _scalar(path, name, take(name))
     if "source" in about:
-        about["source"] = _source(path, about["source"])
-    for name in ("times", "segments"):
-        if name in here:
-            about[name] = take(name)
+        try:
+            about["source"] = {str(k): str(v) for k, v in json.loads(str(about["source"])).items()}
+        except (ValueError, AttributeError):
+            raise DataError(f"{path}: 'source' must be a JSON object in a string") from None
+    about |= {name: take(name) for name in ("times", "segments") if name in here}
     if "units" in here:
         about["units"] = [str(unit) for unit in take("units").ravel()[: n_units + 1]]
     about |= _clock(path, here, n_rows, about, take)
@@ -298,8 +265,8 @@ def read_beside(
     about["periods"] = {name: _number(path, PERIOD + name, take) for name, held in periods.items() if held is not None}
     notes.used += sorted(used - {key})
     unused = [k for k in found if k not in used]
-    more = [f"and {len(unused) - MOST_LISTED_STORED_BESIDE} more"] if len(unused) > MOST_LISTED_STORED_BESIDE else []
-    notes.skipped += [*unused[:MOST_LISTED_STORED_BESIDE], *more]
+    more = [f"and {len(unused) - MOST_LISTED} more"] if len(unused) > MOST_LISTED else []
+    notes.skipped += [*unused[:MOST_LISTED], *more]
     return about
 
 
@@ -328,8 +295,7 @@ def _values(dataset: Any) -> NDArray[Any]:
     check_dataset(dataset, GIB)
     values = np.asarray(dataset[()])
     if values.dtype.kind == "O":  # texts of any length come as bytes
-        texts = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.ravel()]
-        return np.array(texts).reshape(values.shape)
+        return np.array(list(map(as_text, values.ravel()))).reshape(values.shape)
     return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
 
 
@@ -344,13 +310,6 @@ def _number(path: Path, name: str, take: Any) -> float:
     if isinstance(value, str) or not np.isfinite(value):
         raise DataError(f"{path}: '{name}' is {value!r}; it must be a finite number")
     return float(value)
-
-
-def _source(path: Path, text: Any) -> dict[str, str]:
-    try:
-        return {str(k): str(v) for k, v in json.loads(str(text)).items()}
-    except (ValueError, AttributeError):
-        raise DataError(f"{path}: 'source' must be a JSON object in a string") from None
 
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".nwb", ".mat")
@@ -448,14 +407,15 @@ def _open_hdf5(
     path: Path, counts: str | None, labels: str | Sequence[str] | None, notes: Notes
 ) -> tuple[RowFile, dict[str, Any]]:
     with open_hdf5(path) as file:
-        found = datasets_of(file)
+        found: dict[str, Any] = {}  # all datasets by their path, without a leading slash
+        file.visititems(lambda key, thing: found.update({key: thing}) if hasattr(thing, "dtype") else None)
         key = _matrix(path, found, counts)
         dataset = found[key]
         _check_matrix(f"{path}: {key}", dataset.shape, dataset.dtype)
         check_dataset(dataset, GIB, rows=dataset.chunks[0] if dataset.chunks else 1)
         notes.format = "HDF5, counts on disk"
         notes.used.append(f"{key} {dataset.shape} {dataset.dtype}")
-        about = read_beside(path, found, key, labels, notes)
+        about = _beside(path, found, key, labels, notes)
         rows = _raw(path, dataset)
     return rows or PackedRows(str(path), key), about
 

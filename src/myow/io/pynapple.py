@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import math
 import pickle
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +15,12 @@ from ..data.binning import Bins
 from ..data.recording import Recording
 from ..errors import DataError, FileError
 from .binned import bin_session
-from .files import npy_header
+from .files import npy_header, read_member
 from .guard import GIB, parsing
-from .npz import holds_pynapple
-from .session import Intervals, Notes, Session, Signal, Units, constant, describe
+from .session import OF_SESSIONS, Columns, Intervals, Notes, Options, Session, Signal, Units, constant, describe
 from .untrusted import ArrayStandIn, DtypeStandIn, admit_arrays, unpickle
 
-__all__ = ["Piece", "piece_of", "read", "read_pieces", "takes"]
+__all__ = ["OPTIONS", "read"]
 
 KINDS = ("TsGroup", "TsdFrame", "TsdTensor", "Tsd", "Ts", "IntervalSet")
 LIMIT = 4 * GIB  # bytes of all arrays of a file
@@ -64,14 +60,8 @@ class Piece:
         return self.times if self.member is None else self.times[self.member == unit]
 
 
-def piece_of(thing: Any) -> Piece:
-    """Take an object of pynapple apart.
-
-    Raises
-    ------
-    DataError
-        If it is of a class that makes no recording.
-    """
+def _piece_of(thing: Any) -> Piece:
+    """Take an object of pynapple apart."""
     kind = type(thing).__name__
     if kind not in KINDS:
         raise DataError(f"a {type(thing).__module__}.{kind} makes no recording; give one of {', '.join(KINDS)}")
@@ -79,71 +69,55 @@ def piece_of(thing: Any) -> Piece:
     if kind == "IntervalSet":
         return Piece(kind, np.asarray(thing.values, dtype=np.float64), columns=columns)
     limits = thing.time_support
-    more: dict[str, Any] = {
-        "support": np.asarray(limits.values, dtype=np.float64),
-        "support_columns": {str(k): np.asarray(limits.get_info(k)) for k in limits.metadata_columns},
-    }
+    more = {str(k): np.asarray(limits.get_info(k)) for k in limits.metadata_columns}
+    piece = Piece(kind, np.asarray(limits.values, dtype=np.float64), columns=columns, support_columns=more)
     if kind == "TsGroup":
-        keys = list(thing.index)
-        trains = [np.asarray(thing[key].t, dtype=np.float64) for key in keys]
-        member = np.repeat(np.arange(len(trains)), [len(t) for t in trains])
-        times = np.concatenate([np.empty(0), *trains])
-        names = tuple(str(k) for k in keys)
-        return Piece(kind, times=times, member=member, names=names, columns=columns, **more)
-    if kind == "Ts":
-        return Piece(kind, times=np.asarray(thing.t, dtype=np.float64), names=("unit0",), **more)
-    values = np.asarray(thing.values)
+        trains = {str(key): np.asarray(thing[key].t, dtype=np.float64) for key in thing.index}
+        member = np.repeat(np.arange(len(trains)), [len(train) for train in trains.values()])
+        times = np.concatenate([np.empty(0), *trains.values()])
+        return replace(piece, times=times, member=member, names=tuple(trains))
+    piece = replace(piece, times=np.asarray(thing.t, dtype=np.float64))
     titles = [str(c) for c in thing.columns] if kind == "TsdFrame" else []
-    return _series(kind, np.asarray(thing.t, dtype=np.float64), values, titles, columns, more)
+    return _with_values(piece, None if kind == "Ts" else np.asarray(thing.values), titles)
 
 
-def _series(kind: str, times: Any, values: NDArray[Any], names: list[str], columns: Any, more: Any) -> Piece:
-    if times.ndim != 1 or values.ndim < 1 or len(values) != len(times) or 0 in values.shape[1:]:
-        raise DataError(f"values of shape {values.shape} have times of shape {times.shape}; give one time a row")
+def _with_values(piece: Piece, values: NDArray[Any] | None, names: list[str]) -> Piece:
+    if values is None:
+        return replace(piece, names=("unit0",))
+    shape = piece.times.shape
+    if len(shape) != 1 or values.ndim < 1 or len(values) != shape[0] or 0 in values.shape[1:]:
+        raise DataError(f"values of shape {values.shape} have times of shape {shape}; give one time a row")
     flat = values.reshape(len(values), -1) if len(values) else values.reshape(0, 1)
-    fitting = len(names) == flat.shape[1]
-    default = [kind.lower() + (str(i) if flat.shape[1] > 1 else "") for i in range(flat.shape[1])]
-    return Piece(kind, times=times, values=flat, names=tuple(names if fitting else default), columns=columns, **more)
+    if len(names) != flat.shape[1]:
+        names = [piece.kind.lower() + (str(i) if flat.shape[1] > 1 else "") for i in range(flat.shape[1])]
+    return replace(piece, values=flat, names=tuple(names))
 
 
-# Files.
-
-
-def read_pieces(path: Path, notes: Notes) -> dict[str, Piece]:
-    """Read what an object of pynapple saved.
-
-    Raises
-    ------
-    FileError
-        If it is no whole file of pynapple, too large, or holds Python objects other than names and metadata.
-    """
-    with parsing(path, "pynapple file"):
-        arrays = _arrays(path)
-        kind = str(arrays["type"].ravel()[0])
-        if kind not in KINDS:
-            raise FileError(f"{path} holds a {kind}, which is none of {', '.join(KINDS)}")
-        notes.format = f"pynapple {kind}, saved"
-        support = np.stack([np.asarray(arrays[k], dtype=np.float64) for k in ("start", "end")], axis=1)
-        stored = arrays["_metadata"].item() if "_metadata" in arrays else {}
-        columns = {str(k): np.asarray(v) for k, v in stored.items()}
-        if kind == "IntervalSet":
-            return {path.stem: Piece(kind, support, columns=columns)}
-        times = np.asarray(arrays["t"], dtype=np.float64)
-        if kind == "TsGroup":
-            keys, index = arrays["keys"], arrays["index"]
-            if index.shape != times.shape or not np.isin(index, keys).all():
-                raise FileError(
-                    f"{path}: {len(times)} spike times do not fit {len(index)} numbers of units; it was altered"
-                )
-            order = np.argsort(keys, kind="stable")
-            member = order[np.searchsorted(keys[order], index)]
-            names = tuple(str(k) for k in keys)
-            columns = {k: v for k, v in columns.items() if len(v) == len(keys)}
-            return {path.stem: Piece(kind, support, times, member=member, names=names, columns=columns)}
-        if kind == "Ts":
-            return {path.stem: Piece(kind, support, times, names=("unit0",))}
-        titles = [str(c) for c in arrays["columns"].ravel()] if "columns" in arrays else []
-        return {path.stem: _series(kind, times, arrays["d"], titles, columns, {"support": support})}
+def _read_piece(path: Path, notes: Notes) -> Piece:
+    """Read what an object of pynapple saved."""
+    arrays = _arrays(path)
+    kind = str(arrays["type"].ravel()[0])
+    if kind not in KINDS:
+        raise FileError(f"{path} holds a {kind}, which is none of {', '.join(KINDS)}")
+    notes.format = f"pynapple {kind}, saved"
+    support = np.stack([np.asarray(arrays[k], dtype=np.float64) for k in ("start", "end")], axis=1)
+    stored = arrays["_metadata"].item() if "_metadata" in arrays else {}
+    piece = Piece(kind, support, columns={str(k): np.asarray(v) for k, v in stored.items()})
+    if kind == "IntervalSet":
+        return piece
+    piece = replace(piece, times=np.asarray(arrays["t"], dtype=np.float64))
+    if kind == "TsGroup":
+        keys, index = arrays["keys"], arrays["index"]
+        if index.shape != piece.times.shape or not np.isin(index, keys).all():
+            raise FileError(
+                f"{path}: {len(piece.times)} spike times do not fit {len(index)} numbers of units; it was altered"
+            )
+        order = np.argsort(keys, kind="stable")
+        columns = {k: v for k, v in piece.columns.items() if len(v) == len(keys)}
+        member = order[np.searchsorted(keys[order], index)]
+        return replace(piece, member=member, names=tuple(str(k) for k in keys), columns=columns)
+    titles = [str(c) for c in arrays["columns"].ravel()] if "columns" in arrays else []
+    return _with_values(piece, None if kind == "Ts" else arrays["d"], titles)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -152,18 +126,12 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         if sum(info.file_size for info in archive.infolist()) > LIMIT:
             raise FileError(f"{path} expands to more than {LIMIT // GIB} GiB; it was altered, or save less into it")
         for info in archive.infolist():
-            content = io.BytesIO(archive.read(info))
-            shape, _, dtype = npy_header(content)
             name = info.filename.removesuffix(".npy")
-            if dtype.kind == "O":
-                found[name] = unpickle(content.read(), str(path), _ADMITTED, finish=_plain)
-            else:
-                if math.prod(shape) * max(dtype.itemsize, 1) > info.file_size - content.tell():
-                    raise FileError(
-                        f"{path}: {info.filename} promises {shape} of {dtype}, more than it holds; it was altered"
-                    )
-                content.seek(0)
-                found[name] = np.lib.format.read_array(content, allow_pickle=False)
+            with archive.open(info) as file:
+                if npy_header(file, info)[2].kind == "O":
+                    found[name] = unpickle(file.read(), str(path), _ADMITTED, finish=_plain)
+                else:
+                    found[name] = read_member(archive, info)
     return found
 
 
@@ -205,81 +173,52 @@ def _simple(value: Any) -> Any:
     raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")
 
 
-def takes(thing: Any) -> bool:
-    """Whether it is an object of pynapple, a dict of such, or an .npz file that pynapple saved."""
-    if isinstance(thing, Path):
-        return thing.suffix.lower() == ".npz" and holds_pynapple(thing)
-    if type(thing) is dict:
-        return bool(thing) and all(_is_ours(value) for value in thing.values())
-    return _is_ours(thing)
-
-
 def _is_ours(thing: Any) -> bool:
     return any(c.__module__.split(".")[0] == "pynapple" for c in type(thing).__mro__)
 
 
-OPTIONS = tuple(["bin_size", "signal", "segments", "align", "window", "units", "labels", "name"])
+OPTIONS = OF_SESSIONS
+"""Options that this format has; `myow.read` describes them."""
 
 
 def read(source: Any, notes: Notes, options: Options) -> Recording:
     """Read pynapple's objects, or a file that one of them saved.
 
-    A TsdFrame alone needs no ``bin_size``: each of its samples is then a bin. ``segments`` may be an IntervalSet.
-
-    Parameters
-    ----------
-    source : object, dict or Path
-        A TsGroup, TsdFrame, Tsd or TsdTensor; a dict of such, of IntervalSets and of Ts, by name; an .npz file; or what
-        pynapple loads from an NWB file.
-    notes : Notes
-        What was found, used and skipped.
-    options : Options
-        Those in `OPTIONS`.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileError
-        If a file is damaged or asks for code to be run.
-    DataError, UnknownNameError, SettingError
-        If it makes no recording, or the choices cannot be met.
+    That is a TsGroup, TsdFrame, Tsd or TsdTensor; a dict of such, of IntervalSets and of Ts, by name; or what pynapple loads from
+    an NWB file. A TsdFrame alone needs no ``bin_size``: each of its samples is then a bin. ``segments`` may be an IntervalSet.
 
     Examples
     --------
     >>> import pynapple as nap
     >>> spikes = {0: nap.Ts([0.0, 0.1, 0.25]), 1: nap.Ts([0.3, 0.35])}
     >>> group = nap.TsGroup(spikes, time_support=nap.IntervalSet(0, 0.4))
-    >>> read(group, Notes(), bin_size=0.2).counts.tolist()
+    >>> read(group, Notes(), Options(bin_size=0.2)).counts.tolist()
     [[2, 0], [1, 2]]
     """
-    options: dict[str, Any] = {"align": align, "window": window, "units": units, "labels": labels, "signal": signal}
-    options["name"] = name
     if type(source).__name__ == "NWBFile":
         from . import nwb
 
-        return nwb.read(source.nwb, notes, bin_size=bin_size, segments=segments, **options)
+        return nwb.read(source.nwb, notes, options)
     where = source if isinstance(source, Path) else Path("the object")
     with parsing(where, "pynapple file" if isinstance(source, Path) else "pynapple object"):
-        pieces = read_pieces(source, notes) if isinstance(source, Path) else _pieces(source, notes)
-        if segments is not None and _is_ours(segments):
-            pieces["segments"], segments = piece_of(segments), "segments"
+        if isinstance(source, Path):
+            pieces = {source.stem: _read_piece(source, notes)}
+        else:
+            things = source if type(source) is dict else {type(source).__name__: source}
+            notes.format = f"pynapple {'objects' if things is source else type(source).__name__}"
+            pieces = {str(key): _piece_of(value) for key, value in things.items()}
+        if options.segments is not None and _is_ours(options.segments):
+            pieces["segments"], options = _piece_of(options.segments), replace(options, segments="segments")
         session = _session(pieces, source)
         describe(session, notes)
         laid = None
         only = [k for k, s in session.signals.items() if s.role == "activity"]
-        if bin_size is None and session.units is None and len(only) == 1 and segments is None and align is None:
-            bin_size, laid = _own_bins(pieces[only[0]])
-            notes.used.append(f"bins of {bin_size:g} s, one a sample")
-        return bin_session(session, notes, bin_size=bin_size, segments=segments, laid=laid, **options)
-
-
-def _pieces(source: Any, notes: Notes) -> dict[str, Piece]:
-    notes.format = f"pynapple {type(source).__name__ if type(source) is not dict else 'objects'}"
-    things: Mapping[str, Any] = source if type(source) is dict else {type(source).__name__: source}
-    return {str(key): piece_of(value) for key, value in things.items()}
+        given = (session.units, options.bin_size, options.segments, options.align)
+        if len(only) == 1 and all(one is None for one in given):
+            width, laid = _own_bins(pieces[only[0]])
+            options = replace(options, bin_size=width)
+            notes.used.append(f"bins of {width:g} s, one a sample")
+        return bin_session(session, notes, laid=laid, **options.binning())
 
 
 def _session(pieces: dict[str, Piece], source: Any) -> Session:
@@ -292,16 +231,11 @@ def _session(pieces: dict[str, Piece], source: Any) -> Session:
     if base is None:
         raise DataError("there is no TsGroup, TsdFrame or Tsd, which a recording is made of")
     named = {k: p for k, p in pieces.items() if p.kind == "IntervalSet"}
-    units = None
-    if groups or alone:
-        held = base
-        units = Units(held.names, held.train, {k: constant(v) for k, v in held.columns.items()})
+    units = Units(base.names, base.train, _constants(base.columns)) if groups or alone else None
     role = "behaviour" if units is not None else "activity"
     support = base.support if units is not None else _covered(base)
-    intervals = {k: _intervals(p) for k, p in named.items()}
-    intervals["time_support"] = Intervals(
-        len(support), constant(support), {k: constant(v) for k, v in base.support_columns.items()}
-    )
+    intervals = {k: Intervals(len(p.support), constant(p.support), _constants(p.columns)) for k, p in named.items()}
+    intervals["time_support"] = Intervals(len(support), constant(support), _constants(base.support_columns))
     obvious = "trials" if "trials" in named else next(iter(named)) if len(named) == 1 else "time_support"
     return Session(
         name=source.stem if isinstance(source, Path) else "",
@@ -315,8 +249,8 @@ def _session(pieces: dict[str, Piece], source: Any) -> Session:
     )
 
 
-def _intervals(piece: Piece) -> Intervals:
-    return Intervals(len(piece.support), constant(piece.support), {k: constant(v) for k, v in piece.columns.items()})
+def _constants(columns: dict[str, NDArray[Any]]) -> Columns:
+    return {name: constant(values) for name, values in columns.items()}
 
 
 def _signal(piece: Piece, role: Any) -> Signal:
@@ -329,7 +263,7 @@ def _signal(piece: Piece, role: Any) -> Signal:
         clock=constant(piece.times),
         role=role,
         counts=whole and role == "activity",
-        columns={k: constant(v) for k, v in piece.columns.items()},
+        columns=_constants(piece.columns),
     )
 
 

@@ -14,15 +14,19 @@ from ..errors import DataError, SettingError, unknown_name
 from ..settings import split_names
 
 __all__ = [
+    "OF_ARRAYS",
+    "OF_SESSIONS",
     "WHOLE",
     "Chosen",
     "Columns",
     "Inspection",
     "Intervals",
     "Notes",
+    "Options",
     "Session",
     "Signal",
     "Units",
+    "as_text",
     "choose_segments",
     "choose_units",
     "constant",
@@ -93,6 +97,36 @@ class Inspection:
             lines += [f"  {title}:", *(f"    {entry}" for entry in entries or ["nothing"])]
         lines.append(self.recording.summary() if self.recording is not None else f"no recording yet: {self.problem}")
         return "\n".join(lines)
+
+
+OF_SESSIONS = ("bin_size", "signal", "segments", "align", "window", "units", "labels", "name")
+"""Options of formats of spike times and signals."""
+OF_ARRAYS = ("bin_size", "counts", "segments", "align", "window", "times", "kind", "units", "labels", "name")
+"""Options of formats of named arrays."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the user, of which each format has some; `myow.read` describes them."""
+
+    bin_size: float | None = None
+    counts: str | None = None
+    spikes: str | None = None
+    signal: str | None = None
+    segments: Any = None
+    align: Any = None
+    window: Any = None
+    times: str | None = None
+    kind: str | None = None
+    units: Any = None
+    labels: Any = None
+    transpose: Any = False
+    name: str | None = None
+    io: str | None = None
+
+    def binning(self) -> dict[str, Any]:
+        """Return those that `myow.io.binned.bin_session` takes."""
+        return {option: getattr(self, option) for option in OF_SESSIONS}
 
 
 Columns = Mapping[str, Callable[[], NDArray[Any]]]
@@ -278,6 +312,11 @@ def _listed(columns: Columns) -> str:
 WHOLE = "whole"
 
 
+def as_text(value: Any) -> str:
+    """Return a value as text, bytes as UTF-8 in which damage is marked."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 def names_of(value: Any) -> list[str]:
     """Return names given as a list, or as one text with commas.
 
@@ -292,18 +331,7 @@ def names_of(value: Any) -> list[str]:
 
 
 def choose_units(choice: Any, names: Sequence[str], columns: Columns, notes: Notes) -> NDArray[np.int64]:
-    """Return the indices of the units that are meant, in the order of the file.
-
-    Parameters
-    ----------
-    choice : str, sequence or None
-        ``"quality=good,region=M1|PMd"``, names, indices, or a mask; None means all of them.
-    names : sequence of str
-        Of all units.
-    columns : mapping
-        What is known of them.
-    notes : Notes
-        What is left out is said here.
+    """Return the indices of the units that `choice`, the option ``units``, means, in the order of the file.
 
     Raises
     ------
@@ -349,8 +377,7 @@ def choose_units(choice: Any, names: Sequence[str], columns: Columns, notes: Not
 
 def _text(value: Any) -> str:
     """Return a value as text in which 1, 1.0 and "1" are the same."""
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
+    value = as_text(value) if isinstance(value, bytes) else value
     if isinstance(value, (bool, np.bool_)) or str(value).lower() in ("true", "false"):
         return str(value).lower()
     try:
@@ -387,20 +414,7 @@ class Chosen(NamedTuple):
 
 
 def choose_segments(session: Session, segments: Any, align: Any, window: Any, notes: Notes) -> Chosen | None:
-    """Return the intervals that are meant; None means the whole of what was recorded.
-
-    Parameters
-    ----------
-    session : Session
-        What there is.
-    segments : str, array_like of shape (n, 2) or None
-        Name of a table, ``"whole"``, or starts and ends in s. None means trials, or the only table.
-    align : str, array_like or None
-        Column of times in that table, name of events, or times in s.
-    window : str, pair of float or None
-        Seconds before and after.
-    notes : Notes
-        Intervals that cannot be used are said here.
+    """Return the intervals that the options mean; None means the whole of what was recorded.
 
     Raises
     ------

@@ -5,39 +5,30 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..data.recording import Recording
 from ..errors import DataError, FileError, need, unknown_name
 from .array_session import bin_spikes, is_long, read_arrays
-from .fields import LONGEST, Arrays, Field, at_hand
 from .guard import most_bytes, parsing
-from .named_arrays import PERIOD, Options, Titles
-from .session import Notes, names_of
+from .named_arrays import LONGEST, PERIOD, Arrays, Field, Titles, at_hand
+from .session import OF_ARRAYS, Notes, Options, names_of
 
-__all__ = ["METADATA", "read", "read_csv", "read_parquet"]
+__all__ = ["METADATA", "OPTIONS", "read"]
 
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 METADATA = b"myow"
 """Key of what a Parquet file may say beside its columns, as JSON: bin_size, kind, name, periods, source, units."""
 
 
-def read_csv(path: Path, notes: Notes) -> dict[str, Field]:
-    """Return the columns of a table whose first line names them; commas, semicolons or tabs part them.
-
-    Raises
-    ------
-    FileError
-        If a row has another number of cells than there are names, or the last line is cut short.
-    DataError
-        If two columns have one name.
-    """
+def _read_csv(path: Path, notes: Notes) -> dict[str, Field]:
+    """Return the columns of a table whose first line names them; commas, semicolons or tabs part them."""
     with parsing(path, "CSV file"):
         names, delimiter = _check_rows(path)
         frame = pd.read_csv(
@@ -91,16 +82,8 @@ def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
     return numbers if numbers.notna().equals(known.notna()) else texts
 
 
-def read_parquet(path: Path, notes: Notes) -> tuple[dict[str, Field], dict[str, Any]]:
-    """Return the columns of a Parquet file, and what `METADATA` says.
-
-    Raises
-    ------
-    FileError
-        If it is damaged, or promises more than it may.
-    DataError
-        If two columns have one name.
-    """
+def _read_parquet(path: Path, notes: Notes) -> tuple[dict[str, Field], dict[str, Any]]:
+    """Return the columns of a Parquet file, and what `METADATA` says."""
     parquet = need("pyarrow.parquet", "parquet", "reading .parquet files")
     with parsing(path, "Parquet file"), parquet.ParquetFile(path, page_checksum_verification=True) as file:
         n, names = file.metadata.num_rows, file.schema_arrow.names
@@ -145,7 +128,8 @@ def _fields(path: Path, names: list[str], columns: list[Any], notes: Notes) -> d
 COUNTS = "counts_"
 
 
-OPTIONS = tuple(["bin_size", "segments", "align", "window", "times", "kind", "units", "labels", "name"])
+OPTIONS = tuple(option for option in OF_ARRAYS if option != "counts")
+"""Options that this format has; `myow.read` describes them."""
 
 
 def read(path: Path, notes: Notes, options: Options) -> Recording:
@@ -153,37 +137,17 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
 
     Where a row is a bin, ``units`` names columns, or is a pattern for their names such as "n*".
 
-    Parameters
-    ----------
-    path : Path
-        The file; what its columns mean is described above.
-    notes : Notes
-        What was found, used and skipped.
-    options : Options
-        Those in `OPTIONS`.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileError
-        If the file is damaged or no table.
-    DataError, UnknownNameError, SettingError
-        If its contents make no recording, or the options cannot be met.
-
     Examples
     --------
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "session.csv"
     >>> _ = path.write_text("trial,unit0,unit1,direction\n0,0,1,3\n0,2,0,3\n")
-    >>> read(path, Notes(), bin_size=0.1).counts.tolist()
+    >>> read(path, Notes(), Options(bin_size=0.1)).counts.tolist()
     [[0, 1], [2, 0]]
     """
     is_parquet = path.suffix.lower() == ".parquet"
     notes.format = "Parquet" if is_parquet else "CSV"
-    columns, kept = read_parquet(path, notes) if is_parquet else (read_csv(path, notes), {})
+    columns, kept = _read_parquet(path, notes) if is_parquet else (_read_csv(path, notes), {})
     with parsing(path, "table"):
         rows = next(iter(columns.values())).shape[0] if columns else 0
         notes.found.append(f"{rows} rows of {len(columns)} columns: {', '.join(columns)[:300]}")
@@ -191,21 +155,15 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
         width = _constant(path, columns, notes)
         fields |= {"bin_size": at_hand(width)} if width is not None else {}
         titles = Titles(path.stem, path.name)
-        chosen = None
-        try:
-            long = is_long(columns) and not _counted(columns)
-            if long:
-                given = bin_size if bin_size is not None else width
-                trial = segments if isinstance(segments, str) and segments in columns else None
-                fields |= bin_spikes(columns, given, times, trial, notes)
-                times, chosen = None, units
-                segments = None if trial is not None else segments
-            else:
-                fields |= _wide(columns, units, kept.get("units"))
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from None
-        options = Options(bin_size, None, segments, times, kind, chosen, labels, name, False, None, align, window)
-        return read_arrays(Arrays(fields), notes, options, titles, path)
+        if is_long(columns) and not _counted(columns):
+            given = options.bin_size if options.bin_size is not None else width
+            trial = options.segments if isinstance(options.segments, str) and options.segments in columns else None
+            fields |= bin_spikes(columns, given, options.times, trial, notes)
+            options = replace(options, times=None, segments=options.segments if trial is None else None)
+        else:
+            fields |= _wide(columns, options.units, kept.get("units"))
+            options = replace(options, units=None)
+        return read_arrays(Arrays(fields), notes, options, titles)
 
 
 def _from_metadata(kept: dict[str, Any]) -> dict[str, Field]:
@@ -244,9 +202,8 @@ def _wide(columns: dict[str, Field], asked: Any, kept: Any) -> dict[str, Field]:
     bad = [name for name in names if not columns[name].is_number]
     if bad:
         raise DataError(f"column {bad[0]} holds no numbers, so it is no unit; choose others with units=a,b,c")
-    n_rows = columns[names[0]].shape[0]
     found = {
-        "counts": Field((n_rows, len(names)), columns[names[0]].dtype, lambda: _stack([columns[n] for n in names])),
+        "counts": _joined([columns[name] for name in names]),
         "units": at_hand(np.array([name.removeprefix(COUNTS) for name in names])),
     }
     rest = {name: column for name, column in columns.items() if name not in names}
@@ -275,16 +232,9 @@ def _unit_columns(columns: dict[str, Field], asked: Any, kept: Any) -> list[str]
     return chosen
 
 
-def _stack(columns: list[Field]) -> NDArray[Any]:
-    parts = [column.read() for column in columns]
-    values = np.empty((len(parts[0]), len(parts)), dtype=np.result_type(*parts))
-    for number, part in enumerate(parts):
-        values[:, number] = part
-    return values
-
-
 def _joined(columns: list[Field]) -> Field:
-    return Field((columns[0].shape[0], len(columns)), columns[0].dtype, lambda: _stack(columns))
+    shape = (columns[0].shape[0], len(columns))
+    return Field(shape, columns[0].dtype, lambda: np.stack([column.read() for column in columns], axis=1))
 
 
 def _vectors(columns: dict[str, Field]) -> dict[str, list[str]]:

@@ -25,12 +25,8 @@ from ..errors import FileError
 
 __all__ = [
     "NUMBER",
-    "Admitted",
     "ArrayStandIn",
     "DtypeStandIn",
-    "ForbiddenError",
-    "Function",
-    "Shape",
     "admit_arrays",
     "each",
     "load_arrays",
@@ -144,20 +140,9 @@ def unpickle(
     encoding: str = "ASCII",
     finish: Callable[[Any], Any] = lambda value: value,
 ) -> Any:
-    """Read a published pickle.
+    """Read a published pickle, with stand-ins in `admitted` by the module and the name that it asks for.
 
-    Parameters
-    ----------
-    content : bytes
-        The pickle.
-    where : str
-        Its file, for the error's text.
-    admitted : mapping of (str, str) to callable
-        Stand-ins by the module and the name that the pickle asks for.
-    encoding : str, optional
-        Of the strings that Python 2 wrote; "bytes" leaves them as they are.
-    finish : callable, optional
-        What to make of the value; an error in it means a damaged file too.
+    An error of `finish`, which is given the value, means a damaged file too. `encoding` is that of the strings of Python 2.
 
     Raises
     ------

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,11 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from ..errors import DataError, FileError, MyowError, need, unknown_name
 from .array_session import read_arrays
-from .fields import Arrays, Field, at_hand
 from .guard import check_dataset, open_hdf5, parsing
-from .named_arrays import PERIOD, Options, Titles
-from .session import Notes
+from .named_arrays import PERIOD, Arrays, Field, Titles, at_hand
+from .session import OF_ARRAYS, Notes, Options
 
-__all__ = ["arrays_of_dataset", "read", "takes"]
+__all__ = ["OPTIONS", "read"]
 
 TIMES = ("time", "times", "bin", "bins", "sample", "samples")
 UNITS = ("unit", "units", "neuron", "neurons", "cell", "cells", "channel", "channels")
@@ -36,13 +34,11 @@ SECONDS |= {
 }
 
 
-def arrays_of_dataset(dataset: Any, options: Options, notes: Notes, *, file: Any = None) -> tuple[Arrays, Options]:
+def _arrays(dataset: Any, options: Options, notes: Notes, *, file: Any = None) -> tuple[Arrays, Options]:
     """Return variables as arrays, and the options with their names as these arrays have them.
 
-    Raises
-    ------
-    UnknownNameError, DataError
-        If there are no counts, or their dimensions are not known.
+    Rows are in the order of time; with segments as a dimension, one segment after the other. What lacks a dimension of the rows
+    is the same along it.
     """
     try:
         name = _find_counts(dataset, options.counts)
@@ -51,10 +47,22 @@ def arrays_of_dataset(dataset: Any, options: Options, notes: Notes, *, file: Any
     except MyowError:  # all there is to say then is what there is
         notes.found += [f"{key} {tuple(one.sizes.items())} {one.dtype}" for key, one in dataset.variables.items()]
         raise
-    order = (*outer, time, unit)
-    sizes = {dim: int(dataset.sizes[dim]) for dim in order}
-    view = _View(sizes, outer, time, unit, file)
-    fields = {name: view.field(name, counts, order, "bins", flat=True)}
+    rows = (*outer, time)
+    n_rows = math.prod(dataset.sizes[dim] for dim in rows)
+
+    def field(key: str, variable: Any, dims: tuple[str, ...], axis: Literal["bins", "units", ""] = "") -> Field:
+        sizes = {dim: int(dataset.sizes[dim]) for dim in dims}
+        inner = [size for dim, size in sizes.items() if dim not in rows]
+        shape = (n_rows, *inner) if axis == "bins" else tuple(sizes.values())
+
+        def read() -> NDArray[Any]:
+            if file is not None and key in file:
+                check_dataset(file[key])
+            return _seconds(variable.set_dims(sizes).values.reshape(shape), variable, key == time)
+
+        return Field(shape, "float64" if variable.dtype.kind in "mM" else str(variable.dtype), read, axis=axis)
+
+    fields = {name: field(name, counts.variable, (*rows, unit), "bins")}
     for key in dataset.attrs | counts.attrs:
         if key in HONOURED or str(key).startswith(PERIOD):
             fields.setdefault(str(key), at_hand({**dataset.attrs, **counts.attrs}[key]))
@@ -63,19 +71,18 @@ def arrays_of_dataset(dataset: Any, options: Options, notes: Notes, *, file: Any
             continue
         dims, short = variable.dims, str(key)
         if dims == (unit,):
-            fields["units" if key == unit else short] = view.field(short, variable, dims, "units")
-        elif time in dims and unit not in dims and len(set(dims) - {time, *outer}) < 2:
-            rest = [dim for dim in dims if dim not in (time, *outer)]
-            one = view.field(short, variable, (*(d for d in outer if d in dims), time, *rest), "bins", repeat=True)
-            fields["times" if key == time else short] = one
+            fields["units" if key == unit else short] = field(short, variable, dims, "units")
+        elif time in dims and unit not in dims and len(set(dims) - set(rows)) < 2:
+            inner = [dim for dim in dims if dim not in rows]
+            fields["times" if key == time else short] = field(short, variable, (*rows, *inner), "bins")
         elif outer and dims == tuple(outer):
-            fields["segments" if key == outer[0] else short] = view.field(short, variable, dims, "bins", repeat=True)
+            fields["segments" if key == outer[0] else short] = field(short, variable, rows, "bins")
         else:
-            fields[short] = view.field(short, variable, dims, "")
+            fields[short] = field(short, variable, dims)
         if "period" in variable.attrs:
             fields.setdefault(PERIOD + short, at_hand(variable.attrs["period"]))
     if outer and "segments" not in fields:
-        fields["segments"] = at_hand(np.repeat(np.arange(sizes[outer[0]]), sizes[time]))
+        fields["segments"] = at_hand(np.repeat(np.arange(dataset.sizes[outer[0]]), dataset.sizes[time]))
     times = "times" if options.times == time else options.times
     return Arrays(fields), replace(options, counts=name, times=times)
 
@@ -112,37 +119,6 @@ def _dimensions(counts: Any, name: str) -> tuple[str, str, tuple[str, ...]]:
     return times[0], units[0], tuple(d for d in dims if d not in (times[0], units[0]))
 
 
-class _View:
-    """Reads variables in the order of axes that a recording has; with segments as a dimension, one after the other."""
-
-    def __init__(self, sizes: dict[str, int], outer: tuple[str, ...], time: str, unit: str, file: Any) -> None:
-        self.sizes, self.outer, self.time, self.unit, self.file = sizes, outer, time, unit, file
-        self.rows = math.prod(sizes[dim] for dim in (*outer, time))
-
-    def field(
-        self, name: str, variable: Any, order: tuple[str, ...], axis: Any, *, flat: bool = False, repeat: bool = False
-    ) -> Field:
-        kept = tuple(
-            size for dim, size in zip(variable.dims, variable.shape, strict=True) if dim not in (self.time, *self.outer)
-        )
-        shape = (self.rows, *kept) if flat or repeat else tuple(variable.shape)
-        dtype = "float64" if variable.dtype.kind in "mM" else str(variable.dtype)
-        return Field(shape, dtype, partial(self.read, name, variable, order, shape), axis=axis)
-
-    def read(self, name: str, variable: Any, order: tuple[str, ...], shape: tuple[int, ...]) -> NDArray[Any]:
-        """Read a variable, transposed; what lacks a dimension of the rows is the same along it."""
-        if self.file is not None and name in self.file:
-            check_dataset(self.file[name])
-        values = _seconds(np.asarray(variable.transpose(*order).values), variable, self.time == name)
-        rows = (*self.outer, self.time)
-        if shape and shape[0] == self.rows and set(order) & set(rows):
-            lacking = tuple(i for i, dim in enumerate(rows) if dim not in order)
-            values = np.expand_dims(values, lacking) if lacking else values
-            whole = (*(self.sizes[dim] for dim in rows), *values.shape[len(rows) :])
-            values = np.broadcast_to(values, whole).reshape(shape)
-        return values
-
-
 def _seconds(values: NDArray[Any], variable: Any, is_time: bool) -> NDArray[Any]:
     """Return times in s: durations are converted, dates count from the first one, and a unit of measure is honoured."""
     if values.dtype.kind == "M":
@@ -154,54 +130,29 @@ def _seconds(values: NDArray[Any], variable: Any, is_time: bool) -> NDArray[Any]
     return values * scale if scale != 1 else values
 
 
-def takes(thing: Any) -> bool:
-    """Whether it is a DataArray or a Dataset."""
-    ours = ("DataArray", "Dataset")
-    return any(c.__name__ in ours and c.__module__.split(".")[0] == "xarray" for c in type(thing).__mro__)
-
-
-OPTIONS = tuple(["bin_size", "counts", "segments", "align", "window", "times", "kind", "units", "labels", "name"])
+OPTIONS = OF_ARRAYS
+"""Options that this format has; `myow.read` describes them."""
 
 
 def read(source: Any, notes: Notes, options: Options) -> Recording:
     """Read an xarray object, or a NetCDF file.
 
-    Parameters
-    ----------
-    source : DataArray, Dataset or Path
-        What to read.
-    notes : Notes
-        What was found, used and skipped.
-    options : Options
-        Those in `OPTIONS`.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileError
-        If a file is damaged, leads to other files, or promises more than it can hold.
-    DataError, UnknownNameError, SettingError
-        If it makes no recording, or the options cannot be met.
-
     Examples
     --------
     >>> import xarray as xr
     >>> counts = xr.DataArray([[0, 1], [2, 0]], dims=("unit", "time"), coords={"direction": ("time", [3, 5])})
-    >>> rec = read(counts, Notes(), bin_size=0.1)
+    >>> rec = read(counts, Notes(), Options(bin_size=0.1))
     >>> rec.counts.tolist(), rec.labels["direction"].tolist()
     ([[0, 2], [1, 0]], [3, 5])
     """
-    options = Options(bin_size, counts, segments, times, kind, units, labels, name, False, None, align, window)
     if isinstance(source, Path):
         return _read_file(source, notes, options)
     notes.format = f"xarray {type(source).__name__}"
     title = str(getattr(source, "name", None) or "")
     with parsing(Path("the object"), "xarray object"):
         dataset = source if hasattr(source, "data_vars") else _as_dataset(source)
-        return _finish(dataset, notes, options, Titles(title), "the object")
+        arrays, options = _arrays(dataset, options, notes)
+        return read_arrays(arrays, notes, options, Titles(title))
 
 
 def _as_dataset(array: Any) -> Any:
@@ -227,14 +178,5 @@ def _read_file(path: Path, notes: Notes, options: Options) -> Recording:
             elif len(file[key].shape or ()) == 1:  # coordinates are read when it is opened
                 check_dataset(file[key])
         with xarray.open_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False) as dataset:
-            return _finish(dataset, notes, options, Titles(path.stem, path.name), path, file=file)
-
-
-def _finish(
-    dataset: Any, notes: Notes, options: Options, titles: Titles, where: Path | str, **limits: Any
-) -> Recording:
-    try:
-        arrays, options = arrays_of_dataset(dataset, options, notes, **limits)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
-    return read_arrays(arrays, notes, options, titles, where)
+            arrays, options = _arrays(dataset, options, notes, file=file)
+            return read_arrays(arrays, notes, options, Titles(path.stem, path.name))

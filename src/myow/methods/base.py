@@ -22,6 +22,7 @@ from ..data.targets import Targets, read_targets
 from ..device import choose_device, cpu_threads
 from ..errors import DataError, SettingError
 from ..io.model_file import finite, write_model
+from ..settings import check_types
 from ..training.callbacks import Callback
 from ..training.checkpoint import checkpoint_in
 from ..training.loop import train
@@ -156,6 +157,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _initialise(self, X: Any, y: Any = None, labelled: Any = None) -> tuple[Rows, TrainingRows]:
+        check_types(self)
         data = self._take(X, reset=True)
         device = choose_device(self.device)
         self.seed_ = _seed(self.random_state)

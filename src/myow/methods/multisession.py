@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..data.recording import Recording
 from ..data.rows import Rows
-from ..data.sessions import Sessions, described, identify, named_recordings
+from ..data.sessions import Sessions, described, identify, match_units, named_recordings
 from ..data.targets import Targets
 from ..device import cpu_threads
 from ..errors import DataError, SettingError
@@ -228,7 +228,14 @@ class MultiSessionEstimator(RecordingEstimator):
         """Find the session that rows are of."""
         recording = X if isinstance(X, Recording) else self._as_rows(X)
         self._refuse_other_kind(recording)
-        return Sessions({find_session(recording, self.sessions_, session): recording})
+        name = find_session(recording, self.sessions_, session)
+        about = self.sessions_[name]
+        return Sessions({name: match_units(recording, about["n_units"], about["units"])})
+
+    def _unit_names(self) -> list[str]:
+        if len(self.sessions_) == 1:
+            return list(next(iter(self.sessions_.values()))["units"])
+        return super()._unit_names()
 
     def _know(self, sessions: dict[str, Any]) -> None:
         self.sessions_: dict[str, Any] = sessions
@@ -357,7 +364,7 @@ def find_session(recording: Recording, sessions: Known, session: str | None) -> 
     fit = [
         name
         for name, about in sessions.items()
-        if (about["n_units"], about["units"]) == (own["n_units"], own["units"])
+        if (about["n_units"], sorted(about["units"])) == (own["n_units"], sorted(own["units"]))
         and (not recording.name or recording.name in (name, about["recording"]))
     ]
     if len(fit) == 1:

@@ -14,6 +14,7 @@ from torch import nn
 
 from ..data.images import Images
 from ..data.recording import Recording
+from ..data.sessions import match_units
 from ..data.stored import StoredRecording
 from ..data.targets import Targets
 from ..errors import DataError, SettingError
@@ -149,19 +150,22 @@ class RecordingEstimator(Learner):
                 self.kind_ = X.kind
                 self.recording_: str = X.name
                 return X
+            matched = match_units(X, self.n_features_in_, self._unit_names())
             names = f" ({self.recording_})" if self.recording_ else ""
-            if X.n_units != self.n_features_in_:
+            if matched.n_units != self.n_features_in_:
                 raise DataError(
-                    f"the model was trained on {self.n_features_in_} units{names}, but {X.name or 'this recording'} has "
-                    f"{X.n_units}; give it the same units in the same order"
+                    f"the model was trained on {self.n_features_in_} units{names}, but {matched.name or 'this recording'} has "
+                    f"{matched.n_units}; give it the same units in the same order"
                 )
-            if X.kind != self.kind_:
-                raise DataError(f"the model was trained on {self.kind_}{names}, but this recording holds {X.kind}")
-            if not np.isclose(X.bin_size, self.bin_size_):
+            if matched.kind != self.kind_:
                 raise DataError(
-                    f"the model was trained on bins of {self.bin_size_:g} s{names}, but this recording has {X.bin_size:g} s"
+                    f"the model was trained on {self.kind_}{names}, but this recording holds {matched.kind}"
                 )
-            return X
+            if not np.isclose(matched.bin_size, self.bin_size_):
+                raise DataError(
+                    f"the model was trained on bins of {self.bin_size_:g} s{names}, but this recording has {matched.bin_size:g} s"
+                )
+            return matched
         values = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1)
         if reset:
             whole = values.dtype.kind in "iub" or np.array_equal(values, np.rint(values))
@@ -169,6 +173,12 @@ class RecordingEstimator(Learner):
             self.recording_ = ""
         # Bins of one second stand for bins of unknown width; a recording that was trained on has its own.
         return Recording(values, bin_size=1.0 if reset else self.bin_size_, kind=self.kind_)
+
+    def _unit_names(self) -> list[str]:
+        """Names of the units trained on; none where they were made up, or the model is of an early version."""
+        about = self.trained_on_[0] if len(getattr(self, "trained_on_", [])) == 1 else {}
+        units = about.get("units")
+        return list(units) if isinstance(units, list) and len(units) == self.n_features_in_ else []
 
     def _values(self, recording: Recording) -> torch.Tensor:
         """Transformed values, shape (T, N)."""

@@ -3,12 +3,12 @@
 import os
 import signal
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from gloo import Together, torchrun
+from places import TESTS
 from safetensors.torch import load_file
 from test_image_methods import Records, make
 from tiny_images import tiny_images
@@ -107,7 +107,9 @@ ONE_DIES = """
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal")
 def test_where_one_process_dies_all_stop_and_the_checkpoint_is_whole(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS / "methods"), os.environ.get("PYTHONPATH", "")])
+    )
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(ONE_DIES))
     for name in ("run", "whole"):

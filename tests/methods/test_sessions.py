@@ -2,15 +2,16 @@
 
 import copy
 import re
+from places import (DOCS / "sessions.md")
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import DOCS
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from tiny import Notes
@@ -435,7 +436,7 @@ def test_an_adaptation_that_cannot_work_is_refused(two):
 
 
 def test_the_example_of_the_page_runs(capsys):
-    page = (Path(__file__).parents[1] / "docs" / "sessions.md").read_text()
+    page = (DOCS / "sessions.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     exec(example, {})
     assert capsys.readouterr().out == "(269, 64) ['monday', 'tuesday', 'later']\n"

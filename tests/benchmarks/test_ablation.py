@@ -4,15 +4,15 @@ import importlib.util
 import json
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import BENCHMARKS
 from scipy import stats
 
 import myow
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+FOLDER = BENCHMARKS
 SPEC = importlib.util.spec_from_file_location("ablation", FOLDER / "ablation.py")
 ablation = sys.modules["ablation"] = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(ablation)

@@ -11,18 +11,17 @@ import tempfile
 import time
 import warnings
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import BENCHMARKS
 
 from myow.errors import FileError, MyowError
 from myow.io.files import read_arrays, write_arrays
 from myow.io.untrusted import NUMBER, each, mapping, misfit, optional, whole
 from myow.methods.runs import Run
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and reads /proc")
 
 

@@ -3,12 +3,12 @@
 import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import BENCHMARKS
 
-PATH = Path(__file__).parent.parent / "benchmarks" / "diagnose.py"
+PATH = BENCHMARKS / "diagnose.py"
 SPEC = importlib.util.spec_from_file_location("diagnose", PATH)
 diagnose = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(diagnose)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import myow, trials, write
+from places import BENCHMARKS, TESTS
 from tiny import SMALL as SETTINGS
 from tiny import SMALL_MINING, Notes, reach
 
@@ -67,7 +68,7 @@ def same_as(undisturbed, path):
 @pytest.mark.slow
 @LINUX
 def test_what_is_killed_at_random_moments_goes_on_as_if_nobody_had_disturbed_it():
-    script = Path(__file__).parent.parent / "benchmarks" / "kill.py"
+    script = BENCHMARKS / "kill.py"
     words = ["--kills", "3", "--commands", "0", "--benches", "1", "--seed", "3", "--steps", "20"]
     done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -454,7 +455,7 @@ print(json.dumps(found))
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX signals")
 def test_a_request_to_end_keeps_what_was_reached_and_under_nohup_a_closed_terminal_is_ignored(tmp_path):
-    words = [sys.executable, "-c", ASKED, Path(__file__).parent, tmp_path]
+    words = [sys.executable, "-c", ASKED, TESTS, tmp_path]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     for name, (code, text, again, as_before) in json.loads(done.stdout).items():

@@ -4,9 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
-import test_bench_report as bench
-import test_image_pictures as image
-import test_report as recording
+import test_bench_figures as bench
+import test_image_figures as image
+import test_run_figures as recording
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text

@@ -2,11 +2,11 @@
 
 import re
 import warnings
-from pathlib import Path
 
 import pytest
+from places import DOCS
 
-PAGE = Path(__file__).parent.parent / "docs" / "formats.md"
+PAGE = DOCS / "formats.md"
 
 
 def blocks():

@@ -1,14 +1,14 @@
 """The defaults are what the search found, and every method was searched alike."""
 
 import json
-from pathlib import Path
 
 import pytest
+from places import BENCHMARKS
 
 from myow.methods import method_class, method_names
 from myow.settings import parse_settings
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+FOLDER = BENCHMARKS
 SEARCHES = {"search": (10, 4), "search_views": (8, 3)}  # settings tried of each method, and how many of them twice
 # The budget of the second grew twice: a finalist of before, since overtaken, stays in its log.
 OVERTAKEN = {("search_views", "myow"): {1}}
