@@ -2,7 +2,6 @@
 
 import copy
 import re
-from places import (DOCS / "sessions.md")
 from dataclasses import replace
 from functools import partial
 
