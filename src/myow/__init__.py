@@ -16,7 +16,7 @@ _HOMES = {
     "Embedding": "data.embedding",
     "Images": "data.images",
     "Recording": "data.recording",
-    "embed": "methods.embed",
+    "embed": "methods.deploy",
     "evaluate": "evaluation.evaluate",
     "evaluate_images": "evaluation.images",
     "load": "datasets",

@@ -18,7 +18,7 @@ from .methods.baselines import Untrained as Untrained
 from .methods.byol import BYOL as BYOL
 from .methods.decoders import LDA as LDA
 from .methods.decoders import PoissonNB as PoissonNB
-from .methods.embed import embed as embed
+from .methods.deploy import embed as embed
 from .methods.images import ImageBYOL as ImageBYOL
 from .methods.images import ImageMYOW as ImageMYOW
 from .methods.images import ImageSimCLR as ImageSimCLR

@@ -20,8 +20,7 @@ from ..io.embeddings import check_options, write
 from ..io.files import make_folder, write_json
 from ..methods import make_method, method_class
 from ..methods.base import Learner
-from ..methods.deploy import one_session
-from ..methods.embed import embed
+from ..methods.deploy import embed, one_session
 from ..methods.multisession import MultiSessionEstimator
 from ..methods.presets import preset as preset_settings
 from ..methods.runs import (

@@ -365,7 +365,7 @@ _TRAINED = {"steps": whole(), "epochs": NUMBER, "scores": mapping(mapping(_FOUND
 
 
 def fit_row(row: Any) -> str:
-    """Say what is wrong with a row of a bench of recordings; "" if nothing is."""
+    """Describe what is wrong with a row of a bench of recordings; "" if nothing is."""
     wrong = misfit(row, _JOB) or ("" if row["error"] is not None else misfit(row, _FITTED))
     if wrong:
         return wrong
@@ -382,7 +382,7 @@ def fit_row(row: Any) -> str:
 
 
 def image_row(row: Any) -> str:
-    """Say what is wrong with a row of a bench of images; "" if nothing is."""
+    """Describe what is wrong with a row of a bench of images; "" if nothing is."""
     wrong = misfit(row, _IMAGES) or ("" if row["error"] is not None else misfit(row, _TRAINED))
     if wrong:
         return wrong

@@ -47,7 +47,7 @@ Judge = Callable[[Any], str]
 
 
 def misfit(value: Any, shape: Shape) -> str:
-    """Say in a few words where a value is not of the shape; "" if it is.
+    """Describe in a few words where a value is not of the shape; "" if it is.
 
     Parameters
     ----------
