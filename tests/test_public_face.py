@@ -147,6 +147,8 @@ def test_the_stub_file_names_what_the_folder_holds():
 
 def test_every_name_of_the_stub_is_there_and_is_what_it_says():
     names, variables = stub()
+    assert names.pop("plot") is None
+    assert myow.plot is sys.modules["myow.plot"]
     for name, module in names.items():
         assert getattr(myow, name) is getattr(sys.modules[f"myow.{module}"], name)
         assert name in sys.modules[f"myow.{module}"].__all__

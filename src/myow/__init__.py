@@ -40,6 +40,8 @@ def _homes() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return importlib.import_module(".plot", __name__)
     home = _HOMES.get(name) or (None if name.startswith("_") else _homes().get(name))
     if home is None:
         raise AttributeError(f"module 'myow' has no attribute '{name}'")
@@ -47,4 +49,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_homes(), "__version__"])
+    return sorted([*_homes(), "__version__", "plot"])

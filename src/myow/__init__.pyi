@@ -1,3 +1,4 @@
+from . import plot as plot
 from .data.embedding import Embedding as Embedding
 from .data.images import Images as Images
 from .data.recording import Recording as Recording
