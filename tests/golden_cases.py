@@ -5,6 +5,7 @@ python tests/golden_cases.py    # writes tests/golden/methods.json anew, after a
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +110,15 @@ def everything():
 
 
 def machine():
-    """What bits may depend on."""
-    words = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return {"torch": torch.__version__, "processor": words[0], "kernels": torch.backends.cpu.get_cpu_capability()}
+    """What bits may depend on: versions, the processor, and which kernels of NumPy's library are chosen for it."""
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    first = {key.strip(): value.strip() for key, _, value in reversed(lines)}
+    return {
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "processor": [first.get(key, "") for key in ("model name", "cpu family", "model", "stepping")],
+        "kernels": [torch.backends.cpu.get_cpu_capability(), os.environ.get("OPENBLAS_CORETYPE", "")],
+    }
 
 
 def write(path=FOLDER / "methods.json"):
