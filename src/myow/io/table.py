@@ -102,6 +102,17 @@ def _read_parquet(path: Path, notes: Notes) -> tuple[dict[str, Field], dict[str,
     return _fields(path, names, columns, notes), about if isinstance(about, dict) else {}
 
 
+def _of_frame(frame: Any, path: Path, notes: Notes, options: Options) -> tuple[dict[str, Field], Options]:
+    """Return the columns of a DataFrame, a named index among them; if columns have numbers for names, all are units."""
+    if options.units is None and len(frame.columns) and all(isinstance(c, (int, np.integer)) for c in frame.columns):
+        options = replace(options, units=[str(name) for name in frame.columns])
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    columns = [frame.iloc[:, i] for i in range(frame.shape[1])]
+    columns = [one.astype(object) if isinstance(one.dtype, pd.CategoricalDtype) else one for one in columns]
+    return _fields(path, [str(name) for name in frame.columns], columns, notes), options
+
+
 def _fields(path: Path, names: list[str], columns: list[Any], notes: Notes) -> dict[str, Field]:
     """Return columns of numbers and of texts; of texts, None stands where there is none."""
     found: dict[str, Field] = {}
@@ -132,8 +143,8 @@ OPTIONS = tuple(option for option in OF_ARRAYS if option != "counts")
 """Options that this format has; `myow.read` describes them."""
 
 
-def read(path: Path, notes: Notes, options: Options) -> Recording:
-    r"""Read a table.
+def read(path: Any, notes: Notes, options: Options) -> Recording:
+    r"""Read a table: a file, or a DataFrame of pandas.
 
     Where a row is a bin, ``units`` names columns, or is a pattern for their names such as "n*".
 
@@ -145,16 +156,23 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
     >>> read(path, Notes(), Options(bin_size=0.1)).counts.tolist()
     [[0, 1], [2, 0]]
     """
-    is_parquet = path.suffix.lower() == ".parquet"
-    notes.format = "Parquet" if is_parquet else "CSV"
-    columns, kept = _read_parquet(path, notes) if is_parquet else (_read_csv(path, notes), {})
+    kept: dict[str, Any] = {}
+    titles = Titles("") if isinstance(path, pd.DataFrame) else Titles(path.stem, path.name)
+    if isinstance(path, pd.DataFrame):
+        frame, path, notes.format = path, Path("the table"), "pandas DataFrame"
+        columns, options = _of_frame(frame, path, notes, options)
+    elif path.suffix.lower() == ".parquet":
+        notes.format = "Parquet"
+        columns, kept = _read_parquet(path, notes)
+    else:
+        notes.format = "CSV"
+        columns = _read_csv(path, notes)
     with parsing(path, "table"):
         rows = next(iter(columns.values())).shape[0] if columns else 0
         notes.found.append(f"{rows} rows of {len(columns)} columns: {', '.join(columns)[:300]}")
         fields = _from_metadata(kept)
         width = _constant(path, columns, notes)
         fields |= {"bin_size": at_hand(width)} if width is not None else {}
-        titles = Titles(path.stem, path.name)
         if is_long(columns) and not _counted(columns):
             given = options.bin_size if options.bin_size is not None else width
             trial = options.segments if isinstance(options.segments, str) and options.segments in columns else None
