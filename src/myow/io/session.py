@@ -54,7 +54,7 @@ class Notes:
 
     def provenance(self) -> dict[str, str]:
         """Return what the recording's ``source`` keeps of it."""
-        kept = {"format": self.format, "used": "; ".join(self.used), "skipped": "; ".join(self.skipped)}
+        kept = {"format": self.format, "used": "; ".join(self.used), "skipped": "; ".join(self.skipped) or "nothing"}
         return {key: value for key, value in kept.items() if value}
 
 
@@ -151,11 +151,14 @@ class Units:
         Reads the spike times of the unit of an index, in s.
     columns : mapping
         What is known of the units, such as quality or region; each column has one value a unit.
+    observed : callable, optional
+        Reads when the unit of an index was watched, starts and ends in s, shape (n, 2); None where it is not known.
     """
 
     names: tuple[str, ...]
     train: Callable[[int], NDArray[np.float64]]
     columns: Columns = field(default_factory=dict)
+    observed: Callable[[int], NDArray[np.float64] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ class Signal:
         What holds it in the file, by which it may be named too.
     columns : mapping, optional
         What is known of its columns, such as the region of a cell.
+    period : float, optional
+        A full turn, in `unit`, where values are known to be angles; 0: unit and range tell.
     """
 
     n_samples: int
@@ -216,6 +221,7 @@ class Signal:
     counts: bool = False
     within: str = ""
     columns: Columns = field(default_factory=dict)
+    period: float = 0.0
 
     def times(self) -> NDArray[np.float64] | None:
         """Read the times of the samples; None where they are even.
