@@ -103,7 +103,8 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
         Labels to keep; "none" for none. Default: all that have a value in every bin. Bins without a value of one that is named are
         left out.
     transpose : bool, optional
-        Whether counts are stored as (N, T). NumPy archives, HDF5 and MATLAB only.
+        Whether counts are stored as (N, T). Default: as their times, segments, names of units or lengths of trials say, else no.
+        NumPy archives, HDF5 and MATLAB only.
     name : str, optional
         Name of the recording. Default: that in the source, else the file's.
     io : str, optional

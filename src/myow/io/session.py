@@ -120,7 +120,7 @@ class Options:
     kind: str | None = None
     units: Any = None
     labels: Any = None
-    transpose: Any = False
+    transpose: Any = None
     name: str | None = None
     io: str | None = None
 
