@@ -263,7 +263,9 @@ def test_transpose_turns_labels_along_and_without_it_they_hint(tmp_path):
         np.testing.assert_array_equal(rec.labels["hand"], hand)
         np.testing.assert_array_equal(rec.labels["speed"], speed)
         assert "hand: stored as (2, 50), which is turned" in rec.source["used"]
-        with pytest.raises(DataError, match=r"shape \(7, 50\), and hand, speed fit the second axis; .*transpose=true"):
+        with pytest.raises(
+            DataError, match=r"shape \(7, 50\), but after hand, speed its second axis is time; .*transpose=true"
+        ):
             myow.read(path, counts="spikes", bin_size=0.05)
         assert len(myow.read(path, counts="spikes", bin_size=0.05, transpose=False)) == 7
     np.savez(tmp_path / "a.npz", counts=counts, hand=hand.T)  # counts are right, the label is not
@@ -305,3 +307,27 @@ def test_a_file_without_counts_says_how_spike_times_are_stored(tmp_path):
         file["spikes/lgn/timestamps"], file["spikes/lgn/node_ids"] = np.arange(5.0), np.arange(5)
     with pytest.raises(DataError, match="spike_times beside spike_clusters"):
         myow.read(tmp_path / "a.h5", bin_size=0.1)
+
+
+def test_values_of_few_units_hint_that_counts_are_turned(tmp_path):
+    counts = np.random.default_rng(0).poisson(1, (50, 7))
+    for name in ("region", "unit_names"):
+        savemat(tmp_path / "a.mat", {"counts": counts.T, name: cells(*"abcdefg")})
+        with pytest.raises(DataError, match=f"after {name} its second axis is time"):
+            myow.read(tmp_path / "a.mat", bin_size=0.1)
+        np.testing.assert_array_equal(myow.read(tmp_path / "a.mat", bin_size=0.1, transpose=True).counts, counts)
+
+
+def test_three_axes_are_refused_with_a_way_out(tmp_path):
+    savemat(tmp_path / "a.mat", {"counts": np.ones((5, 9, 4))})
+    with pytest.raises(DataError, match=r"shape \(5, 9, 4\), three axes; store it as .* list of matrices"):
+        myow.read(tmp_path / "a.mat", bin_size=0.1)
+
+
+def test_names_and_indices_of_units_are_not_mixed(tmp_path):
+    np.savez(tmp_path / "a.npz", counts=np.arange(12).reshape(4, 3), bin_size=0.1, units=["4", "7", "0"])
+    assert myow.read(tmp_path / "a.npz", units=[4, 0]).units == ("4", "0")
+    assert myow.read(tmp_path / "a.npz", units=[1, 2]).units == ("7", "0")
+    for mixed in ([4, 1], ["7", 1], "7,2"):
+        with pytest.raises(DataError, match="names or indices, not both"):
+            myow.read(tmp_path / "a.npz", units=mixed)

@@ -340,7 +340,8 @@ def read_arrays(arrays: Arrays, notes: Notes, options: Options, titles: Titles) 
     roles = read_roles(arrays, options, strict=titles.strict)
     paired = set() if titles.strict and roles.counts else pair_spikes(arrays)
     tables = find_tables(arrays)
-    if options.spikes is not None or (roles.counts is None and arrays.trains):
+    lists = [key for key in arrays.trains if key not in arrays.fields or "spike" in key or arrays.last(key) in TRAINS]
+    if options.spikes is not None or (roles.counts is None and lists):
         return _SpikeArrays(arrays, roles, options, titles, paired).read(tables, notes)
     if roles.counts is not None:
         _orient(arrays, roles, options)
@@ -469,6 +470,11 @@ def _orient(arrays: Arrays, roles: Roles, options: Options) -> None:
     key = str(roles.counts)
     one = arrays.fields[key]
     given = None if options.transpose is None else _truth("transpose", options.transpose)
+    if len(one.shape) == 3:
+        raise DataError(
+            f"{key} has shape {one.shape}, three axes; store it as (bins, units) beside segments, one number a bin, "
+            "or as a list of matrices (bins, units), one a trial"
+        )
     if len(one.shape) != 2 or one.axis or given is False:
         return
     shapes = {piece.shape for piece in one.pieces if piece.size} if one.pieces else {one.shape}
@@ -491,7 +497,7 @@ def _orient(arrays: Arrays, roles: Roles, options: Options) -> None:
     elif one.pieces and not is_first and shape[0] <= shape[1]:
         raise DataError(f"each piece of {key} has shape {shape}; {ask}")
     elif not is_first and shape[0] < shape[1] and second and len(second) >= len(first):
-        raise DataError(f"{key} has shape {shape}, and {', '.join(second)[:80]} fit the second axis; {ask}")
+        raise DataError(f"{key} has shape {shape}, but after {', '.join(second)[:80]} its second axis is time; {ask}")
 
 
 def _evidence(arrays: Arrays, roles: Roles, key: str, shape: tuple[int, ...]) -> tuple[bool, bool]:
@@ -517,11 +523,14 @@ def _common(sizes: list[set[int]], shape: tuple[int, ...]) -> set[int]:
 
 
 def _beside(arrays: Arrays, roles: Roles, key: str, shape: tuple[int, ...]) -> tuple[list[str], list[str]]:
-    """Return the arrays that fit only the first axis of counts, and those that fit only the second, but for values of units."""
+    """Return the arrays after which the first axis of counts is time, and those after which the second is."""
     fitting: tuple[list[str], list[str]] = ([], [])
     for name, one in arrays.fields.items():
-        apart = name == key or name in roles.names.values() or OF_UNITS.search(arrays.last(name).lower())
-        if apart or one.pieces or len(one.shape) > 2:
+        if name == key or name in roles.names.values() or one.pieces or len(one.shape) > 2:
+            continue
+        if OF_UNITS.search(arrays.last(name).lower()):  # one value a unit: the other axis is time then
+            if arrays.is_vector(name) and arrays.rows(name) == shape[0] != shape[1]:
+                fitting[1].append(name)
             continue
         sizes = {arrays.rows(name)} if arrays.is_vector(name) else set(one.shape)
         for axis in (0, 1):

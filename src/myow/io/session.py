@@ -373,7 +373,15 @@ def choose_units(choice: Any, names: Sequence[str], columns: Columns, notes: Not
         if array.dtype.kind == "b" and array.shape == (n,):
             index = np.flatnonzero(array)
         else:
-            index = np.unique([_position(one, names) for one in np.atleast_1d(array).tolist()]).astype(np.int64)
+            given = np.atleast_1d(array).tolist()
+            known = [one for one in given if str(one) in names]
+            other = next((one for one in given if one not in known and str(one).isdigit()), None)
+            if known and other is not None:
+                raise DataError(
+                    f"units name {', '.join(map(str, known))[:80]}, but no unit is called {other}; "
+                    f"give names or indices, not both (names: {', '.join(names)[:80]})"
+                )
+            index = np.unique([_position(one, names) for one in given]).astype(np.int64)
         if not index.size:
             raise DataError("the selection holds no unit; choose at least one")
     if len(index) < n:
