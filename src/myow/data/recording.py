@@ -24,6 +24,7 @@ __all__ = [
     "check_index",
     "check_label",
     "check_segments",
+    "check_steps",
     "check_times",
     "check_values",
     "frozen",
@@ -33,7 +34,7 @@ __all__ = [
 
 
 def _array(what: str, values: ArrayLike) -> NDArray[Any]:
-    if np.ma.is_masked(values):
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         n = int(np.ma.count_masked(values))  # type: ignore[no-untyped-call]
         raise DataError(f"{what}: {n} values are masked, that is missing; leave those bins out or fill them in")
     try:
@@ -131,6 +132,22 @@ def check_times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size:
             f"inside a segment they must rise by at least the bin width, {bin_size:g} s"
         )
     return array
+
+
+def check_steps(times: NDArray[np.float64], segments: NDArray[np.int64], bin_size: float) -> None:
+    """Refuse a width that is smaller than every step of the times inside segments: then no two bins touch.
+
+    Raises
+    ------
+    DataError
+        If it is, by more than a twentieth.
+    """
+    steps = np.diff(times)[np.diff(segments) == 0]
+    if len(steps) and steps.min() > 1.05 * bin_size:
+        raise DataError(
+            f"bin_size is {bin_size:g} s, but times are {steps.min():g} s apart or more inside segments (the middle step is "
+            f"{np.median(steps):g} s); give the true width, and times in seconds"
+        )
 
 
 def check_label(name: str, values: ArrayLike, n_bins: int, segments: NDArray[np.int64] | None = None) -> NDArray[Any]:

@@ -247,7 +247,7 @@ def _bare(values: Any) -> Any:
 def _seconds(what: str, values: Any, notes: Notes | None = None) -> NDArray[np.float64]:
     """Return times in s."""
     values = _bare(values)
-    if np.ma.is_masked(values):
+    if _is_masked(values):
         if notes is not None:
             notes.skipped.append(f"{int(np.sum(np.ma.getmaskarray(values)))} spikes of {what}: masked")
         values = values.compressed()
@@ -290,6 +290,10 @@ def _check_seconds(units: Units, width: float) -> None:
             f"all {n} spike times are whole numbers, up to {top:.0f}: samples or milliseconds? give seconds, such as "
             "spikes / sampling_rate"
         )
+
+
+def _is_masked(values: Any) -> bool:
+    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.is_masked(values))
 
 
 def _is_of(thing: Any, package: str, kind: str) -> bool:
@@ -366,7 +370,7 @@ def _of_columns(trials: Any) -> Intervals:
 
 def _flat(value: Any) -> Any:
     """Return a column as values, missing ones as None; of a column of vectors, a list of them."""
-    if np.ma.is_masked(value):
+    if _is_masked(value):
         value = np.array(value.tolist(), dtype=object)
     array = np.asarray(value)
     return array if array.ndim == 1 else list(array)
@@ -415,7 +419,7 @@ def _signal(name: str, value: Any) -> Signal:
             f"signal {name} must be (times, values): times in s of shape (S,), values of shape (S,) or (S, D)"
         )
     times = _seconds(f"signal {name}", clock)
-    if np.ma.is_masked(values):
+    if _is_masked(values):
         values = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
     array = np.asarray(values)
     if array.dtype.kind not in "iufb" or array.ndim not in (1, 2) or len(array) != len(times) or not array.size:
@@ -457,7 +461,7 @@ def read(source: Any, notes: Notes, options: Options) -> Recording:
             f"the array has shape {source.shape}; give counts of shape (T, N), the trials one after the other, and "
             "segments=, the trial of each bin"
         )
-    if np.ma.is_masked(source):
+    if _is_masked(source):
         raise DataError("the array has masked, that is missing, values; leave those bins out or fill them in")
     return read_arrays(Arrays({"counts": at_hand(source)}), notes, options, Titles(""))
 
