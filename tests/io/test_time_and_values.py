@@ -1,6 +1,8 @@
 """Time, bins and values come out right: edges within rounding, clocks, jitter, angles, outliers, precision."""
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 import myow
@@ -246,3 +248,42 @@ def test_averaged_labels_keep_their_digits(make):
         session(signals={"x": signal(times, times.astype(np.float32))}), Notes(), bin_size=0.1, segments=[[0, 10]]
     )
     assert single.labels["x"].dtype == np.float32
+
+
+# Widths of bins.
+
+
+@pytest.mark.parametrize(("step", "width"), [(100, 0.1), (0.1, 0.02), (0.1, 0.08), (0.02, 0.002)])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "npz", "h5"])
+def test_a_width_smaller_than_every_step_of_the_times_is_refused(tmp_path, step, width, ending):
+    counts, path = np.random.default_rng(0).poisson(1, (50, 3)), tmp_path / f"a.{ending}"
+    times, trial = np.arange(50) * step, np.repeat([0, 1], 25)
+    table = pd.DataFrame(counts, columns=["unit0", "unit1", "unit2"]).assign(time=times, trial=trial)
+    if ending == "csv":
+        table.to_csv(path, index=False)
+    elif ending == "parquet":
+        table.to_parquet(path)
+    elif ending == "npz":
+        np.savez(path, counts=counts, times=times, segments=trial)
+    else:
+        with h5py.File(path, "w") as file:
+            file["counts"], file["times"], file["segments"] = counts, times, trial
+    with pytest.raises(DataError, match=rf"bin_size is {width:g} s, but times are {step:g} s apart or more"):
+        myow.read(path, bin_size=width)
+    assert len(myow.read(path, bin_size=step)) == 50
+
+
+def test_a_width_smaller_than_the_frames_of_a_signal_is_refused():
+    dff = signal(np.arange(0, 10, 0.1), np.random.default_rng(0).normal(size=(100, 2)), role="activity")
+    with pytest.raises(DataError, match=r"bin_size is 0.02 s, but times are 0.1 s apart"):
+        bin_session(Session("made", signals={"dff": dff}), Notes(), bin_size=0.02)
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_dates_are_seconds_and_keep_their_gap(tmp_path, zone):
+    stamps = pd.date_range("2024-01-01", periods=25, freq="100ms", tz=zone)
+    table = pd.DataFrame(np.random.default_rng(0).poisson(1, (50, 2)), columns=["unit0", "unit1"])
+    table.assign(time=stamps.append(stamps + pd.Timedelta("1h"))).to_parquet(tmp_path / "a.parquet")
+    rec = myow.read(tmp_path / "a.parquet", bin_size=0.1)
+    assert np.unique(np.diff(rec.bins)).tolist() == [1, 35976]
+    assert "time: dates, in s since 2024-01-01" in rec.source["used"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..data.recording import Recording, warn_if_odd
+from ..data.recording import Recording, check_steps, warn_if_odd
 from ..errors import DataError, FileError, MyowError, unknown_name
 from .session import Inspection, Notes, Options
 
@@ -176,6 +176,11 @@ def _read(source: Any, notes: Notes, format: str | None, options: Mapping[str, A
         recording: Recording = module.read(source, notes, Options(**options))
     except DataError as error:
         raise error if str(error).startswith(where) else DataError(f"{where}: {error}") from None
+    if options.get("bin_size") is not None and "times" in module.OPTIONS:
+        try:
+            check_steps(recording.times, recording.segments, recording.bin_size)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
     return replace(recording, source={**recording.source, **notes.provenance()})
 
 

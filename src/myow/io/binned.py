@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.binning import Bins, average_samples, count_spikes, frame_bins, make_bins, slack
-from ..data.recording import Recording, check_bin_size
+from ..data.recording import Recording, check_bin_size, check_steps
 from ..errors import DataError, unknown_name
 from .session import Chosen, Notes, Session, Signal, as_text, choose_segments, choose_units, names_of
 
@@ -622,6 +622,7 @@ def _sampled(
         raise DataError(f"no bin has a sample of every column of signal {name}; choose wider bins or fewer units")
     if len(kept) < len(n):
         notes.skipped.append(f"{len(n) - len(kept)} of {len(n)} bins: no sample of {name}")
+    check_steps(bins.starts[kept], bins.interval[kept], float(bins.ends[0] - bins.starts[0]))
     if signal.counts:
         means = np.rint(means * n)
     how = "added up" if signal.counts else "averaged"

@@ -116,6 +116,7 @@ def _of_frame(frame: Any, path: Path, notes: Notes, options: Options) -> tuple[d
 def _fields(path: Path, names: list[str], columns: list[Any], notes: Notes) -> dict[str, Field]:
     """Return columns of numbers and of texts; of texts, None stands where there is none."""
     found: dict[str, Field] = {}
+    columns = _seconds(names, columns, notes)
     for number, (name, values) in enumerate(zip(names, columns, strict=True)):
         if name in found:
             raise DataError(f"{path} has several columns called {name}; rename them")
@@ -134,6 +135,17 @@ def _fields(path: Path, names: list[str], columns: list[Any], notes: Notes) -> d
         else:
             found[name] = at_hand(values.to_numpy())
     return found
+
+
+def _seconds(names: list[str], columns: list[Any], notes: Notes) -> list[Any]:
+    """Return columns in which dates are seconds since the earliest of them, and durations are seconds."""
+    dates = [i for i, values in enumerate(columns) if values.dtype.kind == "M"]
+    first = min((columns[i].min() for i in dates if columns[i].notna().any()), default=None)
+    for i, values in enumerate(columns):
+        if values.dtype.kind == "m" or (i in dates and first is not None):
+            columns[i] = (values - first if i in dates else values).dt.total_seconds()
+            notes.used.append(f"{names[i]}: {f'dates, in s since {first}' if i in dates else 'durations, in s'}")
+    return columns
 
 
 COUNTS = "counts_"
