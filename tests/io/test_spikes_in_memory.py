@@ -98,6 +98,8 @@ SPIKES = {
     "times and numbers in a list": [TIMES, np.array([7] * 5 + [12] * 3)],
     "times and whole floats": (TIMES, np.array([7.0] * 5 + [12.0] * 3)),
     "times and categories": (TIMES, pd.Categorical(["a"] * 5 + ["b"] * 3)),
+    "times and numbers in columns": (TIMES[:, None], np.array([7] * 5 + [12] * 3)[:, None]),
+    "series of trains": pd.Series(TRAINS),
     "long table": pd.DataFrame({"timestamps": TIMES, "cluster_id": [7] * 5 + [12] * 3}),
     "table of trains": pd.DataFrame({"spike_times": list(TRAINS.values())}, index=pd.Index(["a", "b"], name="unit")),
     "pynapple": by_pynapple,
@@ -134,6 +136,7 @@ def test_units_names_those_of_a_list_and_all_of_a_pair_and_chooses_among_named_o
     trains = list(TRAINS.values())
     assert Recording.from_spikes(trains, SPANS, bin_size=0.1, units=["x", "y"]).units == ("x", "y")
     assert Recording.from_spikes(TRAINS, SPANS, bin_size=0.1, units=["b"]).counts.tolist() == [[r[1]] for r in COUNTS]
+    assert Recording.from_spikes(trains, SPANS, bin_size=0.1, units=[False, True]).units == ("unit1",)
     pair = (TIMES, np.array([1] * 5 + [3] * 3))
     rec = Recording.from_spikes(pair, SPANS, bin_size=0.1, units=range(5))
     assert rec.units == ("0", "1", "2", "3", "4")

@@ -72,9 +72,11 @@ def _units(spikes: Any, units: Any, notes: Notes) -> tuple[Units, Any, NDArray[n
         return _named(trains, columns, notes), units, np.asarray(spikes.time_support.values, dtype=np.float64)
     if isinstance(spikes, pd.DataFrame):
         return _of_table(spikes, units, notes)
+    if isinstance(spikes, pd.Series) and spikes.dtype.kind == "O":
+        spikes = dict(zip(spikes.index, spikes, strict=True)) if spikes.index.is_unique else list(spikes)
     if isinstance(spikes, Mapping):
         return _named(spikes, {}, notes), units, _watched(list(spikes.values()))
-    if _is_of(spikes, "pynapple", "Ts") or (isinstance(spikes, np.ndarray) and spikes.dtype.kind != "O"):
+    if _is_of(spikes, "pynapple", "Ts") or (isinstance(spikes, (np.ndarray, pd.Series)) and spikes.dtype.kind != "O"):
         if np.ndim(spikes) == 1:
             return _named({"unit0": spikes}, {}, notes), units, None
         raise DataError(
@@ -94,7 +96,7 @@ def _units(spikes: Any, units: Any, notes: Notes) -> tuple[Units, Any, NDArray[n
         return _by_owner(_seconds("spikes", parts[0]), parts[1], units, notes), None, None
     names = [f"unit{i}" for i in range(len(parts))]
     if units is not None and not (isinstance(units, str) and "=" in units):
-        given = names_of(units) if isinstance(units, (str, list, tuple)) else np.asarray(units).tolist()
+        given = names_of(units) if isinstance(units, str) else np.asarray(units, dtype=object).tolist()
         if len(given) == len(parts) and not all(isinstance(one, (bool, np.bool_)) for one in given):
             names, units = [as_text(one) for one in given], None
             if len(set(names)) < len(names):
@@ -104,10 +106,11 @@ def _units(spikes: Any, units: Any, notes: Notes) -> tuple[Units, Any, NDArray[n
 
 def _are_times_and_units(parts: list[Any], is_tuple: bool) -> bool:
     """Whether a pair is the times of all spikes and their units, rather than the spike times of two units."""
-    if len(parts) != 2 or any(np.ndim(_bare(part)) != 1 for part in parts):
+    try:
+        times, owners = (np.atleast_1d(np.squeeze(np.asarray(_bare(part)))) for part in parts)
+    except ValueError:  # not two, or lists in lists
         return False
-    times, owners = (np.asarray(_bare(part)) for part in parts)
-    if len(times) != len(owners) or not len(times):
+    if times.ndim != 1 or times.shape != owners.shape or not len(times):
         return False
     if owners.dtype.kind in "US" or (owners.dtype.kind == "O" and isinstance(owners[0], (str, bytes))):
         return True
@@ -138,7 +141,7 @@ def _named(trains: Mapping[Any, Any], columns: Columns, notes: Notes) -> Units:
 
 def _by_owner(times: NDArray[np.float64], owners: Any, units: Any, notes: Notes) -> Units:
     """Return spike trains of which each spike says whose it is; `units` are all there are, in their order."""
-    given = pd.Series(np.asarray(_bare(owners)).tolist(), dtype=object)
+    given = pd.Series(np.asarray(_bare(owners)).ravel().tolist(), dtype=object)
     if len(given) != len(times):
         raise DataError(f"{len(times)} spike times have {len(given)} units; give one a spike")
     if given.isna().any():
