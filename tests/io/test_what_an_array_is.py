@@ -331,3 +331,19 @@ def test_names_and_indices_of_units_are_not_mixed(tmp_path):
     for mixed in ([4, 1], ["7", 1], "7,2"):
         with pytest.raises(DataError, match="names or indices, not both"):
             myow.read(tmp_path / "a.npz", units=mixed)
+
+
+def test_a_group_for_each_trial_or_unit_is_put_together(tmp_path):
+    made, stored = trials([10, 12, 11] * 4)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for i, one in enumerate(stored):  # trial10 comes after trial9
+            file[f"trial{i}/spikes"], file[f"trial{i}/target"] = one, i % 4
+    rec = myow.read(tmp_path / "a.h5", counts="spikes", bin_size=0.1)
+    np.testing.assert_array_equal(rec.counts, np.concatenate(made))
+    assert rec.labels["target"].tolist() == np.repeat(np.arange(12) % 4, [10, 12, 11] * 4).tolist()
+    one = myow.read(tmp_path / "a.h5", counts="trial1/spikes", bin_size=0.1, transpose=True)
+    np.testing.assert_array_equal(one.counts, made[1])
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        for i, train in enumerate(([0.05, 0.15], [0.05, 0.06, 0.31])):
+            file[f"unit_{i}/spike_times"] = train
+    assert myow.read(tmp_path / "b.h5", bin_size=0.1).counts.T.tolist() == [[1, 1, 0, 0], [2, 0, 0, 1]]

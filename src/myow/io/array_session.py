@@ -71,10 +71,11 @@ def _read_binned(
         If the counts are missing, or an array has a wrong shape or values that cannot be.
     """
     if roles.counts is None:
-        listed = ", ".join(sorted([*arrays.fields, *arrays.trains])[:20]) or "nothing"
+        listed = ", ".join(sorted({*arrays.fields, *arrays.trains})[:20])
+        listed = f", only {listed}" if listed else ""
         known = "".join(f"; '{key}' is there, but {why}" for key, why in list(arrays.refused.items())[:3])
         raise DataError(
-            f"there is no array 'counts', only {listed}{known}; store counts (T, N) or give counts=NAME; or store spike times in s "
+            f"there is no array 'counts'{listed}{known}; store counts (T, N) or give counts=NAME; or store spike times in s "
             "as spike_times beside spike_clusters, the unit of each, or as a list called spikes of one array a unit"
         )
     counts = arrays.fields[roles.counts].read()
@@ -338,7 +339,7 @@ def read_arrays(arrays: Arrays, notes: Notes, options: Options, titles: Titles) 
     options = _lay_grids(arrays, options, notes)
     _lay_lines(arrays, options)
     roles = read_roles(arrays, options, strict=titles.strict)
-    paired = set() if titles.strict and roles.counts else pair_spikes(arrays)
+    paired = set() if titles.strict and roles.counts else pair_spikes(arrays, options.sampling_rate)
     tables = find_tables(arrays)
     lists = [key for key in arrays.trains if key not in arrays.fields or "spike" in key or arrays.last(key) in TRAINS]
     if options.spikes is not None or (roles.counts is None and lists):
