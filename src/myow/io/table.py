@@ -191,6 +191,8 @@ def read(path: Any, notes: Notes, options: Options) -> Recording:
             fields |= bin_spikes(columns, given, options.times, trial, notes)
             options = replace(options, times=None, segments=options.segments if trial is None else None)
         else:
+            if options.bin_size is None and "bin_size" not in fields:
+                fields |= _guessed(columns, options.times, notes)
             fields |= _wide(columns, options.units, kept.get("units"))
             options = replace(options, units=None)
         return read_arrays(Arrays(fields), notes, options, titles)
@@ -218,6 +220,22 @@ def _constant(path: Path, columns: dict[str, Field], notes: Notes) -> float | No
         raise DataError(f"{path}: bin_size differs from row to row or is no number; bins have one width")
     notes.found.append(f"bin_size {values[0]}")
     return float(values[0])
+
+
+def _guessed(columns: dict[str, Field], times: str | None, notes: Notes) -> dict[str, Field]:
+    """Return the width of bins that the times of the rows tell: their usual step, where all are of that or longer."""
+    name = next((one for one in ((times,) if times else ("times", "time")) if one in columns), None)
+    if name is None or not columns[name].is_number:
+        return {}
+    steps = np.diff(columns[name].read().astype(np.float64))
+    steps = steps[steps > 0]  # a new segment may start anywhere
+    width = float(f"{np.median(steps):.9g}") if steps.size else 0.0
+    if not width or (steps < 0.99 * width).any():
+        return {}
+    notes.used.append(
+        f"bins of {width:g} s: {name} says so, as its rows are that far apart; bin_size=SECONDS says otherwise"
+    )
+    return {"bin_size": at_hand(width)}
 
 
 def _counted(columns: dict[str, Field]) -> list[str]:
