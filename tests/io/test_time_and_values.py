@@ -287,3 +287,30 @@ def test_dates_are_seconds_and_keep_their_gap(tmp_path, zone):
     rec = myow.read(tmp_path / "a.parquet", bin_size=0.1)
     assert np.unique(np.diff(rec.bins)).tolist() == [1, 35976]
     assert "time: dates, in s since 2024-01-01" in rec.source["used"]
+
+
+# Samples for seconds, and digits of signals.
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (1, -1)])
+@pytest.mark.parametrize("kind", ["u8", "i4", "f8"])
+def test_whole_spike_times_beside_cluster_ids_are_samples(tmp_path, shape, kind):
+    times = np.sort(np.random.default_rng(0).integers(0, 10 * 30000, 400)).astype(kind)
+    with h5py.File(tmp_path / "ks.h5", "w") as file:
+        file["spike_times"], file["spike_clusters"] = times.reshape(shape), np.arange(400) % 5
+    with pytest.raises(DataError, match=r"whole numbers from \d+ to \d+.*sampling_rate=30000"):
+        myow.read(tmp_path / "ks.h5", bin_size=0.1)
+    rec = myow.read(tmp_path / "ks.h5", bin_size=0.1, sampling_rate=30000)
+    assert (rec.n_units, rec.counts.sum()) == (5, 400)
+    assert abs(rec.duration - 10) < 0.3
+    with pytest.raises(DataError, match="samples a second above 0"):
+        myow.read(tmp_path / "ks.h5", bin_size=0.1, sampling_rate="fast")
+
+
+def test_signals_keep_the_digits_that_vary_and_what_does_not_fit_is_refused():
+    made = myow.Recording(1e8 + np.arange(200.0)[:, None] * np.ones((1, 2)), bin_size=0.1, kind="continuous")
+    assert len(np.unique(made.counts[:, 0])) == 200
+    usual = myow.Recording(np.random.default_rng(0).normal(size=(50, 2)), bin_size=0.1, kind="continuous")
+    assert usual.counts.dtype == np.float32
+    with pytest.raises(DataError, match=r"1e\+39 at bin 0, unit 0"):
+        myow.Recording([[1e39, 1.0], [2e39, 2.0]], bin_size=0.1, kind="continuous")

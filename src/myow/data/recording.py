@@ -51,7 +51,10 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
-    """Return counts in the smallest integer type that holds them, or signals as float32; shape (T, N)."""
+    """Return counts in the smallest integer type that holds them, or signals as float32; shape (T, N).
+
+    Signals stay in double precision where single precision would lose what varies, as of a small signal on a large offset.
+    """
     if kind not in ("counts", "continuous"):
         raise DataError(f"kind is {kind!r}; it must be 'counts' or 'continuous'")
     array = _array("counts", values)
@@ -64,7 +67,7 @@ def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
         if bad.size:
             raise DataError(_offender("counts hold", array, bad, "every value must be finite (no NaN or infinity)"))
     if kind == "continuous":
-        return array.astype(np.float32)
+        return _signals(array)
     if array.dtype.kind == "b":
         return array.astype(np.uint8)
     bad = np.argwhere(array < 0)
@@ -76,6 +79,21 @@ def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
             raise DataError(_offender("counts hold", array, bad, "counts are whole; use kind='continuous' for signals"))
     top = int(array.max())
     return array.astype(np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.int64)
+
+
+def _signals(array: NDArray[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    if array.dtype.kind == "b" or array.dtype.itemsize < 4 or array.dtype == np.float32:
+        return single
+    bad = np.argwhere(~np.isfinite(single))
+    if bad.size:
+        raise DataError(
+            _offender("counts hold", array, bad, "signals go up to 3.4e38; divide them, or leave such bins out")
+        )
+    high, low = array.max(axis=0).astype(np.float64), array.min(axis=0).astype(np.float64)
+    lost = np.spacing(np.maximum(np.abs(high), np.abs(low)).astype(np.float32))
+    return array.astype(np.float64) if ((high > low) & (lost > 1e-3 * (high - low))).any() else single
 
 
 def _offender(what: str, array: NDArray[Any], bad: NDArray[Any], rule: str) -> str:

@@ -107,6 +107,8 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
         NumPy archives, HDF5 and MATLAB only.
     name : str, optional
         Name of the recording. Default: that in the source, else the file's.
+    sampling_rate : float, optional
+        Samples a second, where spike times are numbers of samples, as those of Kilosort and phy. Named arrays only.
     io : str, optional
         Class in ``neo.io`` that reads the file, where its ending fits several. Neo only.
 

@@ -403,7 +403,7 @@ def _lay_grid(arrays: Arrays, key: str, options: Options, notes: Notes) -> Optio
         pieces = [one.astype(np.int64) if (one == np.rint(one)).all() else one for one in pieces]
         arrays.fields[key] = replace(join(tuple(at_hand(one) for one in pieces)), note=f"counts of {said}")
         return replace(options, counts=key, transpose=None)
-    notes.used.append(f"{key}: spike times of {said}")
+    notes.used.append(f"{key}: spike times of {said}; give transpose=true if that is the other way round")
     table = tables.get("trials") or next((one for one in tables.values() if one.intervals.n == len(grid[0])), None)
     if table is not None and table.intervals.n == len(grid[0]):
         spans = table.intervals.spans()
@@ -499,6 +499,8 @@ def _orient(arrays: Arrays, roles: Roles, options: Options) -> None:
         raise DataError(f"each piece of {key} has shape {shape}; {ask}")
     elif not is_first and shape[0] < shape[1] and second and len(second) >= len(first):
         raise DataError(f"{key} has shape {shape}, but after {', '.join(second)[:80]} its second axis is time; {ask}")
+    elif arrays.flat and not is_first and not first and shape[0] == 1 < shape[1]:
+        raise DataError(f"{key} has shape {shape}, a single row; {ask}")
 
 
 def _evidence(arrays: Arrays, roles: Roles, key: str, shape: tuple[int, ...]) -> tuple[bool, bool]:

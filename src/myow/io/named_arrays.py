@@ -299,21 +299,50 @@ class Table:
     group: str
 
 
-def pair_spikes(arrays: Arrays) -> set[str]:
-    """Take ``spike_times`` beside an array with the unit of each as trains; return the names of those arrays."""
+def pair_spikes(arrays: Arrays, sampling_rate: Any = None) -> set[str]:
+    """Take ``spike_times`` beside an array with the unit of each as trains; return the names of those arrays.
+
+    Raises
+    ------
+    DataError
+        If times are whole numbers, as of samples, and `sampling_rate` does not say how many a second.
+    """
     found: set[str] = set()
-    for key in [key for key in arrays.fields if arrays.last(key) == "spike_times" and arrays.is_vector(key)]:
+    for key in [key for key in arrays.fields if arrays.last(key) == "spike_times"]:
         group = arrays.group(key)
         owner = next((group + one for one in OWNERS if group + one in arrays.fields), None)
-        if owner is None or arrays.rows(owner) != arrays.rows(key):
+        sizes = [max(arrays.fields[one].shape, default=0) for one in (key, owner) if one is not None]
+        if (
+            owner is None
+            or sizes != [math.prod(arrays.fields[one].shape) for one in (key, owner)]
+            or len(set(sizes)) > 1
+        ):
             continue
-        owners, times = arrays.values(owner), arrays.values(key).astype(np.float64)
+        owners, times = arrays.values(owner).ravel(), arrays.values(key).ravel().astype(np.float64)
+        times = times / _samples_a_second(key, owner, times, sampling_rate)
         order = np.argsort(owners, kind="stable")
         names, first = np.unique(owners[order], return_index=True)
         trains = np.split(times[order], first[1:])
         arrays.trains[key] = Units(tuple(str(one) for one in names.tolist()), trains.__getitem__)
         found |= {key, owner}
     return found
+
+
+def _samples_a_second(key: str, owner: str, times: NDArray[np.float64], sampling_rate: Any) -> float:
+    if sampling_rate is None:
+        if len(times) > 1 and np.array_equal(times, np.rint(times)):
+            raise DataError(
+                f"{key} beside {owner} holds whole numbers from {times.min():g} to {times.max():g}, which are samples rather than "
+                "seconds; give sampling_rate in Hz, such as sampling_rate=30000 (1 if they are seconds)"
+            )
+        return 1.0
+    try:
+        rate = float(sampling_rate)
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not 0 < rate < np.inf:
+        raise DataError(f"sampling_rate is {sampling_rate!r}; it must be a number of samples a second above 0")
+    return rate
 
 
 def find_trains(arrays: Arrays, asked: str | None, spans: Sequence[NDArray[np.float64]] = ()) -> str:

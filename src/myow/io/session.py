@@ -101,7 +101,19 @@ class Inspection:
 
 OF_SESSIONS = ("bin_size", "signal", "segments", "align", "window", "units", "labels", "name")
 """Options of formats of spike times and signals."""
-OF_ARRAYS = ("bin_size", "counts", "segments", "align", "window", "times", "kind", "units", "labels", "name")
+OF_ARRAYS = (
+    "bin_size",
+    "counts",
+    "segments",
+    "align",
+    "window",
+    "times",
+    "kind",
+    "units",
+    "labels",
+    "name",
+    "sampling_rate",
+)
 """Options of formats of named arrays."""
 
 
@@ -123,6 +135,7 @@ class Options:
     transpose: Any = None
     name: str | None = None
     io: str | None = None
+    sampling_rate: float | None = None
 
     def binning(self) -> dict[str, Any]:
         """Return those that `myow.io.binned.bin_session` takes."""
