@@ -314,3 +314,14 @@ def test_signals_keep_the_digits_that_vary_and_what_does_not_fit_is_refused():
     assert usual.counts.dtype == np.float32
     with pytest.raises(DataError, match=r"1e\+39 at bin 0, unit 0"):
         myow.Recording([[1e39, 1.0], [2e39, 2.0]], bin_size=0.1, kind="continuous")
+
+
+def test_a_spike_train_of_neo_says_when_it_was_recorded():
+    neo = pytest.importorskip("neo")
+    segment = neo.Segment()
+    segment.spiketrains.append(neo.SpikeTrain(REGULAR, units="s", t_start=0, t_stop=10, name="a"))
+    segment.spiketrains.append(neo.SpikeTrain(REGULAR[50:], units="s", t_start=5, t_stop=10, name="b"))
+    rec = myow.read(segment, bin_size=0.1)
+    assert len(rec) == 100
+    assert "1 of 2 units were not observed" in rec.source["skipped"]
+    assert "b (50 bins between 0 and 5 s)" in rec.source["skipped"]

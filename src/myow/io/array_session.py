@@ -637,7 +637,8 @@ class _SpikeArrays:
         others = [key for key in arrays.trains if key not in self.used]
         notes.skipped += [f"{key}: lists of numbers; spikes={key} counts them as spike times" for key in others]
         recording = bin_session(session, notes, **replace(options, bin_size=width).binning())
-        return replace(recording, periods={k: v for k, v in places.periods.items() if k in recording.labels})
+        known = {k: v for k, v in places.periods.items() if k in recording.labels}
+        return replace(recording, periods={**recording.periods, **known})
 
     def _recorded(self, tables: dict[str, Table]) -> list[NDArray[np.float64]]:
         """Return when something was recorded, as far as tables and times of samples say."""

@@ -244,7 +244,9 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
     session = _session(_raw_session(arrays, path), path, notes)
     describe(session, notes)
     recording = bin_session(session, notes, **options.binning())
-    return replace(recording, periods={"direction": 8} if "direction" in recording.labels else {})
+    return replace(
+        recording, periods={**recording.periods, **({"direction": 8} if "direction" in recording.labels else {})}
+    )
 
 
 def read_raw(path: Path) -> RawSession:
