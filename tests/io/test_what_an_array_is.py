@@ -347,3 +347,10 @@ def test_a_group_for_each_trial_or_unit_is_put_together(tmp_path):
         for i, train in enumerate(([0.05, 0.15], [0.05, 0.06, 0.31])):
             file[f"unit_{i}/spike_times"] = train
     assert myow.read(tmp_path / "b.h5", bin_size=0.1).counts.T.tolist() == [[1, 1, 0, 0], [2, 0, 0, 1]]
+
+
+def test_one_row_in_matlab_is_asked_about(tmp_path):
+    savemat(tmp_path / "a.mat", {"counts": np.arange(9)})
+    with pytest.raises(DataError, match=r"shape \(1, 9\), a single row; .*transpose=true"):
+        myow.read(tmp_path / "a.mat", bin_size=0.1)
+    assert myow.read(tmp_path / "a.mat", bin_size=0.1, transpose=True).counts.ravel().tolist() == list(range(9))
