@@ -284,7 +284,9 @@ def _oddities(recording: Recording) -> list[str]:
         found.append(
             f"{n_units} units, but {n_bins} bins; if the array is (units, bins), turn it, else take smaller bins or more trials"
         )
-    step = -(-n_bins * n_units // MOST_VALUES)  # of large recordings, every few bins are looked at
+    # Of large recordings, and of those on disk, a few bins are looked at.
+    rows = max(1, MOST_VALUES // n_units) if type(recording) is Recording else 500
+    step = -(-n_bins // rows)
     values = recording.gather(np.arange(0, n_bins, step))
     mean = float(values.mean())
     if recording.kind == "counts":
