@@ -28,6 +28,7 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.spl
 # What reaches upwards, in the body of a method or function.
 UPWARDS = {
     ("data.embedding", "io.embeddings"),  # Embedding.to_pandas, to_xarray, to_pynapple
+    ("data.recording", "io.spikes"),  # Recording.from_spikes
     ("methods.recordings", "evaluation.readouts"),  # RecordingEstimator.score
 }
 HEAVY = ("torch", "sklearn", "matplotlib", "scipy", "pooch", "rich")

@@ -76,7 +76,7 @@ def test_continuous_signals_may_be_negative_and_broken():
         ([[1], [1]], {"times": [0.0, 0.05]}, "must rise by at least the bin width"),
         ([[1], [1]], {"labels": {"y": [1]}}, "label 'y' has shape"),
         ([[1], [1]], {"labels": {"y": [1, np.nan]}}, "label 'y' holds NaN"),
-        ([[1], [1]], {"labels": {"y": [1, None]}}, "Python objects"),
+        ([[1], [1]], {"labels": {"y": [1, None]}}, "no value in 1 of 2"),
         ([[1], [1]], {"labels": {"y": [1j, 0]}}, "complex128"),
         ([[1], [1]], {"labels": {"y": [[1], [1, 2]]}}, "ragged"),
         ([[1], [1]], {"labels": {"y": np.zeros((2, 1, 1))}}, "label 'y' has shape"),

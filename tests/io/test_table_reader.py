@@ -63,8 +63,17 @@ def test_the_width_of_a_bin_may_stand_in_a_column(save):
     assert myow.read(save(WIDE.assign(bin_size=0.1))).bin_size == 0.1
     with pytest.raises(DataError, match="bin_size differs from row to row"):
         myow.read(save(WIDE.assign(bin_size=[0.1, 0.2, 0.1, 0.1])))
-    with pytest.raises(DataError, match=r"no 'bin_size'.*probably bin_size=0\.1"):
-        myow.read(save(WIDE))
+
+
+def test_the_width_of_a_bin_that_the_times_tell_is_used_and_said(save):
+    rec = myow.read(save(WIDE))
+    assert rec.bin_size == 0.1
+    assert "bins of 0.1 s: time says so" in rec.source["used"]
+    with pytest.raises(DataError, match="no 'bin_size'"):
+        myow.read(save(WIDE.drop(columns="time")))
+    uneven = WIDE.assign(time=[0.0, 0.1, 0.13, 0.3])
+    with pytest.raises(DataError, match="no 'bin_size'"):
+        myow.read(save(uneven))
 
 
 def test_units_by_name_and_by_pattern(save):

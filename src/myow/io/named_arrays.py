@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -12,15 +12,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.recording import Recording, check_bin_size
 from ..errors import DataError, unknown_name
 from .binned import plain_values
-from .session import WHOLE, Columns, Intervals, Notes, Options, Units, as_text, choose_units, names_of
+from .session import WHOLE, Columns, Intervals, Notes, Options, Units, as_text, names_of
 
 __all__ = [
     "LONGEST",
+    "NESTED",
     "PERIOD",
     "RESERVED",
+    "TRAINS",
     "Arrays",
     "Field",
     "Roles",
@@ -32,12 +33,18 @@ __all__ = [
     "find_places",
     "find_tables",
     "find_trains",
+    "is_line",
+    "join",
     "pair_spikes",
-    "read_binned",
+    "pick_labels",
     "read_name",
     "read_roles",
     "read_source",
     "read_width",
+    "refuse",
+    "say_unused",
+    "scalar",
+    "turn",
     "with_columns",
 ]
 
@@ -56,17 +63,25 @@ class Field:
         Its type, as it is said to the user.
     read : callable
         Reads it.
-    lengths : tuple of int, optional
-        Rows of the pieces that it is put together from, one a segment.
+    pieces : tuple of Field, optional
+        Those that it is put together from, one a segment.
     axis : {"bins", "units", ""}, optional
         What its first axis is, where the format says so; else its length tells.
+    note : str, optional
+        What was done to it, for the notes of who uses it.
     """
 
     shape: tuple[int, ...]
     dtype: str
     read: Callable[[], NDArray[Any]]
-    lengths: tuple[int, ...] = ()
+    pieces: tuple[Field, ...] = ()
     axis: Literal["bins", "units", ""] = ""
+    note: str = ""
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Rows of the pieces."""
+        return tuple(one.shape[0] for one in self.pieces)
 
     @property
     def size(self) -> int:
@@ -100,6 +115,12 @@ class Arrays:
         Arrays.
     trains : dict
         Lists of 1-d arrays, which may be spike times of units.
+    lines : dict
+        Lists of 1-d arrays as they are stored.
+    grids : dict
+        Lists of those, all equally long: one for each unit, of one 1-d array a trial.
+    refused : dict
+        What is there but cannot be used, and why.
     separator : str, optional
         What parts a group from what is in it.
     flat : bool, optional
@@ -108,6 +129,9 @@ class Arrays:
 
     fields: dict[str, Field]
     trains: dict[str, Units] = field(default_factory=dict)
+    lines: dict[str, tuple[Field, ...]] = field(default_factory=dict)
+    grids: dict[str, tuple[tuple[Field, ...], ...]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     separator: str = "/"
     flat: bool = False
 
@@ -119,7 +143,7 @@ class Arrays:
         UnknownNameError
             If there is none.
         DataError
-            If there are several.
+            If there are several, or it cannot be used.
         """
         plain = str(name).strip(self.separator)
         if plain in among:
@@ -128,6 +152,9 @@ class Arrays:
         if len(fitting) > 1:
             raise DataError(f"several {what}s are called '{name}': {', '.join(fitting)}; give the whole name")
         if not fitting:
+            for key, reason in self.refused.items():
+                if plain in (key, self.last(key)):
+                    raise DataError(f"'{key}' is there, but {reason}")
             raise unknown_name(what, str(name), among)
         return fitting[0]
 
@@ -162,54 +189,92 @@ class Arrays:
         notes.found += [
             f"{key}: {len(one.names)} lists of numbers" for key, one in self.trains.items() if key not in self.fields
         ]
+        notes.found += [f"{key}: {len(one)} x {len(one[0])} lists of numbers" for key, one in self.grids.items()]
+        notes.found += [f"{key}, which cannot be used" for key in self.refused]
+
+
+def turn(one: Field) -> Field:
+    """Return a matrix with its axes exchanged, or each piece of one."""
+    note = f"stored as {one.shape}, which is turned"
+    if one.pieces:
+        return replace(join(tuple(turn(piece) for piece in one.pieces)), note=f"each piece {note}")
+    return replace(one, shape=one.shape[::-1], read=lambda: one.read().T, note=note)
+
+
+def join(pieces: tuple[Field, ...]) -> Field:
+    """Return one array of matrices of one width, a piece a segment; a piece without values has no rows."""
+    width = max(one.shape[1] for one in pieces)
+    pieces = tuple(one if one.size else Field((0, width), one.dtype, _no_rows(width)) for one in pieces)
+    shape = (sum(one.shape[0] for one in pieces), width)
+    return Field(shape, pieces[0].dtype, lambda: np.concatenate([one.read() for one in pieces]), pieces)
+
+
+def _no_rows(width: int) -> Callable[[], NDArray[Any]]:
+    return lambda: np.empty((0, width))
 
 
 def add_cells(arrays: Arrays, name: str, cells: Sequence[Field], notes: Notes, names: Sequence[str] = ()) -> None:
     """Add a list of arrays, such as a cell array, as what it can be.
 
-    Texts or single numbers become one array. Lists of numbers are spike times of units. Matrices of one width are pieces of one
-    array, a piece a segment.
+    Texts or single numbers become one array. Lists of numbers may be spike times of units. Matrices of one width, or else of one
+    height, are pieces of one array, a piece a segment.
     """
     if not cells:
         notes.skipped.append(f"{name}: it is empty")
     elif all(one.is_text for one in cells):
         if any(one.size > 1 for one in cells):
-            notes.skipped.append(f"{name}: lists of texts inside of a list")
+            refuse(arrays, name, "it is a list with lists of texts inside", notes)
             return
         texts = ["".join(map(str, one.read().ravel()))[:LONGEST] for one in cells]
         arrays.fields[name] = at_hand(np.array(texts))
     elif not all(one.is_number for one in cells):
-        notes.skipped.append(f"{name}: a list of neither numbers nor texts")
-    elif all(_is_line(one) for one in cells):
+        nested = any(one.dtype == NESTED for one in cells)
+        what = (
+            "it is a list of lists or structs, one inside of the other" if nested else "its parts are not all numbers"
+        )
+        refuse(arrays, name, f"{what}; store a list of arrays", notes)
+    elif all(is_line(one) for one in cells):
         if all(one.size == 1 for one in cells):
             shape = (len(cells),)
             arrays.fields[name] = Field(
                 shape, cells[0].dtype, lambda: np.concatenate([one.read() for one in cells], axis=None)
             )
         titles = tuple(names) or tuple(f"unit{i}" for i in range(len(cells)))
+        arrays.lines[name] = tuple(cells)
         arrays.trains[name] = Units(titles, lambda i: np.asarray(cells[i].read(), dtype=np.float64).ravel())
-    elif all(len(one.shape) == 2 for one in cells) and len({one.shape[1] for one in cells}) == 1:
-        lengths = tuple(one.shape[0] for one in cells)
-        arrays.fields[name] = Field(
-            (sum(lengths), cells[0].shape[1]),
-            cells[0].dtype,
-            lambda: np.concatenate([c.read() for c in cells]),
-            lengths,
-        )
+    elif all(len(one.shape) == 2 for one in cells):
+        heights, widths = ({one.shape[axis] for one in cells if one.size} for axis in (0, 1))
+        if len(widths) == 1:
+            arrays.fields[name] = join(tuple(cells))
+        elif len(heights) == 1:
+            arrays.fields[name] = join(tuple(turn(one) for one in cells))
+            note = f"pieces of {next(iter(heights))} rows and of different widths, which are turned to (bins, units)"
+            arrays.fields[name] = replace(arrays.fields[name], note=note)
+        else:
+            shapes = ", ".join(str(one.shape) for one in cells[:3])
+            refuse(
+                arrays, name, f"its matrices {shapes} share neither rows nor columns; give all the same units", notes
+            )
     else:
-        notes.skipped.append(f"{name}: a list of arrays of different shapes")
+        shapes = ", ".join(str(one.shape) for one in cells[:3])
+        refuse(
+            arrays, name, f"its arrays have different numbers of axes: {shapes}; store matrices (bins, units)", notes
+        )
 
 
-def _is_line(one: Field) -> bool:
+NESTED = "list"
+"""Type of what is in a list and holds others."""
+
+
+def refuse(arrays: Arrays, name: str, why: str, notes: Notes) -> None:
+    """Keep in mind what cannot be used, and why."""
+    arrays.refused[name] = why
+    notes.skipped.append(f"{name}: {why}")
+
+
+def is_line(one: Field) -> bool:
+    """Whether an array has one axis, as MATLAB stores those."""
     return len(one.shape) < 2 or 0 in one.shape or (len(one.shape) == 2 and 1 in one.shape)
-
-
-def _truth(option: str, value: Any) -> bool:
-    """Return what an option says that is yes or no, from the command line too."""
-    text = str(value).lower()
-    if text not in ("true", "yes", "1", "false", "no", "0", "none", ""):
-        raise DataError(f"{option} is {value!r}; it must be true or false")
-    return text in ("true", "yes", "1")
 
 
 STARTS = {
@@ -234,15 +299,27 @@ class Table:
     group: str
 
 
-def pair_spikes(arrays: Arrays) -> set[str]:
-    """Take ``spike_times`` beside an array with the unit of each as trains; return the names of those arrays."""
+def pair_spikes(arrays: Arrays, sampling_rate: Any = None) -> set[str]:
+    """Take ``spike_times`` beside an array with the unit of each as trains; return the names of those arrays.
+
+    Raises
+    ------
+    DataError
+        If times are whole numbers, as of samples, and `sampling_rate` does not say how many a second.
+    """
     found: set[str] = set()
-    for key in [key for key in arrays.fields if arrays.last(key) == "spike_times" and arrays.is_vector(key)]:
+    for key in [key for key in arrays.fields if arrays.last(key) == "spike_times"]:
         group = arrays.group(key)
         owner = next((group + one for one in OWNERS if group + one in arrays.fields), None)
-        if owner is None or arrays.rows(owner) != arrays.rows(key):
+        sizes = [max(arrays.fields[one].shape, default=0) for one in (key, owner) if one is not None]
+        if (
+            owner is None
+            or sizes != [math.prod(arrays.fields[one].shape) for one in (key, owner)]
+            or len(set(sizes)) > 1
+        ):
             continue
-        owners, times = arrays.values(owner), arrays.values(key).astype(np.float64)
+        owners, times = arrays.values(owner).ravel(), arrays.values(key).ravel().astype(np.float64)
+        times = times / _samples_a_second(key, owner, times, sampling_rate)
         order = np.argsort(owners, kind="stable")
         names, first = np.unique(owners[order], return_index=True)
         trains = np.split(times[order], first[1:])
@@ -251,8 +328,27 @@ def pair_spikes(arrays: Arrays) -> set[str]:
     return found
 
 
-def find_trains(arrays: Arrays, asked: str | None) -> str:
-    """Return the name of the spike times: that which is asked for, else one with a known name, else the only one.
+def _samples_a_second(key: str, owner: str, times: NDArray[np.float64], sampling_rate: Any) -> float:
+    if sampling_rate is None:
+        if len(times) > 1 and np.array_equal(times, np.rint(times)):
+            raise DataError(
+                f"{key} beside {owner} holds whole numbers from {times.min():g} to {times.max():g}, which are samples rather than "
+                "seconds; give sampling_rate in Hz, such as sampling_rate=30000 (1 if they are seconds)"
+            )
+        return 1.0
+    try:
+        rate = float(sampling_rate)
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not 0 < rate < np.inf:
+        raise DataError(f"sampling_rate is {sampling_rate!r}; it must be a number of samples a second above 0")
+    return rate
+
+
+def find_trains(arrays: Arrays, asked: str | None, spans: Sequence[NDArray[np.float64]] = ()) -> str:
+    """Return the name of the spike times: that which is asked for, else one with a known name, else what looks like them.
+
+    Lists look like spike times where all rise, unevenly, inside of `spans`, which hold starts and ends of what was recorded.
 
     Raises
     ------
@@ -261,13 +357,45 @@ def find_trains(arrays: Arrays, asked: str | None) -> str:
     """
     if asked is not None:
         return arrays.find(asked, arrays.trains, "list of spike times")
+    found: list[str] = []
     for known in TRAINS:
-        fitting = [key for key in arrays.trains if arrays.last(key) == known]
-        if len(fitting) == 1:
-            return fitting[0]
-    if len(arrays.trains) != 1:
-        raise DataError(f"there are several lists of numbers, {', '.join(arrays.trains)}; say which with spikes=NAME")
-    return next(iter(arrays.trains))
+        found = found or [key for key in arrays.trains if arrays.last(key) == known]
+    found = found or [key for key in arrays.trains if "spike" in key.lower()]
+    if len(found) == 1:
+        steps = np.concatenate([np.diff(train) for train in _trains(arrays, found[0])])
+        if (steps < 0).sum() > 0.1 * (steps != 0).sum():
+            raise DataError(
+                f"the lists of numbers in {found[0]} do not rise, as spike times do; if they are, give spikes={found[0]}; "
+                f"if they are counts, give counts={found[0]}"
+            )
+        return found[0]
+    likely = [] if found else [key for key in arrays.trains if _looks_like_times(_trains(arrays, key), spans)]
+    if len(likely) == 1:
+        return likely[0]
+    several = found or likely
+    if several:
+        raise DataError(f"there are several lists of numbers, {', '.join(several)}; say which with spikes=NAME")
+    listed = ", ".join(sorted(arrays.trains)[:20])
+    raise DataError(
+        f"nothing says that lists of numbers, {listed}, are spike times: neither name nor values that rise inside of the "
+        "recording; if one is, in s, give spikes=NAME; if there are counts, give counts=NAME"
+    )
+
+
+def _trains(arrays: Arrays, key: str) -> list[NDArray[np.float64]]:
+    units = arrays.trains[key]
+    return [units.train(i) for i in range(len(units.names))]
+
+
+def _looks_like_times(trains: list[NDArray[np.float64]], spans: Sequence[NDArray[np.float64]]) -> bool:
+    steps = [np.diff(train) for train in trains if len(train) > 1]
+    if not steps or not spans or any((one < 0).any() for one in steps):
+        return False
+    if all(np.allclose(one, one[0], rtol=1e-3) for one in steps):  # a clock
+        return False
+    low, high = min(float(np.nanmin(one)) for one in spans), max(float(np.nanmax(one)) for one in spans)
+    values = np.concatenate(trains)
+    return bool(np.mean((values >= low) & (values <= high)) > 0.5)
 
 
 def find_tables(arrays: Arrays) -> dict[str, Table]:
@@ -367,7 +495,7 @@ def find_places(arrays: Arrays, counts: str, taken: set[str], n_bins: int, n_uni
     return places
 
 
-def _pick_labels(
+def pick_labels(
     arrays: Arrays, places: Places, asked: Any, n_bins: int, kept: NDArray[np.bool_], notes: Notes, *, strict: bool
 ) -> dict[str, NDArray[Any]]:
     """Read the labels that are asked for, or all that have a value in every row.
@@ -413,7 +541,7 @@ def _pick_labels(
     return labels
 
 
-def _say_unused(arrays: Arrays, places: Places, tables: Mapping[str, str], used: set[str], notes: Notes) -> None:
+def say_unused(arrays: Arrays, places: Places, tables: Mapping[str, str], used: set[str], notes: Notes) -> None:
     """Say of each array that is not used why it is not; `tables` names those that are parts of a table of intervals."""
     said = [entry.partition(": ")[0] for entry in notes.skipped]
     columns = {key: short for short, key in places.columns.items()}
@@ -428,7 +556,9 @@ def _say_unused(arrays: Arrays, places: Places, tables: Mapping[str, str], used:
             notes.skipped.append(f"{key}: a label that was not asked for")
         else:
             notes.skipped.append(f"{key}: shape {one.shape}, which is neither one row a bin nor one value a unit")
-    notes.skipped += [f"{key}: lists of numbers; spikes={key} counts them as spike times" for key in arrays.trains]
+    notes.skipped += [
+        f"{key}: lists of numbers; spikes={key} counts them as spike times" for key in arrays.trains if key not in used
+    ]
 
 
 ALIASES = {role: (role,) for role in RESERVED} | {
@@ -516,7 +646,7 @@ def _may_be(role: str, arrays: Arrays, counts: str | None, name: str) -> bool:
 
 def read_width(arrays: Arrays, roles: Roles, options: Options) -> float:
     """Return the width of a bin in s, which the file or the user says."""
-    width = _scalar(arrays, roles.get("bin_size"), None)
+    width = scalar(arrays, roles.get("bin_size"), None)
     if width is None and options.bin_size is None:
         raise DataError(f"there is no 'bin_size'; store it, or give bin_size in seconds{_hint(arrays, roles)}")
     if width is not None and options.bin_size is not None and width != options.bin_size:
@@ -535,141 +665,24 @@ def _hint(arrays: Arrays, roles: Roles) -> str:
 
 def read_name(arrays: Arrays, roles: Roles, options: Options, titles: Titles) -> str:
     """Return the name of the recording."""
-    return str(options.name if options.name is not None else _scalar(arrays, roles.get("name"), titles.name))
+    return str(options.name if options.name is not None else scalar(arrays, roles.get("name"), titles.name))
 
 
 def read_source(arrays: Arrays, roles: Roles, titles: Titles) -> dict[str, str]:
     """Return where it comes from."""
     found = {"file": titles.file} if titles.file else {}
     try:
-        stored = json.loads(str(_scalar(arrays, roles.get("source"), "{}")))
+        stored = json.loads(str(scalar(arrays, roles.get("source"), "{}")))
         return {**found, **{str(k): str(v) for k, v in stored.items()}}
     except (ValueError, AttributeError, RecursionError):
         raise DataError("'source' must be a JSON object in a string; leave it out") from None
 
 
-def _scalar(arrays: Arrays, name: str | None, default: Any) -> Any:
+def scalar(arrays: Arrays, name: str | None, default: Any) -> Any:
+    """Return the single value of an array, or the default where there is none."""
     if name is None:
         return default
     if arrays.fields[name].size != 1:
         raise DataError(f"'{name}' has shape {arrays.fields[name].shape}; it must be a single value")
     value = arrays.values(name).ravel().tolist()[0]
     return as_text(value) if isinstance(value, bytes) else value
-
-
-def read_binned(
-    arrays: Arrays, roles: Roles, notes: Notes, options: Options, titles: Titles, apart: Set[str] = frozenset()
-) -> Recording:
-    """Make a recording of arrays that have a row a bin; those named in `apart` have a place elsewhere.
-
-    Raises
-    ------
-    DataError
-        If the counts are missing, or an array has a wrong shape or values that cannot be.
-    """
-    if roles.counts is None:
-        listed = ", ".join(sorted([*arrays.fields, *arrays.trains])[:20]) or "nothing"
-        raise DataError(f"there is no array 'counts', only {listed}; store counts (T, N), or give counts=NAME")
-    counts = arrays.fields[roles.counts].read()
-    if arrays.flat and counts.ndim == 1:  # of one unit, inside of a struct of MATLAB 7.3
-        counts = counts[:, None]
-    if _truth("transpose", options.transpose):
-        counts = counts.T
-    n_bins, n_units = counts.shape if counts.ndim == 2 else (len(counts) if counts.ndim else 0, 0)
-    width = read_width(arrays, roles, options)
-    used = {roles.counts} | roles.said()
-    times = _times(arrays, roles, counts.shape, used)
-    segments, kept = _segments(arrays, roles, options, n_bins, used, notes, titles.strict)
-    taken = {roles.counts, *roles.names.values(), *apart}
-    places = find_places(arrays, roles.counts, taken, n_bins, n_units)
-    labels = _pick_labels(arrays, places, options.labels, n_bins, kept, notes, strict=titles.strict)
-    periods = {name: value for name, value in places.periods.items() if titles.strict or name in labels}
-    used |= {places.rows[name] for name in labels} | {places.period_of[name] for name in periods}
-    units = _unit_names(arrays, roles, n_units, used)
-    if options.units is not None:
-        columns: Columns = {short: partial(arrays.values, key) for short, key in places.columns.items()}
-        names = units or tuple(f"unit{i}" for i in range(n_units))
-        chosen = choose_units(options.units, names, columns, notes)
-        counts, units = counts[:, chosen], tuple(names[i] for i in chosen)
-        asked = options.units if isinstance(options.units, str) else ""
-        used |= {key for short, key in places.columns.items() if f"{short}=" in asked}
-    if not kept.all():
-        if not kept.any():
-            raise DataError("no row is left that has a segment and every label; ask for fewer labels")
-        counts, labels = counts[kept], {k: v[kept] for k, v in labels.items()}
-        times = (np.arange(n_bins) * check_bin_size(width) if times is None else times)[kept]
-        segments = None if segments is None else segments[kept]
-    notes.used.append(f"{roles.counts}: {n_bins} bins of {n_units} units")
-    notes.used += [f"labels {', '.join(labels)}"] if labels else []
-    used |= apart
-    notes.used += [key for key in arrays.fields if key in used - {roles.counts, *places.rows.values()}]
-    tables = {key: name for name, table in find_tables(arrays).items() for key in table.pieces}
-    _say_unused(arrays, places, tables, used, notes)
-    return Recording(
-        counts,
-        bin_size=width,
-        times=times,  # type: ignore[arg-type]
-        segments=segments,  # type: ignore[arg-type]
-        labels=labels,
-        kind=_scalar(arrays, roles.get("kind"), "counts") if options.kind is None else options.kind,  # type: ignore[arg-type]
-        periods=periods,
-        units=units,
-        name=read_name(arrays, roles, options, titles),
-        source=read_source(arrays, roles, titles),
-    )
-
-
-def _times(arrays: Arrays, roles: Roles, shape: tuple[int, ...], used: set[str]) -> NDArray[Any] | None:
-    name = roles.get("times")
-    if name is None:
-        return None
-    used.add(name)
-    times = arrays.values(name)
-    if len(shape) == 2 and times.ndim == 1 and len(times) == shape[1] != shape[0]:
-        raise DataError(
-            f"times have shape {times.shape}, but {roles.counts} has shape {shape}; if that is (units, bins), give transpose=true"
-        )
-    return times
-
-
-def _segments(
-    arrays: Arrays, roles: Roles, options: Options, n_bins: int, used: set[str], notes: Notes, strict: bool
-) -> tuple[NDArray[Any] | None, NDArray[np.bool_]]:
-    """Return the segment of each row, and which rows have one."""
-    every = np.ones(n_bins, dtype=bool)
-    if options.segments is not None and not isinstance(options.segments, str):
-        return np.asarray(options.segments), every
-    name = roles.get("segments")
-    if options.segments == WHOLE:
-        return None, every
-    if name is None:
-        lengths = arrays.fields[str(roles.counts)].lengths
-        if not lengths:
-            return None, every
-        notes.used.append(f"{len(lengths)} pieces of {roles.counts} as segments")
-        return np.repeat(np.arange(len(lengths)), lengths), every
-    used.add(name)
-    values = arrays.values(name)
-    if strict or values.shape != (n_bins,) or values.dtype.kind in "iub":
-        return values, every
-    plain, present = plain_values(values)
-    if plain.dtype.kind == "f" and (plain[present] == np.rint(plain[present])).all():
-        numbers = np.where(present, plain, 0).astype(np.int64)
-    else:  # names of trials: numbered as they come
-        _, first, back = np.unique(plain, return_index=True, return_inverse=True)
-        numbers = np.argsort(np.argsort(first))[back.ravel()]
-        notes.used.append(f"{name}: {len(first)} names, numbered from 0 as they come")
-    if not present.all():
-        notes.skipped.append(f"{(~present).sum()} of {n_bins} rows: no number in {name}")
-    return numbers, present
-
-
-def _unit_names(arrays: Arrays, roles: Roles, n_units: int, used: set[str]) -> tuple[str, ...]:
-    name = roles.get("units")
-    if name is None:
-        return ()
-    used.add(name)
-    values = [as_text(value) for value in arrays.values(name).ravel().tolist()]
-    if len(values) != n_units:
-        raise DataError(f"{name} names {len(values)} units, but counts have {n_units} columns; give one name a column")
-    return tuple(values)

@@ -79,7 +79,11 @@ def _units(trains: list[Any]) -> Units | None:
     shared = [key for key in keys if all(key in train.annotations for train in trains)]
     columns = {key: constant([train.annotations[key] for train in trains]) for key in shared}
 
-    return Units(tuple(name for name, _ in _titled(trains, "unit")), lambda unit: _times(trains[unit])(), columns)
+    def observed(unit: int) -> NDArray[np.float64]:
+        return np.array([[_seconds(trains[unit].t_start), _seconds(trains[unit].t_stop)]], dtype=np.float64)
+
+    names = tuple(name for name, _ in _titled(trains, "unit"))
+    return Units(names, lambda unit: _times(trains[unit])(), columns, observed)
 
 
 def _intervals(epoch: Any) -> Intervals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.recording import Recording
-from ..errors import FileError, need
+from ..errors import DataError, FileError, need
 from .binned import bin_session
 from .guard import check_dataset, open_hdf5, parsing
-from .session import OF_SESSIONS, Intervals, Notes, Options, Session, Signal, Units, constant, describe
+from .session import OF_SESSIONS, Intervals, Notes, Options, Session, Signal, Units, as_text, constant, describe
 
 __all__ = ["OPTIONS", "opened", "read"]
 
@@ -33,7 +33,7 @@ IMAGES = ("ImageSeries", "ImageMaskSeries", "OpticalSeries", "TwoPhotonSeries", 
 
 def _session_of(nwb: Any, source: dict[str, str], name: str, notes: Notes) -> Session:
     """Return what a pynwb ``NWBFile`` that is open holds."""
-    series, tables = _walk(nwb)
+    series, tables, sorted_ = _walk(nwb)
     events = {title: one for title, one in series.items() if _is_event(one)}
     for title in ("trials", "epochs", "invalid_times"):
         if getattr(nwb, title, None) is not None:
@@ -49,7 +49,7 @@ def _session_of(nwb: Any, source: dict[str, str], name: str, notes: Notes) -> Se
     return Session(
         name=name,
         source=source | {k: str(v) for k, v in described.items() if v},
-        units=_units(nwb.units, notes),
+        units=_all_units(nwb.units, sorted_, notes),
         intervals={k: intervals[k] for k in sorted(intervals, key=lambda k: (k != "trials", k != "epochs"))},
         events={title: _clock(one) for title, one in events.items()},
         signals=_signals({k: v for k, v in series.items() if k not in events}, notes),
@@ -57,21 +57,23 @@ def _session_of(nwb: Any, source: dict[str, str], name: str, notes: Notes) -> Se
     )
 
 
-def _walk(nwb: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return all time series and tables of intervals by name; names that come twice get that of what holds them before."""
+def _walk(nwb: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return all time series, tables of intervals and of units by name; names that come twice get that of what holds them before."""
     places = [nwb.acquisition, nwb.stimulus, nwb.analysis, nwb.processing, nwb.intervals or {}]
     found = [pair for place in places for thing in place.values() for pair in _inside(thing, None)]
     shared = [thing.name for thing, _ in found]
     series: dict[str, Any] = {}
     tables: dict[str, Any] = {}
+    units: dict[str, Any] = {}
     for thing, holder in sorted(found, key=lambda pair: (pair[0].name, pair[1] or "")):
         name = thing.name if shared.count(thing.name) == 1 or holder is None else f"{holder}.{thing.name}"
-        (tables if _is_a(thing, "TimeIntervals") else series)[name] = thing
-    return series, tables
+        kept = tables if _is_a(thing, "TimeIntervals") else units if _is_a(thing, "Units") else series
+        kept[name if kept is not units or holder is None else f"{holder}/{thing.name}"] = thing
+    return series, tables, units
 
 
 def _inside(thing: Any, holder: str | None) -> Iterator[tuple[Any, str | None]]:
-    if _is_a(thing, "TimeSeries", "TimeIntervals") or _is_event(thing):
+    if _is_a(thing, "TimeSeries", "TimeIntervals", "Units") or _is_event(thing):
         yield thing, holder
     elif not _is_a(thing, "DynamicTable"):
         for child in getattr(thing, "children", ()):
@@ -99,7 +101,7 @@ def _signals(series: dict[str, Any], notes: Notes) -> dict[str, Signal]:
         if problem:
             notes.skipped.append(f"{name}: {problem}")
         else:
-            found[name] = _signal(name, one)
+            found[name] = _signal(name, one, notes)
     return found
 
 
@@ -113,20 +115,46 @@ def _unusable(one: Any) -> str:
     if getattr(one.data, "dtype", np.asarray(one.data[:1]).dtype).kind not in "iufb":
         return "its samples are no numbers"
     if one.timestamps is not None:
-        times = _shape(one.timestamps)
-        return "" if times == shape[:1] else f"{shape[0]} samples, but times of shape {times}"
+        times, at = _shape(one.timestamps), 1 if _turned(one) else 0
+        return "" if times == shape[at : at + 1] else f"{shape[at]} samples, but times of shape {times}"
     return "" if one.rate and np.isfinite(one.rate) and one.rate > 0 else "neither times nor a rate"
 
 
-def _signal(name: str, one: Any) -> Signal:
-    shape = _shape(one.data)
+def _cells(one: Any) -> Any:
+    """Return what says which cell or electrode each column of a series is of, if anything does."""
+    rois = getattr(one, "rois", None)
+    return rois if rois is not None else getattr(one, "electrodes", None)
+
+
+def _turned(one: Any) -> bool:
+    """Whether samples are stored as (columns, samples): where its table of cells and its times fit only that."""
+    shape, cells = _shape(one.data), _cells(one)
+    if len(shape) != 2 or shape[0] == shape[1]:
+        return False
+    times = _shape(one.timestamps)[:1]
+    if times and times[0] in shape:
+        return bool(times[0] == shape[1])
+    held = None if cells is None or times else _shape(cells.data)[:1]
+    if held and held[0] in shape:
+        return bool(held[0] == shape[0])
+    return _is_a(one, "SpatialSeries") and not times and shape[0] <= 3 < shape[1]  # x, y and z at most
+
+
+def _signal(name: str, one: Any, notes: Notes) -> Signal:
+    shape, turned = _shape(one.data), _turned(one)
+    if turned:
+        shape = shape[::-1]
+        notes.used.append(
+            f"{name}: stored as {shape[::-1]}, which is turned to {shape[0]} samples of {shape[1]} columns"
+        )
     width = int(np.prod(shape[1:], dtype=np.int64))
     holder = one.parent
     scale, offset = (1.0 if one.conversion is None else float(one.conversion)), float(one.offset or 0.0)
     each = getattr(one, "channel_conversion", None)
 
     def rows(low: int, high: int) -> NDArray[np.float64]:
-        values = _values(one.data, low, high).astype(np.float64).reshape(high - low, width)
+        stored = _values(one.data, low, high, axis=1).T if turned else _values(one.data, low, high)
+        values = stored.astype(np.float64).reshape(high - low, width)
         return values * (scale * np.asarray(_values(each)) if each is not None else scale) + offset
 
     module: Any = holder if _is_a(holder, "ProcessingModule") else getattr(holder, "parent", None)
@@ -136,7 +164,9 @@ def _signal(name: str, one: Any) -> Signal:
         or (_is_a(module, "ProcessingModule") and module.name.startswith("behav"))
     )
     acts = _is_a(one, "RoiResponseSeries", "DecompositionSeries")
-    cells = getattr(one, "rois", None) if getattr(one, "rois", None) is not None else getattr(one, "electrodes", None)
+    cells = _cells(one)
+    if cells is not None and _shape(cells.data) != (width,):
+        notes.skipped.append(f"{name}: its table names {len(cells.data)} cells for {width} columns, so it is not used")
     return Signal(
         n_samples=int(shape[0]),
         names=tuple(f"{name}{i}" for i in range(width)) if width > 1 else (name,),
@@ -178,6 +208,61 @@ def _column(column: Any, n: int) -> Callable[[], NDArray[Any]]:
     return load
 
 
+def _all_units(table: Any, others: Mapping[str, Any], notes: Notes) -> Units | None:
+    """Return the units of the file's own table, else those of the tables in processing modules."""
+    units = _units(table, notes)
+    if units is not None:
+        notes.skipped += [f"{title}: more units, beside the file's own" for title, one in others.items() if len(one)]
+        return units
+    found = {title: held for title, one in others.items() if (held := _units(one, notes)) is not None}
+    if found:
+        notes.used.append(f"units of {' and '.join(found)}")
+    return next(iter(found.values())) if len(found) < 2 and found else _several(found) if found else None
+
+
+def _several(tables: Mapping[str, Units]) -> Units:
+    """Return units of several tables, which may be the same cells twice: their column ``table`` says whose each is."""
+    places = [(title, i) for title, units in tables.items() for i in range(len(units.names))]
+    shared = set.intersection(*(set(units.columns) for units in tables.values()))
+
+    def column(name: str) -> Callable[[], NDArray[Any]]:
+        return lambda: np.concatenate([np.asarray(units.columns[name]()) for units in tables.values()])
+
+    def observed(unit: int) -> NDArray[np.float64] | None:
+        read = tables[places[unit][0]].observed
+        return None if read is None else read(places[unit][1])
+
+    return Units(
+        tuple(f"{title}/{tables[title].names[i]}" for title, i in places),
+        lambda unit: tables[places[unit][0]].train(places[unit][1]),
+        {name: column(name) for name in sorted(shared)} | {TABLE: constant([title for title, _ in places])},
+        observed,
+    )
+
+
+TABLE = "table"
+
+
+def _check(session: Session, options: Options) -> None:
+    """Refuse a file of which nothing can be binned, or in which it is not clear what.
+
+    Raises
+    ------
+    DataError
+        If it is such.
+    """
+    if session.units is None and not session.signals:
+        raise DataError("it holds neither units with spike times nor signals, so there is nothing to bin")
+    asked = isinstance(options.units, str) and f"{TABLE}=" in options.units
+    if session.units is not None and TABLE in session.units.columns and options.signal is None and not asked:
+        titles = list(dict.fromkeys(map(str, session.units.columns[TABLE]())))
+        if len(titles) > 1:
+            raise DataError(
+                f"there are units in {', '.join(titles)}; say whose with units='{TABLE}={titles[0]}', "
+                f"or of all with units='{TABLE}={'|'.join(titles)}'"
+            )
+
+
 def _units(table: Any, notes: Notes) -> Units | None:
     if table is None or not len(table) or "spike_times" not in table.colnames:
         return None
@@ -202,9 +287,17 @@ def _units(table: Any, notes: Notes) -> Units | None:
     def train(unit: int) -> NDArray[np.float64]:
         return np.asarray(_values(index.target.data, int(starts[unit]), int(ends[unit])), dtype=np.float64)
 
-    used = {"spike_times", "electrodes", "electrode_group", *columns}
+    used = {"spike_times", "electrodes", "electrode_group", *columns} | {"obs_intervals"} & set(table.colnames)
     notes.skipped += [f"units.{c}: not one value a unit" for c in table.colnames if c not in used]
-    return Units(names, train, columns)
+    return Units(names, train, columns, _observed(table) if "obs_intervals" in used else None)
+
+
+def _observed(table: Any) -> Callable[[int], NDArray[np.float64] | None]:
+    def observed(unit: int) -> NDArray[np.float64] | None:
+        spans = np.asarray(table["obs_intervals"][unit], dtype=np.float64)
+        return spans.reshape(-1, 2) if spans.size and spans.size % 2 == 0 else None
+
+    return observed
 
 
 def _electrodes(table: Any, n: int) -> dict[str, Callable[[], NDArray[Any]]]:
@@ -248,11 +341,12 @@ def _shape(data: Any) -> tuple[int, ...]:
     return () if data is None else np.shape(data)
 
 
-def _values(data: Any, low: int = 0, high: int | None = None) -> NDArray[Any]:
-    """Read some rows, of a dataset after it is known to be as small as it says."""
+def _values(data: Any, low: int = 0, high: int | None = None, axis: int = 0) -> NDArray[Any]:
+    """Read some rows or columns, of a dataset after it is known to be as small as it says."""
     if hasattr(data, "id") and hasattr(data, "chunks"):
-        check_dataset(data, rows=None if high is None else high - low)
-    values = np.asarray(data[low:high])
+        rows = None if high is None else high - low
+        check_dataset(data, rows=rows if not axis or rows is None else -(-rows * data.shape[0] // data.shape[1]))
+    values = np.asarray(data[low:high] if not axis else data[:, low:high])
     return values.astype(str) if values.dtype.kind == "S" else values
 
 
@@ -270,8 +364,10 @@ def read(source: Any, notes: Notes, options: Options) -> Recording:
         with parsing(Path(str(source.identifier)), "NWB object"):
             session = _session_of(source, {}, str(source.identifier), notes)
             describe(session, notes)
+            _check(session, options)
             return bin_session(session, notes, **options.binning())
     with opened(source, notes) as session:
+        _check(session, options)
         return bin_session(session, notes, **options.binning())
 
 
@@ -288,6 +384,11 @@ def opened(path: Path, notes: Notes) -> Iterator[Session]:
     with open_hdf5(path, "NWB file", extra="nwb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pynwb's, about versions of schemas; what matters is in the notes
         version = file.attrs.get("nwb_version")
+        if version is None and "nwb_version" in file:
+            old = as_text(np.asarray(file["nwb_version"][()]).item())[:40]
+            raise FileError(
+                f"{path} is {old}; only NWB 2 is read: convert it, or give format='hdf5' and names of its arrays"
+            )
         if version is None:
             raise FileError(f"{path} is HDF5, but no NWB file: it has no nwb_version; give format='hdf5'")
         notes.format = f"NWB {version.decode() if isinstance(version, bytes) else version}"

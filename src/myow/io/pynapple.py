@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.binning import Bins
+from ..data.binning import Bins, frame_bins
 from ..data.recording import Recording
 from ..errors import DataError, FileError
 from .binned import bin_session
@@ -303,5 +303,10 @@ def _own_bins(piece: Piece) -> tuple[float, Bins]:
     ends[same] = np.minimum(ends[same], np.append(starts[1:], np.inf)[same])
     first = np.searchsorted(interval, interval)
     if step <= 0 or (np.diff(starts) < 0.99 * step)[same[:-1]].any():
+        apart = np.diff(piece.times)
+        mean = float(np.round(apart[apart < 1.5 * step].mean(), 9)) if step > 0 else 0.0
+        even = frame_bins(piece.times, _covered(piece), mean) if mean > 0 else None
+        if even is not None:
+            return mean, even
         raise DataError("samples come at uneven times, so that they are no bins; give bin_size in seconds")
     return step, Bins(starts, ends, interval, np.arange(len(starts)) - first)

@@ -54,7 +54,7 @@ class Notes:
 
     def provenance(self) -> dict[str, str]:
         """Return what the recording's ``source`` keeps of it."""
-        kept = {"format": self.format, "used": "; ".join(self.used), "skipped": "; ".join(self.skipped)}
+        kept = {"format": self.format, "used": "; ".join(self.used), "skipped": "; ".join(self.skipped) or "nothing"}
         return {key: value for key, value in kept.items() if value}
 
 
@@ -101,7 +101,19 @@ class Inspection:
 
 OF_SESSIONS = ("bin_size", "signal", "segments", "align", "window", "units", "labels", "name")
 """Options of formats of spike times and signals."""
-OF_ARRAYS = ("bin_size", "counts", "segments", "align", "window", "times", "kind", "units", "labels", "name")
+OF_ARRAYS = (
+    "bin_size",
+    "counts",
+    "segments",
+    "align",
+    "window",
+    "times",
+    "kind",
+    "units",
+    "labels",
+    "name",
+    "sampling_rate",
+)
 """Options of formats of named arrays."""
 
 
@@ -120,9 +132,10 @@ class Options:
     kind: str | None = None
     units: Any = None
     labels: Any = None
-    transpose: Any = False
+    transpose: Any = None
     name: str | None = None
     io: str | None = None
+    sampling_rate: float | None = None
 
     def binning(self) -> dict[str, Any]:
         """Return those that `myow.io.binned.bin_session` takes."""
@@ -151,11 +164,14 @@ class Units:
         Reads the spike times of the unit of an index, in s.
     columns : mapping
         What is known of the units, such as quality or region; each column has one value a unit.
+    observed : callable, optional
+        Reads when the unit of an index was watched, starts and ends in s, shape (n, 2); None where it is not known.
     """
 
     names: tuple[str, ...]
     train: Callable[[int], NDArray[np.float64]]
     columns: Columns = field(default_factory=dict)
+    observed: Callable[[int], NDArray[np.float64] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +219,8 @@ class Signal:
         What holds it in the file, by which it may be named too.
     columns : mapping, optional
         What is known of its columns, such as the region of a cell.
+    period : float, optional
+        A full turn, in `unit`, where values are known to be angles; 0: unit and range tell.
     """
 
     n_samples: int
@@ -216,6 +234,7 @@ class Signal:
     counts: bool = False
     within: str = ""
     columns: Columns = field(default_factory=dict)
+    period: float = 0.0
 
     def times(self) -> NDArray[np.float64] | None:
         """Read the times of the samples; None where they are even.
@@ -367,7 +386,15 @@ def choose_units(choice: Any, names: Sequence[str], columns: Columns, notes: Not
         if array.dtype.kind == "b" and array.shape == (n,):
             index = np.flatnonzero(array)
         else:
-            index = np.unique([_position(one, names) for one in np.atleast_1d(array).tolist()]).astype(np.int64)
+            given = np.atleast_1d(array).tolist()
+            known = [one for one in given if str(one) in names]
+            other = next((one for one in given if one not in known and str(one).isdigit()), None)
+            if known and other is not None:
+                raise DataError(
+                    f"units name {', '.join(map(str, known))[:80]}, but no unit is called {other}; "
+                    f"give names or indices, not both (names: {', '.join(names)[:80]})"
+                )
+            index = np.unique([_position(one, names) for one in given]).astype(np.int64)
         if not index.size:
             raise DataError("the selection holds no unit; choose at least one")
     if len(index) < n:

@@ -102,9 +102,21 @@ def _read_parquet(path: Path, notes: Notes) -> tuple[dict[str, Field], dict[str,
     return _fields(path, names, columns, notes), about if isinstance(about, dict) else {}
 
 
+def _of_frame(frame: Any, path: Path, notes: Notes, options: Options) -> tuple[dict[str, Field], Options]:
+    """Return the columns of a DataFrame, a named index among them; if columns have numbers for names, all are units."""
+    if options.units is None and len(frame.columns) and all(isinstance(c, (int, np.integer)) for c in frame.columns):
+        options = replace(options, units=[str(name) for name in frame.columns])
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    columns = [frame.iloc[:, i] for i in range(frame.shape[1])]
+    columns = [one.astype(object) if isinstance(one.dtype, pd.CategoricalDtype) else one for one in columns]
+    return _fields(path, [str(name) for name in frame.columns], columns, notes), options
+
+
 def _fields(path: Path, names: list[str], columns: list[Any], notes: Notes) -> dict[str, Field]:
     """Return columns of numbers and of texts; of texts, None stands where there is none."""
     found: dict[str, Field] = {}
+    columns = _seconds(names, columns, notes)
     for number, (name, values) in enumerate(zip(names, columns, strict=True)):
         if name in found:
             raise DataError(f"{path} has several columns called {name}; rename them")
@@ -125,6 +137,17 @@ def _fields(path: Path, names: list[str], columns: list[Any], notes: Notes) -> d
     return found
 
 
+def _seconds(names: list[str], columns: list[Any], notes: Notes) -> list[Any]:
+    """Return columns in which dates are seconds since the earliest of them, and durations are seconds."""
+    dates = [i for i, values in enumerate(columns) if values.dtype.kind == "M"]
+    first = min((columns[i].min() for i in dates if columns[i].notna().any()), default=None)
+    for i, values in enumerate(columns):
+        if values.dtype.kind == "m" or (i in dates and first is not None):
+            columns[i] = (values - first if i in dates else values).dt.total_seconds()
+            notes.used.append(f"{names[i]}: {f'dates, in s since {first}' if i in dates else 'durations, in s'}")
+    return columns
+
+
 COUNTS = "counts_"
 
 
@@ -132,8 +155,8 @@ OPTIONS = tuple(option for option in OF_ARRAYS if option != "counts")
 """Options that this format has; `myow.read` describes them."""
 
 
-def read(path: Path, notes: Notes, options: Options) -> Recording:
-    r"""Read a table.
+def read(path: Any, notes: Notes, options: Options) -> Recording:
+    r"""Read a table: a file, or a DataFrame of pandas.
 
     Where a row is a bin, ``units`` names columns, or is a pattern for their names such as "n*".
 
@@ -145,22 +168,31 @@ def read(path: Path, notes: Notes, options: Options) -> Recording:
     >>> read(path, Notes(), Options(bin_size=0.1)).counts.tolist()
     [[0, 1], [2, 0]]
     """
-    is_parquet = path.suffix.lower() == ".parquet"
-    notes.format = "Parquet" if is_parquet else "CSV"
-    columns, kept = _read_parquet(path, notes) if is_parquet else (_read_csv(path, notes), {})
+    kept: dict[str, Any] = {}
+    titles = Titles("") if isinstance(path, pd.DataFrame) else Titles(path.stem, path.name)
+    if isinstance(path, pd.DataFrame):
+        frame, path, notes.format = path, Path("the table"), "pandas DataFrame"
+        columns, options = _of_frame(frame, path, notes, options)
+    elif path.suffix.lower() == ".parquet":
+        notes.format = "Parquet"
+        columns, kept = _read_parquet(path, notes)
+    else:
+        notes.format = "CSV"
+        columns = _read_csv(path, notes)
     with parsing(path, "table"):
         rows = next(iter(columns.values())).shape[0] if columns else 0
         notes.found.append(f"{rows} rows of {len(columns)} columns: {', '.join(columns)[:300]}")
         fields = _from_metadata(kept)
         width = _constant(path, columns, notes)
         fields |= {"bin_size": at_hand(width)} if width is not None else {}
-        titles = Titles(path.stem, path.name)
         if is_long(columns) and not _counted(columns):
             given = options.bin_size if options.bin_size is not None else width
             trial = options.segments if isinstance(options.segments, str) and options.segments in columns else None
             fields |= bin_spikes(columns, given, options.times, trial, notes)
             options = replace(options, times=None, segments=options.segments if trial is None else None)
         else:
+            if options.bin_size is None and "bin_size" not in fields:
+                fields |= _guessed(columns, options.times, notes)
             fields |= _wide(columns, options.units, kept.get("units"))
             options = replace(options, units=None)
         return read_arrays(Arrays(fields), notes, options, titles)
@@ -188,6 +220,22 @@ def _constant(path: Path, columns: dict[str, Field], notes: Notes) -> float | No
         raise DataError(f"{path}: bin_size differs from row to row or is no number; bins have one width")
     notes.found.append(f"bin_size {values[0]}")
     return float(values[0])
+
+
+def _guessed(columns: dict[str, Field], times: str | None, notes: Notes) -> dict[str, Field]:
+    """Return the width of bins that the times of the rows tell: their usual step, where all are of that or longer."""
+    name = next((one for one in ((times,) if times else ("times", "time")) if one in columns), None)
+    if name is None or not columns[name].is_number:
+        return {}
+    steps = np.diff(columns[name].read().astype(np.float64))
+    steps = steps[steps > 0]  # a new segment may start anywhere
+    width = float(f"{np.median(steps):.9g}") if steps.size else 0.0
+    if not width or (steps < 0.99 * width).any():
+        return {}
+    notes.used.append(
+        f"bins of {width:g} s: {name} says so, as its rows are that far apart; bin_size=SECONDS says otherwise"
+    )
+    return {"bin_size": at_hand(width)}
 
 
 def _counted(columns: dict[str, Field]) -> list[str]:

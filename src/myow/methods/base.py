@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..data.recording import check_index
+from ..data.recording import Recording, check_index, warn_if_odd
 from ..data.rows import Rows
 from ..data.sessions import identify
 from ..data.targets import Targets, read_targets
@@ -129,6 +129,9 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if resume and folder is None:
             raise SettingError("resume needs the folder that holds the checkpoint; give folder too")
         callbacks = told(callbacks, watchers)
+        for one in X if isinstance(X, (list, tuple)) else [X]:
+            if isinstance(one, Recording):
+                warn_if_odd(one)
         data, rows = self._initialise(X, y, labelled)
         config = self.training_config(len(rows))
         generator = torch.Generator(rows.device).manual_seed(self.seed_)
