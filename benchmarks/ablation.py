@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import myow
-from myow.datasets.sources import load_recording
+from myow.datasets import load_recording
 from myow.errors import DataError, FileError, MyowError, unknown_name
 from myow.evaluation.bench import Bench
 from myow.evaluation.bench_jobs import Done, Job, carry_out

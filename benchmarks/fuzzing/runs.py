@@ -9,7 +9,7 @@ from pathlib import Path
 
 import myow
 from myow.cli.train import evaluate_run, train_run
-from myow.datasets.sources import load_recording
+from myow.datasets import load_recording
 from myow.errors import MyowError
 from myow.evaluation.bench import Bench, _left, _refuse_mixture, run_bench
 from myow.evaluation.bench_summary import RowsFile, failures, fit_row, summarise

@@ -11,7 +11,7 @@ from myow import datasets
 from myow.cli import train as workflow
 from myow.cli.train import draw_run, embed_run, evaluate_run, train_run
 from myow.data.splits import split_rows
-from myow.datasets.sources import load_recording
+from myow.datasets import load_recording
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
 from myow.figures import run_figures as drawing
 from myow.methods.runs import RunFolder, generic_split

@@ -24,10 +24,9 @@ from image_sets import (
 
 import myow
 from myow import datasets
-from myow.datasets import cifar
+from myow.datasets import cifar, load_images
 from myow.datasets import tiny_imagenet as tiny
 from myow.datasets.card import locate_folder
-from myow.datasets.sources import load_images
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
 
 FOLDERS = {

@@ -11,7 +11,7 @@ from image_sets import jpeg, pixels
 from PIL import Image
 
 from myow.data.images import Images
-from myow.datasets.sources import is_images, load_images, load_recording
+from myow.datasets import is_images, load_images, load_recording
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
 from myow.io.image_folder import read_image_folder
 

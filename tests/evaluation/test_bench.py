@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from command import myow, trials, write
 
-from myow.datasets.sources import load_recording
+from myow.datasets import load_recording
 from myow.errors import FileError, SettingError
 from myow.evaluation import bench_jobs as bench_fit
 from myow.evaluation import evaluate as evaluation

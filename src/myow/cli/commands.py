@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +63,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a representation into a folder, without labels unless the method learns from them."""
-    from ..datasets.sources import is_images
+    from ..datasets import is_images
 
     common: dict[str, Any] = {
         "method": method,
@@ -160,7 +161,6 @@ def _train_images(data: str, out: Path, **options: Any) -> None:
 def datasets(as_json: AsJson = False) -> None:
     """List the recordings and images that can be named."""
     from ..datasets import cards
-    from ..figures.tables import print_cards
 
     found = [card.describe() for card in cards()] + [card.describe() for card in cards("images")]
     if as_json:
@@ -175,7 +175,7 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show the contents of a file, and what would be used and skipped, without training."""
-    from ..datasets.sources import inspect_file
+    from ..datasets import inspect_file
 
     found = inspect_file(file, load)
     print(json.dumps(found.describe()) if as_json else found)
@@ -189,8 +189,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Train on a recording in windows of five bins, decode from one labelled trial a class and from all, draw figures."""
-    from ..datasets.sources import card_of
-    from ..figures.tables import print_evaluation
+    from ..datasets import card_of
     from .train import draw_run, evaluate_run, train_run
 
     own = card_of(dataset)
@@ -296,7 +295,6 @@ def evaluate(
         found = evaluate_images_run(run, target=target, labels=labels, device=device, epochs=readout_epochs)
         print(json.dumps(found)) if as_json else print_image_evaluation(found)
         return
-    from ..figures.tables import print_evaluation
     from .train import evaluate_run
 
     result = evaluate_run(run, data, target=target, readout=readout, labels=labels, load=load, session=session)
@@ -379,6 +377,69 @@ def bench(
     print(result["table"])
     added = f"{result['added']} fits, " if "added" in result else ""
     print(f"{added}{result['failed']} failed; " + ", ".join(result["files"]))
+
+
+_COLUMNS = {
+    "accuracy": "accuracy",
+    "delta_accuracy": "within 3π/16",
+    "balanced_accuracy": "balanced",
+    "weighted_f1": "weighted F1",
+    "r2": "R²",
+}
+
+
+def print_evaluation(result: Mapping[str, Any]) -> None:
+    """Print an evaluation: the embedding and what it is compared with, a row each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..figures.style import BASELINES
+
+    few = "all labels" if result["labels"] is None else f"{result['labels']} labelled per class"
+    table = Table(
+        title=f"{result['dataset']}: {result['target']}, readout {result['readout']}, {few}, {result['n_test']} test bins",
+        title_justify="left",
+    )
+    shown = [key for key in _COLUMNS if result[key] is not None]
+    table.add_column("")
+    for key in shown:
+        table.add_column(_COLUMNS[key], justify="right")
+    table.add_column("95 % interval", justify="right")
+    rows = {f"{result['method']} embedding": result}
+    rows |= {title: result[name] for name, title in BASELINES.items()}
+    for name, row in rows.items():
+        interval = "" if row["interval"] is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
+        table.add_row(name, *(f"{row[key]:.3f}" for key in shown), interval)
+    if result["majority"] is not None and "accuracy" in shown:
+        table.add_row("majority class", f"{result['majority']:.3f}", *[""] * (len(shown) - 1), "")
+    Console(width=110).print(table)
+
+
+def print_cards(cards: Sequence[Mapping[str, Any]]) -> None:
+    """Print what there is to load: a table of recordings and one of images."""
+    from rich.console import Console
+    from rich.table import Table
+
+    recordings, images = Table(), Table()
+    for name in ("name", "kind", "units", "bins", "bin size (s)", "segments", "available", "licence"):
+        recordings.add_column(name)
+    for name in ("name", "kind", "training", "test", "pixels", "classes", "available", "licence"):
+        images.add_column(name)
+    for card in cards:
+        ends = "yes" if card["available"] else "no", card["licence"]
+        if card["data"] == "images":
+            counts = (str(card[key]) for key in ("train", "test"))
+            size = " x ".join(map(str, card["size"]))
+            images.add_row(card["name"], card["kind"], *counts, size, str(card["classes"]), *ends)
+        else:
+            bins = "unknown" if card["bins"] is None else str(card["bins"])
+            shape = (str(card["units"]), bins, f"{card['bin_size']:g}", str(card["segments"]))
+            recordings.add_row(card["name"], card["kind"], *shape, *ends)
+    console = Console(width=110)
+    for title, table in (("recordings", recordings), ("images", images)):
+        if table.row_count:
+            table.title, table.title_justify = title, "left"
+            console.print(table)
 
 
 app = typer.Typer(

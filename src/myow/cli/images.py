@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..data.images import Images
-from ..datasets.sources import load_images
+from ..datasets import load_images
 from ..errors import FileError, SettingError
 from ..evaluation.images import evaluate_images
 from ..io.files import write_arrays, write_json

@@ -13,7 +13,7 @@ from typing import Any
 from ..data.images import Images
 from ..data.recording import Recording
 from ..data.splits import Split, split_rows
-from ..datasets.sources import card_of, load_recording
+from ..datasets import card_of, load_recording
 from ..errors import FileError, SettingError, unknown_name
 from ..evaluation.evaluate import evaluate, find_target
 from ..io.embeddings import check_options, write

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.recording import Recording
-from ..datasets.sources import card_of, load_recording
+from ..datasets import card_of, load_recording
 from ..errors import FileError, SettingError, unknown_name
 from ..io.files import make_folder, write_arrays, writing
 from ..methods import method_class, method_names

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..data.images import Images
-from ..datasets.sources import load_images
+from ..datasets import load_images
 from ..device import describe_machine
 from ..errors import MyowError, SettingError
 from ..io.files import make_folder, remove_leftovers

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from ..data.recording import Recording
 from ..data.rows import group_runs
 from ..data.splits import Split, constant_label, fold_rows, split_rows
-from ..datasets.sources import card_of, load_recording
+from ..datasets import card_of, load_recording
 from ..device import cpu_threads, describe_machine
 from ..errors import FileError, SettingError, TrainingError, need, unknown_name
 from ..methods import make_method, method_class
