@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -475,6 +476,8 @@ def main() -> None:
 
 
 def _run() -> None:
+    warnings.formatwarning = _one_line
+    warnings.filterwarnings("once", category=UserWarning)
     try:
         app()
     except MyowError as error:
@@ -485,3 +488,8 @@ def _run() -> None:
     except OSError as error:  # the machine's fault, such as a path that is too long
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    """Format a warning for whoever typed a command, without the place in our code that it comes from."""
+    return f"warning: {' '.join(str(message).split())}\n"
