@@ -477,7 +477,6 @@ def main() -> None:
 
 def _run() -> None:
     warnings.formatwarning = _one_line
-    warnings.filterwarnings("once", category=UserWarning)
     try:
         app()
     except MyowError as error:
