@@ -476,7 +476,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    warnings.formatwarning = _one_line
+    before, warnings.formatwarning = warnings.formatwarning, _one_line
     try:
         app()
     except MyowError as error:
@@ -487,6 +487,8 @@ def _run() -> None:
     except OSError as error:  # the machine's fault, such as a path that is too long
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        warnings.formatwarning = before
 
 
 def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:

@@ -114,11 +114,10 @@ def named_recordings(X: Any) -> dict[str, Recording] | None:
 
 def described(recording: Recording) -> dict[str, Any]:
     """Say, in what JSON can hold, which units a session has and which recording it is; names made up for units are left out."""
-    made_up = tuple(recording.units) == tuple(f"unit{i}" for i in range(recording.n_units))
     return {
         "recording": recording.name,
         "n_units": recording.n_units,
-        "units": [] if made_up else list(recording.units),
+        "units": _own_names(recording),
         "bin_size": recording.bin_size,
         "rows": len(recording),
         "digest": recording.digest(),
@@ -148,9 +147,8 @@ def match_units(recording: Recording, n_units: int, names: Sequence[str]) -> Rec
         If a unit that was trained on is missing.
     """
     given = list(recording.units)
-    known = list(names) or [f"unit{i}" for i in range(n_units)]
-    made_up = given == [f"unit{i}" for i in range(len(given))]
-    if given == known or made_up or (not names and set(given) != set(known)):
+    known = list(names) or _made_up_names(n_units)
+    if given == known or not _own_names(recording) or (not names and set(given) != set(known)):
         return recording
     missing = [name for name in known if name not in given]
     if missing:
@@ -193,13 +191,22 @@ def identify(data: Rows) -> list[dict[str, Any]]:
     return [{"name": "", "kind": "", "rows": len(data), "source": {}}]
 
 
+def _made_up_names(n_units: int) -> list[str]:
+    return [f"unit{i}" for i in range(n_units)]
+
+
+def _own_names(recording: Recording) -> list[str]:
+    """Names of the units; none where `Recording` made them up."""
+    names = list(recording.units)
+    return [] if names == _made_up_names(len(names)) else names
+
+
 def _recording(data: Recording) -> dict[str, Any]:
-    made_up = tuple(data.units) == tuple(f"unit{i}" for i in range(data.n_units))
     return {
         "name": data.name,
         "kind": data.kind,
         "n_units": data.n_units,
-        "units": [] if made_up else list(data.units),
+        "units": _own_names(data),
         "bin_size": data.bin_size,
         "rows": len(data),
         "segments": data.n_segments,

@@ -464,7 +464,7 @@ class Adaptation(TrainingModule):
     trained : TrainingModule
         The network, from `grown`. Its networks run as after training: batch norm by the statistics that it learnt.
     align : float
-        Weight of `myow.losses.sliced_distance` between the new representations and those trained on, in units of the
+        Weight of `myow.nn.losses.sliced_distance` between the new representations and those trained on, in units of the
         latter's deviation.
     """
 

@@ -97,7 +97,7 @@ def captured_step(step: Steps) -> CapturedStep:
 
 
 class CapturedStep:
-    """Takes steps as `Step` does, by replays of what was recorded of the first step of each phase.
+    """Takes steps as `Step` does, by replays of what was recorded of the first step of each kind.
 
     Parameters
     ----------
