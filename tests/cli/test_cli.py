@@ -692,3 +692,15 @@ def test_several_processes_are_for_images(tmp_path, monkeypatch):
         f"several processes were started, and {tmp_path / 'a.npz'} is a recording, which one process trains on; leave torchrun out"
     )
     assert not (tmp_path / "r").exists()
+
+
+def test_a_warning_is_one_line_without_a_place_in_the_code(tmp_path):
+    counts = COUNTS.copy()
+    counts[:, 2] = 1
+    path = write(tmp_path / "a.npz", counts=counts)
+    words = [sys.executable, "-m", "myow", "train", path, "--out", tmp_path / "run", "--quiet", *SMALL]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert lines
+    assert all(line.startswith("warning: ") for line in lines)
+    assert "1 of 6 units never change (unit2)" in lines[0]

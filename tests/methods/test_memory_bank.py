@@ -145,3 +145,14 @@ def test_rows_of_a_sample(short):
     drawn = draw_rows(10_000, 50, generator)
     assert len(drawn) == 50
     assert 0 <= int(drawn.min()) < 2_000 < 8_000 < int(drawn.max()) < 10_000
+
+
+@pytest.mark.parametrize(("most", "static"), [(10_000, True), (20, False)])
+def test_batches_keep_their_shapes_only_where_the_whole_recording_is_encoded(monkeypatch, most, static):
+    monkeypatch.setattr("myow.methods.candidates.MOST_ROWS", most)
+    monkeypatch.setattr("myow.methods.candidates.PART", 20)
+    monkeypatch.setattr("myow.methods.candidates.STRETCH", 5)
+    model = MYOW(**SMALL, pool_size=16)
+    _, rows = model._initialise(reach())
+    model.network_.prepare(rows)
+    assert model.network_.static is static
