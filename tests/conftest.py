@@ -1,4 +1,4 @@
-"""One thread a process, since the tests run side by side; the test of thread counts sets its own."""
+"""One thread a process, since the tests run side by side; the test of thread counts sets its own. No example has a time limit."""
 
 import os
 
@@ -6,5 +6,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait must not hold up the other tests
 
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+settings.register_profile("myow", deadline=None)  # how long an example takes depends on what else the machine does
+settings.load_profile("myow")

@@ -531,6 +531,7 @@ STEPS = ["--set", "steps=40"]
 
 STOP = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what was started in the background ignores it
 import torch
 torch.set_num_threads(1)
 from myow.training.callbacks import MetricsFile

@@ -249,7 +249,7 @@ def test_one_label_a_class_leaves_nothing_to_choose_on():
 
 
 @given(n=st.integers(1, 12), n_classes=st.integers(2, 5), seed=st.integers(0, 50))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_draws_are_stratified_and_folds_leave_every_class(n, n_classes, seed):
     rng = np.random.default_rng(seed)
     y = np.repeat(np.arange(n_classes) * 3, rng.integers(12, 20, size=n_classes))
@@ -349,7 +349,6 @@ def test_confusion_counts_and_labels_of_any_size():
 
 
 @given(n=st.integers(1, 2000), share=st.floats(0, 1))
-@settings(deadline=None)
 def test_interval_is_wilsons(n, share):
     hits = round(share * n)
     expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
@@ -375,7 +374,7 @@ def test_intervals_refuse_what_is_no_share():
     labels=st.sampled_from([None, 1, 2]),
     seed=st.integers(0, 20),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_shape_gives_plain_and_consistent_numbers(sizes, dim, n_classes, labels, seed):
     rng = np.random.default_rng(seed)
     some = [(rng.normal(size=(n, dim)), np.arange(n) % n_classes) for n in sizes]

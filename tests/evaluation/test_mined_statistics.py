@@ -74,7 +74,7 @@ def test_where_nothing_may_be_mined_there_is_no_chance():
     assert all(np.isfinite(v).all() for v in found.values())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=5),
     gap=st.sampled_from([None, 0.0, 1.0]),

@@ -264,3 +264,32 @@ def test_columns_that_are_neither_numbers_nor_texts(tmp_path):
     assert "list: neither numbers nor texts" in rec.source["skipped"]
     assert "long: " in rec.source["skipped"]
     assert myow.read(tmp_path / "a.parquet", bin_size=0.1, labels="name").labels["name"].tolist() == ["b", "a", "b"]
+
+
+# What stands above the names of columns, and tables that are none of ours.
+
+
+@pytest.mark.parametrize(
+    ("text", "skipped"),
+    [
+        ("# recorded by x\ntime,unit0\n0.0,1\n0.1,2\n", "a line of comment at the top"),
+        ("# by x, y\n#\n\ntime;unit0\n0.0;1\n0.1;2\n", "3 lines of comment at the top"),
+        ("# time,unit0\n0.0,1\n0.1,2\n", "nothing"),  # as numpy.savetxt writes names
+        ("# by x\n# time,unit0\n0.0,1\n0.1,2\n", "a line of comment at the top"),
+    ],
+)
+def test_lines_of_comment_at_the_top_are_left_out_and_said(tmp_path, text, skipped):
+    (tmp_path / "a.csv").write_text(text)
+    rec = myow.read(tmp_path / "a.csv", bin_size=0.1)
+    assert (rec.counts.tolist(), rec.times.tolist()) == ([[1], [2]], [0.0, 0.1])
+    assert rec.source["skipped"] == skipped
+
+
+def test_a_table_parted_by_spaces_and_an_embedding_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("timestamps population node_ids\n308.9 LGN 0\n")
+    with pytest.raises(DataError, match="has one column.*commas, semicolons or tabs, not by spaces"):
+        myow.read(tmp_path / "a.csv", bin_size=0.1)
+    rec = myow.Recording(np.arange(20).reshape(10, 2), bin_size=0.1)
+    myow.write(tmp_path / "z.csv", myow.embed(myow.PCA(dim=2).fit(rec), rec))
+    with pytest.raises(DataError, match="time, segment, pca0, pca1 are those of an embedding"):
+        myow.read(tmp_path / "z.csv", bin_size=0.1)

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import savemat
 
 import myow
 from myow.data.binning import average_samples, frame_bins, make_bins
@@ -305,6 +306,46 @@ def test_whole_spike_times_beside_cluster_ids_are_samples(tmp_path, shape, kind)
     assert abs(rec.duration - 10) < 0.3
     with pytest.raises(DataError, match="samples a second above 0"):
         myow.read(tmp_path / "ks.h5", bin_size=0.1, sampling_rate="fast")
+
+
+def whole_times(tmp_path, what):
+    """A file whose 600 spike times are whole numbers, 30,000 or 1,000 a second, over 10 s."""
+    rate = 1000 if what == "units and trials" else 30000
+    times = [np.sort(np.random.default_rng(i).integers(0, 10 * rate, 200)) for i in range(3)]
+    if what == "table":
+        table = pd.DataFrame({"time": np.concatenate(times), "unit": np.repeat([0, 1, 2], 200)})
+        table.to_csv(tmp_path / "a.csv", index=False)
+        return tmp_path / "a.csv", rate
+    cells = np.empty((1, 3), dtype=object)
+    cells[0] = times
+    if what == "units and trials":  # on a clock that starts anew with each of ten trials
+        cells = np.empty((3, 10), dtype=object)
+        for i, train in enumerate(times):
+            cells[i] = [(train[train // 1000 == trial] % 1000).astype(float) for trial in range(10)]
+    savemat(tmp_path / "a.mat", {"spikes": cells})
+    return tmp_path / "a.mat", rate
+
+
+@pytest.mark.parametrize("what", ["table", "list of units", "units and trials"])
+def test_whole_spike_times_in_tables_and_lists_are_samples_too(tmp_path, what):
+    path, rate = whole_times(tmp_path, what)
+    with pytest.raises(DataError, match="whole numbers from .* samples rather than seconds; give sampling_rate"):
+        myow.read(path, bin_size=0.1)
+    rec = myow.read(path, bin_size=0.1, sampling_rate=rate)
+    assert rec.n_units == 3
+    assert rec.counts.sum() == 600
+    assert abs(rec.duration - 10) < 0.3
+
+
+def test_a_turn_that_is_declared_beside_spike_times_makes_angles_of_a_signal(tmp_path):
+    clock = np.arange(0, 30, 0.01)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["spikes/a"], file["spikes/b"] = REGULAR, REGULAR[1:]
+        file["heading"], file["heading_times"], file["period_heading"] = (10 * clock + 3) % 8, clock, 8.0
+    rec = myow.read(tmp_path / "a.h5", bin_size=0.1)
+    away = (rec.labels["heading"] - (10 * (rec.times + 0.045) + 3) + 4) % 8 - 4
+    assert dict(rec.periods) == {"heading": 8.0}
+    assert np.abs(away).max() < 1e-6
 
 
 def test_signals_keep_the_digits_that_vary_and_what_does_not_fit_is_refused():

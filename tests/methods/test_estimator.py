@@ -6,7 +6,7 @@ import torch
 from tiny import SMALL, SMALL_MINING, Notes, reach, sleep
 from torch import nn
 
-from myow import BYOL, MYOW, Recording
+from myow import BYOL, MYOW, Recording, load_model
 from myow.errors import DataError, MyowError, SettingError, UnknownNameError
 
 
@@ -321,3 +321,32 @@ def test_a_failed_fit_says_so_before_any_step():
     with pytest.raises(UnknownNameError):
         MYOW(**SMALL | {"optimizer": "adam"}).fit(reach(), callbacks=[notes])
     assert notes.began is None
+
+
+# Signals that vary little around a large value, which single precision does not hold.
+
+
+def test_a_small_signal_on_a_large_offset_is_embedded_as_without_the_offset(tmp_path):
+    signal = np.random.default_rng(0).normal(size=(80, 4))
+    plain = Recording(signal * 2.0**-10, bin_size=0.1, kind="continuous")
+    raised = Recording(signal * 2.0**-10 + 2.0**20, bin_size=0.1, kind="continuous")
+    settings = {"steps": 1, "random_state": 0, "device": "cpu"}
+    model = BYOL(**settings).fit(raised)
+    z = model.transform(raised)
+    assert np.allclose(z, BYOL(**settings).fit(plain).transform(plain), atol=1e-3)
+    model.save(tmp_path / "model.myow")
+    again = load_model(tmp_path / "model.myow")
+    assert np.array_equal(again.transform(raised), z)
+    stream = again.stream()
+    assert np.allclose([stream.push(row) for row in raised.counts], z, atol=1e-5)
+    with pytest.raises(SettingError, match="vary so little around a large value"):
+        again.export(tmp_path / "model.onnx")
+
+
+def test_a_small_signal_on_a_large_offset_is_refused_beside_other_sessions():
+    raised = Recording(np.random.default_rng(0).normal(size=(80, 4)) + 2.0**30, bin_size=0.1, kind="continuous")
+    plain = Recording(np.random.default_rng(1).normal(size=(80, 4)), bin_size=0.1, kind="continuous")
+    with pytest.raises(DataError, match="subtract the mean of each of its units"):
+        BYOL(steps=1).fit([plain, raised])
+    with pytest.raises(DataError, match="subtract the mean of each of its units"):
+        BYOL(steps=1, read_in=4).fit(plain).adapt(raised, steps=1)

@@ -31,7 +31,7 @@ def cosine(a, b):
     whole=st.booleans(),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nearest_equals_brute_force(seed, n_queries, n_candidates, dim, share, whole, data):
     rng = np.random.default_rng(seed)
     draw = (lambda n: rng.choice([-1.0, 1.0], size=(n, dim))) if whole else (lambda n: rng.normal(size=(n, dim)))
@@ -96,7 +96,7 @@ def chunks(candidates, queries=3):
     dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.int32]),
     data=st.data(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_chunks_of_a_large_pool_equal_a_sort(seed, n_queries, n_candidates, dim, share, size, dtype, data):
     rng = np.random.default_rng(seed)
     # Signs in a power of four dimensions have similarities without rounding, so equals are equal to the last bit.
@@ -161,7 +161,7 @@ def test_nothing_as_large_as_the_pool_or_the_matrix_is_ever_made():
 
 
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_chunks_mine_what_the_whole_matrix_mines(seed, size):
     rng = np.random.default_rng(seed)
     rec = reach(n_segments=4, length=9, drop=0.3, seed=seed)
@@ -238,7 +238,7 @@ def test_fewer_admissible_candidates_than_k_narrow_the_choice():
 
 
 @given(seed=st.integers(0, 10_000), gap=st.sampled_from([0.0, 0.1, 0.25, 0.3, 1.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_excluded_pairs_equal_a_loop(seed, gap):
     rng = np.random.default_rng(seed)
     rec = reach(n_segments=4, length=9, drop=0.3, seed=seed)

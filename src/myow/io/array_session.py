@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache, partial
@@ -37,6 +37,7 @@ from .named_arrays import (
     read_source,
     read_width,
     refuse,
+    samples_a_second,
     say_unused,
     scalar,
     turn,
@@ -241,7 +242,12 @@ def _first(columns: dict[str, Field], known: tuple[str, ...]) -> str | None:
 
 
 def bin_spikes(
-    columns: dict[str, Field], bin_size: float | None, times: str | None, trials: str | None, notes: Notes
+    columns: dict[str, Field],
+    bin_size: float | None,
+    times: str | None,
+    trials: str | None,
+    notes: Notes,
+    sampling_rate: float | None = None,
 ) -> dict[str, Field]:
     """Count spikes in half-open bins inside their trials, which may overlap: a spike counts in the trial it is listed under.
 
@@ -273,14 +279,16 @@ def bin_spikes(
         raise DataError("no row has a unit, a time and a trial")
     if not there.all():
         notes.skipped.append(f"{(~there).sum()} of {len(there)} rows: no unit, time or trial")
-    owner, when, trial = owner[there], np.round(when[there], 9), trial[there]
+    # A bin of a second or more may well count events that are known to the second.
+    rate = samples_a_second(str(names["time"]), [when[there]] if width < 1 else [], sampling_rate)
+    owner, when, trial = owner[there], np.round(when[there] / rate, 9), trial[there]
     units, unit = np.unique(owner, return_inverse=True)
     numbers, first, member = np.unique(trial, return_index=True, return_inverse=True)
     order = np.argsort(first)  # trials in the order in which they come
     member = np.argsort(order)[member.ravel()]
     numbers, first = numbers[order], first[order]
     if names["start"] is not None and names["stop"] is not None:
-        spans = np.stack([_numbers(columns, str(names[end]))[there][first] for end in ("start", "stop")], axis=1)
+        spans = np.stack([_numbers(columns, str(names[end]))[there][first] for end in ("start", "stop")], axis=1) / rate
     else:
         low, high = np.full(len(first), np.inf), np.full(len(first), -np.inf)
         np.minimum.at(low, member, when)
@@ -389,7 +397,8 @@ def _lay_grid(arrays: Arrays, key: str, options: Options, notes: Notes) -> Optio
     values = [[np.asarray(one.read(), dtype=np.float64).ravel() for one in row] for row in grid]
     steps = np.concatenate([np.diff(one) for row in values for one in row])
     rises = (steps < 0).sum() <= 0.1 * (steps != 0).sum() and (sizes.min() < sizes.max() or (steps > 0).all())
-    counted = options.spikes is None and (options.counts is not None or ((by_trial or by_row) and not rises))
+    times = options.spikes is not None or options.sampling_rate is not None
+    counted = not times and (options.counts is not None or ((by_trial or by_row) and not rises))
     of_rows = len(grid) in numbers and len(grid[0]) not in numbers  # trials are its rows
     if _truth("transpose", options.transpose) or of_rows or (counted and by_row and not by_trial):
         grid, values, sizes = (tuple(zip(*one, strict=True)) for one in (grid, values, sizes))  # type: ignore[assignment]
@@ -406,6 +415,8 @@ def _lay_grid(arrays: Arrays, key: str, options: Options, notes: Notes) -> Optio
     notes.used.append(f"{key}: spike times of {said}; give transpose=true if that is the other way round")
     table = tables.get("trials") or next((one for one in tables.values() if one.intervals.n == len(grid[0])), None)
     if table is not None and table.intervals.n == len(grid[0]):
+        rate = samples_a_second(key, [one for row in values for one in row], options.sampling_rate)
+        values = [[one / rate for one in row] for row in values]
         spans = table.intervals.spans()
         low, high = spans.T
         counts = [(np.concatenate(one), r) for r, one in enumerate(zip(*values, strict=True))]
@@ -423,7 +434,7 @@ def _lay_grid(arrays: Arrays, key: str, options: Options, notes: Notes) -> Optio
     columns = {"time": at_hand(np.concatenate([values[unit][trial] for unit, trial in places]))}
     columns |= {name: at_hand(np.repeat([p[i] for p in places], number)) for i, name in enumerate(("unit", "trial"))}
     width = scalar(arrays, "bin_size", None) if "bin_size" in arrays.fields else options.bin_size
-    found = bin_spikes(columns, width, None, None, notes)
+    found = bin_spikes(columns, width, None, None, notes, options.sampling_rate)
     counts_, trials = found["counts"].read(), found["segments"].read()
     whole = np.zeros((len(counts_), len(grid)), dtype=counts_.dtype)  # units without a spike count too
     whole[:, found["units"].read().astype(np.int64)] = counts_
@@ -612,7 +623,7 @@ class _SpikeArrays:
 
     def __init__(self, arrays: Arrays, roles: Roles, options: Options, titles: Titles, paired: set[str]) -> None:
         self.arrays, self.roles, self.options, self.titles = arrays, roles, options, titles
-        self.used = paired | roles.said()
+        self.used, self.paired = paired | roles.said(), paired
 
     def read(self, tables: dict[str, Table], notes: Notes) -> Recording:
         """Bin it."""
@@ -626,7 +637,7 @@ class _SpikeArrays:
         session = Session(
             name=read_name(arrays, self.roles, options, self.titles),
             source=read_source(arrays, self.roles, self.titles),
-            signals=self._signals(),
+            signals=self._signals(places.periods),
             intervals={name: with_columns(arrays, table, self.used) for name, table in tables.items()},
             units=self._units(spikes),
             events=find_events(arrays, options.align, self.used),
@@ -648,7 +659,7 @@ class _SpikeArrays:
         spans += [fields[key].read() for key in clocks if key and fields[key].is_number and fields[key].size > 1]
         return [np.asarray(one, dtype=np.float64) for one in spans]
 
-    def _signals(self) -> dict[str, Signal]:
+    def _signals(self, periods: Mapping[str, float]) -> dict[str, Signal]:
         found = {}
         for key, one in list(self.arrays.fields.items()):
             shape = one.shape
@@ -668,6 +679,7 @@ class _SpikeArrays:
                     rows=self._rows(key),
                     clock=partial(self.arrays.values, clock),
                     role="behaviour",
+                    period=float(periods.get(key.removeprefix(self.arrays.group(key)), periods.get(key, 0.0))),
                 )
         return found
 
@@ -685,6 +697,10 @@ class _SpikeArrays:
     def _units(self, spikes: str) -> Units:
         """Return spike times with the arrays that have a value for each unit."""
         units = self.arrays.trains[spikes]
+        if spikes not in self.paired and (self.options.bin_size or 0) < 1:
+            trains = [units.train(i) for i in range(len(units.names))]
+            rate = samples_a_second(spikes, trains, self.options.sampling_rate)
+            units = replace(units, train=lambda i: trains[i] / rate)
         named = self.roles.get("units")
         if named is not None and named not in self.used and self.arrays.fields[named].is_text:
             titles = self.arrays.values(named).ravel().tolist()

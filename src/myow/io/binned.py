@@ -266,6 +266,7 @@ def plain_values(column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]
 
 MISSING_WIDTH = "the width of a bin is missing; give bin_size in seconds, such as bin_size=0.02"
 MOST_VALUES = 1 << 33  # bins times units: 8 GiB where each is one byte
+MANY = 10_000_000  # bins
 
 
 def bin_session(
@@ -400,13 +401,18 @@ def _train(session: Session, unit: int) -> NDArray[np.float64]:
 def _lay(session: Session, chosen: Chosen, width: float, index: NDArray[np.int64], activity: str, notes: Notes) -> Bins:
     lengths = chosen.spans[:, 1] - chosen.spans[:, 0]
     expected = float(lengths.sum()) / width
-    if not expected * len(index) <= MOST_VALUES:
+    too_many = not expected * len(index) <= MOST_VALUES
+    if too_many or (not activity and expected > MANY):
         trains = [] if activity else [train for train in (_train(session, int(i)) for i in index[:20]) if train.size]
-        where = f" (spikes go from {min(map(np.min, trains)):g} to {max(map(np.max, trains)):g} s)" if trains else ""
-        raise DataError(
-            f"{chosen.title}, from {chosen.spans.min():g} to {chosen.spans.max():g} s{where}, would make {expected:.3g} bins of "
-            f"{len(index)} units, more than fit in memory; are its times in seconds? Else choose wider bins or fewer segments"
-        )
+        first, last = min(map(np.min, trains), default=0.0), max(map(np.max, trains), default=0.0)
+        # So many bins are not even laid where spikes fill next to none of them, since the clocks are then not the same.
+        if too_many or (trains and 300 * (last - first) < np.ptp(chosen.spans)):
+            where = f" (spikes go from {first:g} to {last:g} s)" if trains else ""
+            much = ", more than fit in memory" if too_many else ""
+            raise DataError(
+                f"{chosen.title}, from {chosen.spans.min():g} to {chosen.spans.max():g} s{where}, would make {expected:.3g} bins of "
+                f"{len(index)} units{much}; are its times in seconds? Else choose wider bins or fewer segments"
+            )
     bins = make_bins(chosen.spans, width)
     left = lengths - np.bincount(bins.interval, minlength=len(lengths)) * width
     cut = (left > slack(width)) & (left < lengths)

@@ -42,6 +42,7 @@ __all__ = [
     "read_source",
     "read_width",
     "refuse",
+    "samples_a_second",
     "say_unused",
     "scalar",
     "turn",
@@ -319,7 +320,7 @@ def pair_spikes(arrays: Arrays, sampling_rate: Any = None) -> set[str]:
         ):
             continue
         owners, times = arrays.values(owner).ravel(), arrays.values(key).ravel().astype(np.float64)
-        times = times / _samples_a_second(key, owner, times, sampling_rate)
+        times = times / samples_a_second(f"{key} beside {owner}", [times], sampling_rate, few=2)
         order = np.argsort(owners, kind="stable")
         names, first = np.unique(owners[order], return_index=True)
         trains = np.split(times[order], first[1:])
@@ -328,12 +329,24 @@ def pair_spikes(arrays: Arrays, sampling_rate: Any = None) -> set[str]:
     return found
 
 
-def _samples_a_second(key: str, owner: str, times: NDArray[np.float64], sampling_rate: Any) -> float:
+FEW = 20  # spikes; fewer may all lie at whole seconds
+
+
+def samples_a_second(what: str, times: Sequence[NDArray[Any]], sampling_rate: Any, few: int = FEW) -> float:
+    """Return what spike times are divided by to be in seconds: 1, or `sampling_rate` where it is given.
+
+    Raises
+    ------
+    DataError
+        If `few` times or more are all whole numbers, and `sampling_rate` does not say how many there are in a second.
+    """
     if sampling_rate is None:
-        if len(times) > 1 and np.array_equal(times, np.rint(times)):
+        n = sum(len(one) for one in times)
+        if n >= few and all(np.array_equal(one, np.rint(one)) for one in times):
+            low, high = min(one.min() for one in times if len(one)), max(one.max() for one in times if len(one))
             raise DataError(
-                f"{key} beside {owner} holds whole numbers from {times.min():g} to {times.max():g}, which are samples rather than "
-                "seconds; give sampling_rate in Hz, such as sampling_rate=30000 (1 if they are seconds)"
+                f"{what} holds whole numbers from {low:g} to {high:g}, which are samples rather than seconds; give sampling_rate "
+                "in Hz, such as sampling_rate=30000 (1000 if they are milliseconds, 1 if they are seconds)"
             )
         return 1.0
     try:

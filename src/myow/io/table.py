@@ -30,11 +30,12 @@ METADATA = b"myow"
 def _read_csv(path: Path, notes: Notes) -> dict[str, Field]:
     """Return the columns of a table whose first line names them; commas, semicolons or tabs part them."""
     with parsing(path, "CSV file"):
-        names, delimiter = _check_rows(path)
+        names, delimiter, above = _check_rows(path, notes)
         frame = pd.read_csv(
             path,
             sep=delimiter,
             header=0,
+            skiprows=above,
             names=range(len(names)),
             index_col=False,
             encoding="utf-8-sig",
@@ -46,18 +47,34 @@ def _read_csv(path: Path, notes: Notes) -> dict[str, Field]:
     return _fields(path, names, columns, notes)
 
 
-def _check_rows(path: Path) -> tuple[list[str], str]:
-    """Return names of columns and what parts cells, once every row is known to have as many; pandas fills up short ones."""
+def _check_rows(path: Path, notes: Notes) -> tuple[list[str], str, int]:
+    """Return names of columns, what parts cells, and lines of comment above, once every row is known to have as many cells.
+
+    Pandas fills up short rows.
+    """
     with path.open("rb") as raw:
         raw.seek(max(path.stat().st_size - 1, 0))
         if raw.read(1) not in (b"\n", b"\r", b""):
             raise FileError(f"{path}: the last line has no end; if it was not cut short, end it")
     with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
+        above, first = 0, file.readline()
+        while first.startswith("#") or (above and first in ("\n", "\r\n")):
+            above, comment, first = above + 1, first, file.readline()
         delimiter = max(",;\t", key=first.count)
+        cells = [cell.strip() for cell in first.split(delimiter)]
+        if above and comment.count(delimiter) == len(cells) - 1 and all(map(_is_number, cells)):
+            above, first = above - 1, comment  # names behind a #, as numpy.savetxt writes them
+        if above:
+            notes.skipped.append(
+                f"{above} lines of comment at the top" if above > 1 else "a line of comment at the top"
+            )
         file.seek(0)
+        for _ in range(above):
+            file.readline()
         rows = (row for row in csv.reader(file, delimiter=delimiter, strict=True) if row)
         names = [name.strip() for name in next(rows, [])]
+        if first.startswith("#"):
+            names[0] = names[0].lstrip("# ")
         if not any(names):
             raise FileError(f"{path} has no names of columns; its first line must name them")
         number = 0
@@ -69,7 +86,19 @@ def _check_rows(path: Path) -> tuple[list[str], str]:
                 )
         if not number:
             raise DataError(f"{path} holds names of columns, but no row below them")
-    return names, delimiter
+    if len(names) == 1 and len(names[0].split()) > 1:
+        raise DataError(
+            f"{path} has one column, called {names[0]!r}; cells are parted by commas, semicolons or tabs, not by spaces"
+        )
+    return names, delimiter, above
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -188,7 +217,7 @@ def read(path: Any, notes: Notes, options: Options) -> Recording:
         if is_long(columns) and not _counted(columns):
             given = options.bin_size if options.bin_size is not None else width
             trial = options.segments if isinstance(options.segments, str) and options.segments in columns else None
-            fields |= bin_spikes(columns, given, options.times, trial, notes)
+            fields |= bin_spikes(columns, given, options.times, trial, notes, options.sampling_rate)
             options = replace(options, times=None, segments=options.segments if trial is None else None)
         else:
             if options.bin_size is None and "bin_size" not in fields:
@@ -267,6 +296,11 @@ def _unit_columns(columns: dict[str, Field], asked: Any, kept: Any) -> list[str]
         names = names if names and all(name in columns for name in names) else _counted(columns)
         if not names:
             listed = ", ".join(list(columns)[:20])
+            if list(columns)[:2] == ["time", "segment"] and any(name.endswith("0") for name in columns):
+                raise DataError(
+                    f"columns {listed} are those of an embedding that myow wrote, not of a recording; pandas.read_csv reads it, "
+                    "and units='NAME*' takes its columns for units"
+                )
             raise DataError(
                 f"no column is called unit... or counts_..., only {listed or 'none'}; say which are units: units=a,b,c or units='n*'"
             )

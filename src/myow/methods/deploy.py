@@ -213,7 +213,7 @@ class Stream:
             )
         self.n_units: int = one.n_features_in_
         self.bin_size: float = one.bin_size_
-        self._kind, self._input = one.kind_, one.input_
+        self._kind, self._input, self._offset = one.kind_, one.input_, np.asarray(one.offset_)
         self._not_negative = bool(one.__sklearn_tags__().input_tags.positive_only)
         self._before = before
         self._network = _at_work(one)
@@ -291,7 +291,7 @@ class Stream:
                 f"the bin has shape {row.shape}; push one bin at a time, of the {self.n_units} units that the model was "
                 f"trained on: shape ({self.n_units},)"
             )
-        row = check_values(row[None], self._kind)
+        row = check_values(row[None] - self._offset if len(self._offset) else row[None], self._kind)
         if self._not_negative and row.min() < 0:
             raise DataError(f"the bin holds {row.min():g}, and the model is of counts; push values of 0 or more")
         return transform_row(row[0], self._input, self.bin_size)
@@ -324,6 +324,11 @@ def export_model(model: Learner, path: Path, session: str | None = None) -> Path
         If the file cannot be written.
     """
     one = one_session(model, session, "an exported graph")
+    if len(one.offset_):
+        raise SettingError(
+            "the graph takes single precision, which does not hold signals that vary so little around a large value; train on signals "
+            "from which an offset was subtracted"
+        )
     onnx = need("onnx", "onnx", PURPOSE)
     graph = _exported(one, one._window())
     entry = graph.metadata_props.add()

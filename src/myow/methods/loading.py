@@ -89,7 +89,7 @@ def _estimator(header: dict[str, Any], code: dict[str, Any], device: str) -> Lea
 def _learnt(model: Learner, learnt: dict[str, Any]) -> None:
     """Set what was learnt besides weights, each as what it must be."""
     for key in model.learnt:
-        value = learnt[key]
+        value = learnt.get(key, []) if key == "offset_" else learnt[key]  # files of earlier versions have none
         if not _CHECKS[key](value):
             raise ValueError(f"{key} is {value!r:.60}")
         setattr(model, key, np.array(value) if isinstance(value, list) else value)
@@ -166,6 +166,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "recording_": _text,
     "input_": lambda value: value in INPUTS[1:],
     "bin_size_": _positive,
+    "offset_": lambda value: isinstance(value, list) and all(isinstance(v, float) and math.isfinite(v) for v in value),
     "sessions_": _sessions,
     "size_": lambda value: isinstance(value, list) and len(value) == 2 and all(_whole(v, 1) for v in value),
     "images_": _text,

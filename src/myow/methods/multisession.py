@@ -31,7 +31,7 @@ from ..training.loop import train
 from ..training.module import TrainingConfig, TrainingModule
 from ..training.rows import SessionRows, TrainingRows
 from .base import told
-from .recordings import RecordingEstimator
+from .recordings import RecordingEstimator, offset_of
 
 __all__ = [
     "Adaptation",
@@ -199,6 +199,7 @@ class MultiSessionEstimator(RecordingEstimator):
             raise DataError("the recording has 1 sample (bin); training needs two or more")
         known = matching(with_, self.sessions_)
         device = self.network_.scaling.mean.device
+        self._refuse_offset(recording)
         part = self._hold(recording, device)
         own = Scaling(recording.n_units).to(device)
         self._scale_by(own, part)
@@ -258,8 +259,15 @@ class MultiSessionEstimator(RecordingEstimator):
         data = Sessions(named)
         for part in named.values():
             super()._take(part, reset=True)
+            self._refuse_offset(part)
         self._know({name: described(part) for name, part in named.items()})
         return data
+
+    def _refuse_offset(self, recording: Recording) -> None:
+        if len(self.offset_) or offset_of(recording):
+            raise DataError(
+                "a session's signals vary too little around a large value for single precision; subtract the mean of each of its units"
+            )
 
     def _hold(self, data: Any, device: torch.device, targets: Targets | None = None) -> TrainingRows:
         if not isinstance(data, Sessions):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -25,7 +26,7 @@ from ..training.module import TrainingModule
 from ..training.rows import LookedUpRows, TrainingRows
 from .base import Learner
 
-__all__ = ["RecordingEstimator"]
+__all__ = ["RecordingEstimator", "offset_of"]
 
 MOST_BYTES = 1 << 28
 """What transformed values may take as one tensor; larger recordings keep their small whole numbers and are transformed in batches."""
@@ -35,7 +36,8 @@ class RecordingEstimator(Learner):
     """Base of all methods that learn from recordings: the input, and the encoder of those that have one.
 
     Fitted, it also holds the input transform as ``input_``, the bin width in s as ``bin_size_``, the kind of values as
-    ``kind_`` and the recording's name as ``recording_``.
+    ``kind_``, the recording's name as ``recording_``, and what is taken off signals that vary little around a large value as
+    ``offset_``.
     """
 
     context: tuple[int, int]
@@ -49,7 +51,7 @@ class RecordingEstimator(Learner):
 
     readout_scaling: ClassVar[Literal["each", "common"]] = "each"
     """How a readout scales this embedding: where features are units, one scale for all keeps those that seldom fire small."""
-    learnt: ClassVar[tuple[str, ...]] = (*Learner.learnt, "kind_", "recording_", "input_", "bin_size_")
+    learnt: ClassVar[tuple[str, ...]] = (*Learner.learnt, "kind_", "recording_", "input_", "bin_size_", "offset_")
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the decoding performance of the embedding of some rows.
@@ -115,9 +117,12 @@ class RecordingEstimator(Learner):
                 raise DataError("the recording has 1 sample (bin); training needs two or more")
             self.input_ = _input(self.input, recording.kind)
             self.bin_size_ = recording.bin_size
+            self.offset_ = offset_of(recording)
         return recording
 
     def _hold(self, data: Recording, device: torch.device, targets: Targets | None = None) -> TrainingRows:
+        if len(self.offset_):
+            data = replace(data, counts=data.counts - np.asarray(self.offset_))
         if isinstance(data, StoredRecording) or 4 * len(data) * data.n_units > MOST_BYTES:
             transform = partial(transform_values, how=self.input_, bin_size=data.bin_size)
             return LookedUpRows(data, transform, self._context(), device, targets)
@@ -195,6 +200,14 @@ class RecordingEstimator(Learner):
             )
         before, after = self.context
         return int(before), int(after)
+
+
+def offset_of(recording: Recording) -> list[float]:
+    """Return what is taken off each unit so that single precision holds what varies; none where it does already."""
+    if isinstance(recording, StoredRecording) or recording.counts.dtype != np.float64:
+        return []
+    means: list[float] = recording.counts.mean(axis=0).tolist()
+    return means
 
 
 def _input(name: str, kind: str) -> str:
