@@ -364,7 +364,7 @@ def test_a_bench_that_is_killed_goes_on_and_loses_and_repeats_nothing(file, tmp_
     assert len({r["key"] for r in rows_of(tmp_path / "a")}) == len(rows_of(tmp_path / "a")) == 9
 
 
-@pytest.mark.parametrize("backend", ["loky", "dask", "ray"])
+@pytest.mark.parametrize("backend", ["loky", "dask", pytest.param("ray", marks=pytest.mark.slow)])
 def test_every_backend_gives_the_same_rows_and_an_error_becomes_a_row(backend, job):
     if backend != "loky":
         pytest.importorskip({"dask": "distributed", "ray": "ray"}[backend])

@@ -287,7 +287,7 @@ def test_lines_of_comment_at_the_top_are_left_out_and_said(tmp_path, text, skipp
 
 def test_a_table_parted_by_spaces_and_an_embedding_are_named(tmp_path):
     (tmp_path / "a.csv").write_text("timestamps population node_ids\n308.9 LGN 0\n")
-    with pytest.raises(DataError, match="has one column.*commas, semicolons or tabs, not by spaces"):
+    with pytest.raises(DataError, match=r"has one column.*commas, semicolons or tabs, not by spaces"):
         myow.read(tmp_path / "a.csv", bin_size=0.1)
     rec = myow.Recording(np.arange(20).reshape(10, 2), bin_size=0.1)
     myow.write(tmp_path / "z.csv", myow.embed(myow.PCA(dim=2).fit(rec), rec))

@@ -329,7 +329,7 @@ def whole_times(tmp_path, what):
 @pytest.mark.parametrize("what", ["table", "list of units", "units and trials"])
 def test_whole_spike_times_in_tables_and_lists_are_samples_too(tmp_path, what):
     path, rate = whole_times(tmp_path, what)
-    with pytest.raises(DataError, match="whole numbers from .* samples rather than seconds; give sampling_rate"):
+    with pytest.raises(DataError, match=r"whole numbers from .* samples rather than seconds; give sampling_rate"):
         myow.read(path, bin_size=0.1)
     rec = myow.read(path, bin_size=0.1, sampling_rate=rate)
     assert rec.n_units == 3
