@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from tiny import reach
 
 from myow.nn.scaling import Scaling
 from myow.training.augment import NeuralAugment, kept_units
+from myow.training.rows import TrainingRows
 
 VIEWS, BATCH, BINS, UNITS = 2, 600, 3, 80
 
@@ -136,3 +138,29 @@ def test_the_input_is_left_as_it_is():
         x, plain_scaling(), generator()
     )
     assert torch.equal(x, ones())
+
+
+def test_a_number_of_noise_serves_two_samples_in_views_that_are_not_compared():
+    x = NeuralAugment(noise=2.0)(torch.zeros(2, BATCH, BINS, UNITS), None, generator())
+    assert torch.equal(x[1], -x[0].roll(1, dims=0))
+    alike = torch.nn.functional.cosine_similarity(x[0].flatten(1), x[1].flatten(1), dim=1)
+    assert float(alike.abs().mean()) < 0.07  # of 240 independent numbers
+    odd = NeuralAugment(noise=1.0)(torch.zeros(3, 4, BINS, UNITS), None, generator())
+    assert float(odd.std()) == pytest.approx(1.0, abs=0.05)
+
+
+def test_rows_that_were_scaled_once_give_the_views_that_scaled_windows_give():
+    recording = reach()
+    values = torch.from_numpy(recording.counts.astype("float32"))
+    rows = TrainingRows(recording, values, (1, 1), torch.device("cpu"))
+    scaling = Scaling(recording.n_units)
+    scaling.fit(values, "common")
+    some, augment = torch.tensor([[3, 40, 7], [5, 41, 60]]), NeuralAugment(dropout=0.8, noise=0.5)
+    assert augment.scales_first
+    scaled = rows.scaled(scaling)
+    views = augment(scaled.gather(some), None, generator())
+    assert torch.equal(views, augment(rows.gather(some), scaling, generator()))
+    assert torch.equal(rows.values, values)  # neither is written to
+    assert torch.equal(scaled.values, scaling(values))
+    for other in ({"dropout_to": "silence"}, {"noise_hz": 1.0}, {"pepper": 0.1}):
+        assert not NeuralAugment(**other).scales_first

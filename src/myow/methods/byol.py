@@ -298,10 +298,12 @@ class BYOLNetwork(PairedViews):
 
     def loss(self, views: Pair) -> dict[str, Tensor]:
         """Return the loss of predicting the other view."""
-        x, x_other = (views.x, views.x.flip(0)) if self.symmetric else (views.x[:1], views.x[1:])
+        x, x_other = (views.x, views.x) if self.symmetric else (views.x[:1], views.x[1:])
         _, z = self.online(x.flatten(0, 1))
         with torch.no_grad():
             _, z_target = self.target(x_other.flatten(0, 1))
+            if self.symmetric:  # the same windows for both networks; what is made of them changes places
+                z_target = z_target.roll(len(z) // 2, 0)
         return {"loss": cosine_loss(self.predictor(z), z_target).mean()}
 
     def after_step(self) -> None:

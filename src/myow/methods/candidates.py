@@ -390,14 +390,19 @@ class MiningRule:
         The run of rows that each row may not mine, from `myow.nn.neighbours.excluded_ranges`.
     sessions : Tensor of int64, shape (T,), or None
         Session of each row, where no row may mine another session's.
+    apart : bool
+        Whether all rows of a run may not mine the same run, as of segments, so that one comparison decides a pair.
     """
 
     barred: Tensor
     sessions: Tensor | None = None
+    apart: bool = False
 
     def excluded(self, anchors: Tensor, pool: Tensor) -> Tensor:
         """Find the candidates, rows of shape (P,), that each anchor, of shape (A,), may not mine; shape (A, P)."""
-        return self._others(anchors, pool, excluded_pairs(anchors, pool, self.barred))
+        first = self.barred[:, 0]
+        same = first[anchors][:, None] == first[pool] if self.apart else excluded_pairs(anchors, pool, self.barred)
+        return self._others(anchors, pool, same)
 
     def excluded_of(self, anchors: Tensor, queue: MemoryQueue) -> Tensor:
         """Find those among the entries of a queue."""
@@ -447,10 +452,12 @@ def mining_rule(data: TrainingRows, exclude: str, exclude_gap: float | None, min
             _refuse_barren(part, how, gap)
     groups, times = data.data.groups, data.data.times
     if sessions is not None and mine_sessions == "across":
-        barred = excluded_ranges(sessions.cpu().numpy(), times, how="segment")
+        how = "segment"
+        barred = excluded_ranges(sessions.cpu().numpy(), times, how=how)
     else:
         barred = excluded_ranges(groups, times, how=how, gap=gap)
-    return MiningRule(torch.from_numpy(barred).to(data.device), sessions if mine_sessions == "within" else None)
+    within = sessions if mine_sessions == "within" else None
+    return MiningRule(torch.from_numpy(barred).to(data.device), within, apart=how != "time")
 
 
 def _refuse_barren(data: Rows, how: str, gap: float) -> None:

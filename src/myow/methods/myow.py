@@ -508,6 +508,8 @@ class MYOWNetwork(PairedViews):
         y, z = self.online(x.flatten(0, 1))
         with torch.no_grad():
             y_target, z_target = self.target(x_other.flatten(0, 1))
+            if self.symmetric:  # the same windows for both networks; what is made of them changes places
+                y_target, z_target = y_target.roll(len(y) // 2, 0), z_target.roll(len(z) // 2, 0)
         augmented = cosine_loss(self.predictor(z), z_target).mean()
         if not self.mines:
             return {"loss": augmented, "augmented": augmented}
@@ -598,21 +600,20 @@ class MYOWNetwork(PairedViews):
 
     def _sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Split views (2, B, ...) into what the online and the target network get, each (S, B, ...), S being 1 or 2."""
-        return (x, x.flip(0)) if self.symmetric else (x[:1], x[1:])
+        return (x, x) if self.symmetric else (x[:1], x[1:])
 
     def _as_recorded(self, rows: Tensor, draws: ImageDraws | None) -> Tensor:
         """Return rows scaled and without augmentation, or images through the milder transform."""
-        x = self.data.gather(rows)
-        if self.milder is not None and draws is not None:
-            x = self.milder.apply(x, draws)
-        scaled: Tensor = self.scaling(x)
+        if self.milder is None or draws is None:
+            return self.as_recorded(rows)
+        scaled: Tensor = self.scaling(self.milder.apply(self.data.gather(rows), draws))
         return scaled
 
     def _encode_rows(self, rows: Tensor) -> Tensor:
         """Encode rows as recorded by the target, by running statistics, since they may be far more than a batch."""
         training = self.target.training
         self.target.eval()
-        y: Tensor = self.target.encoder(self.scaling(self.data.gather(rows)))
+        y: Tensor = self.target.encoder(self.as_recorded(rows))
         self.target.train(training)
         return y
 

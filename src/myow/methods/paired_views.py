@@ -93,6 +93,7 @@ class PairedViews(TrainingModule):
         ranges = positive_ranges(data.data, *self.positives).astype(np.int32)  # half the room, of millions of rows
         self.ranges = torch.from_numpy(ranges).to(data.device)
         self.augmenting = augment_of(data, self.augment, self.scaling)
+        self.scaled = data.scaled(self.scaling)
 
     def release(self) -> None:
         """Let go of the rows and of the ranges made from them; a network with read-ins keeps some representations."""
@@ -100,12 +101,21 @@ class PairedViews(TrainingModule):
             with torch.no_grad():
                 encoder.seen.copy_(encoder(self.scaling(self.data.gather(spread_rows(self.data, len(encoder.seen))))))
         super().release()
-        del self.ranges, self.augmenting
+        del self.ranges, self.augmenting, self.scaled
 
     def pair(self, rows: Tensor, generator: torch.Generator) -> Pair:
         """Pair every row with a positive and augment both; of several processes each does so with its share of the rows."""
         pair = torch.stack([rows, sample_positives(rows, self.ranges, generator)])[:, current().share(len(rows))]
+        if self.scaled is not None and isinstance(self.augmenting, NeuralAugment) and self.augmenting.scales_first:
+            return Pair(pair, self.augmenting(self.scaled.gather(pair), None, generator))
         return Pair(pair, self.view(self.data.gather(pair), generator))
+
+    def as_recorded(self, rows: Tensor) -> Tensor:
+        """Look up windows, scaled and not augmented."""
+        if self.scaled is not None:
+            return self.scaled.gather(rows)
+        scaled: Tensor = self.scaling(self.data.gather(rows))
+        return scaled
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:

@@ -65,7 +65,10 @@ def nearest(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None
 def _best(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None) -> tuple[Tensor, Tensor]:
     similarity = F.normalize(queries, dim=1) @ F.normalize(candidates, dim=1).T
     if excluded is not None:
-        similarity = similarity.masked_fill(excluded, -torch.inf)
+        if similarity.requires_grad:
+            similarity = similarity.masked_fill(excluded, -torch.inf)
+        else:
+            similarity.masked_fill_(excluded, -torch.inf)
     best = similarity.topk(k, dim=1)
     return best.indices, best.values
 
