@@ -280,11 +280,19 @@ def test_minutes_are_drawn_where_there_is_one_segment(n, seed, bin_size):
             assert len(stretch) == 1 or len(stretch) * bin_size <= 60
 
 
-def test_a_label_that_changes_inside_segments_is_drawn_by_the_minute():
+def test_of_a_label_that_changes_inside_segments_a_class_has_its_rows_in_as_many_segments():
     y = np.tile(np.repeat([0, 1], 30), 4)
-    groups, bins = np.repeat([0, 1], 120), np.tile(np.arange(120), 2)
-    drawn = draw_labelled(y, groups, 1, np.random.default_rng(0), bins=bins, bin_size=4.0)
-    assert np.bincount(y[drawn.rows]).tolist() == [15, 15]
+    groups, bins = np.repeat([0, 1, 2, 3], 60), np.tile(np.arange(60), 4)
+    y[groups == 3] = 1
+    drawn = draw_labelled(y, groups, 2, np.random.default_rng(0), bins=bins, bin_size=4.0)
+    assert (drawn.unit, drawn.n_parts) == ("segment", 2)
+    for value in (0, 1):
+        rows = drawn.rows[y[drawn.rows] == value]
+        held = np.unique(groups[rows])
+        assert len(held) == 2
+        assert np.array_equal(rows, np.flatnonzero((y == value) & np.isin(groups, held)))
+    with pytest.raises(DataError, match="4 labelled segments per class were asked for, but label 0 has 3 in"):
+        draw_labelled(y, groups, 4, np.random.default_rng(0), bins=bins, bin_size=4.0)
 
 
 def test_too_few_labels_say_how_many_there_are():

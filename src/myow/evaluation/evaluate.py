@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
@@ -252,7 +253,7 @@ def decode(
     target, readout : str
         What to read, and how.
     labels : int, optional
-        Labelled segments per class, or minutes per class where there is one segment. Default: all.
+        Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one segment. Default: all.
     draws : int, optional
         Random choices of those to average over.
     seed : int, optional
@@ -402,7 +403,7 @@ def evaluate(
     readout : {"angle", "class", "continuous", "knn"}, optional
         Default: "class" for whole numbers and names, "angle" for cyclic real numbers, else "continuous".
     labels : int, optional
-        Labelled segments per class, or minutes per class where there is one segment. Default: all.
+        Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one segment. Default: all.
     draws : int, optional
         Random choices of those segments to average over.
     seen : Recording, optional
@@ -433,6 +434,7 @@ def evaluate(
         raise SettingError(f"draws is {draws}; it must be 1 or more")
     target = find_target((train, valid, test), target)
     readout = readout or default_readout(train, target)
+    _warn_of_few(train, test, target, readout)
     known = train if seen is None else seen
     context = (int(model.context[0]), int(model.context[1]))
     raw, components = Raw(context=context).fit(known), PCA(context=context).fit(known)
@@ -482,6 +484,26 @@ def evaluate(
     }
     result = about | compared.pop("")
     return result | {name: about | {"method": name} | scores for name, scores in compared.items()}
+
+
+FEW = 3  # segments
+
+
+def _warn_of_few(train: Recording, test: Recording, target: str, readout: str) -> None:
+    """Warn where a class has so few test segments that its score says little."""
+    values = test.labels[target]
+    if test.n_segments < 2 or not has_classes(values, readout):
+        return
+    number = {value: len(np.unique(test.segments[values == value])) for value in np.unique(train.labels[target]).tolist()}
+    few = {value: n for value, n in number.items() if n < FEW}
+    if few:
+        listed = ", ".join(f"{value} {n}" for value, n in list(few.items())[:5])
+        warnings.warn(
+            f"{test.name or 'the recording'}: {len(few)} of {len(number)} classes of {target} have fewer than {FEW} test segments "
+            f"({listed}); scores are rough, so use more data, fewer classes or several splits",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _untrained(model: RecordingEstimator, context: tuple[int, int]) -> RecordingEstimator:

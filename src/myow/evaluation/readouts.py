@@ -65,9 +65,10 @@ def draw_labelled(
 ) -> Labelled:
     """Draw n labelled segments per class, or n labelled minutes per class.
 
-    Segments are drawn where there are two or more and the label is constant in each. Else (one long segment, as in
-    sleep) minutes are: every run of a class is cut into stretches of up to a minute, and stretches are drawn at random
-    until n minutes are reached; the last one is cut to fit.
+    Segments are drawn where there are two or more: for each class n of those that hold it, of which the rows of that class
+    are labelled, also where the label changes inside of them. Of one long segment, as in sleep, minutes are: every run of a
+    class is cut into stretches of up to a minute, and stretches are drawn at random until n minutes are reached; the last one
+    is cut to fit.
 
     Parameters
     ----------
@@ -104,14 +105,13 @@ def draw_labelled(
             f"labels, groups and bins have shapes {labels.shape}, {segment.shape}, {bin_.shape}; give one of each a row"
         )
     changes = np.diff(segment) != 0
-    relabelled = labels[1:] != labels[:-1]
-    whole = changes.any() and not (relabelled & ~changes).any()
-    # A new stretch begins with a new segment, a new label, or after bins that are missing.
-    begins = changes if whole else changes | relabelled | (np.diff(bin_) != 1)
+    whole = bool(changes.any())
+    # In one segment a new stretch begins with a new label, or after bins that are missing.
+    begins = changes if whole else (labels[1:] != labels[:-1]) | (np.diff(bin_) != 1)
     runs = np.split(np.arange(len(labels)), np.flatnonzero(begins) + 1)
     drawn = []
     for value in np.unique(labels):
-        own = [run for run in runs if labels[run[0]] == value]
+        own = [held for held in (run[labels[run] == value] for run in runs) if len(held)]
         drawn.append(_segments(own, n, value, rng) if whole else _minutes(own, n, value, bin_size, rng))
     rows = np.concatenate([part for parts in drawn for part in parts])
     index = np.concatenate([np.full(len(part), i) for parts in drawn for i, part in enumerate(parts)])
