@@ -333,6 +333,9 @@ def bench(
         typer.Option("--set", help="Any parameter: key=value, or method.key=value for one.", show_default=False),
     ] = [],  # noqa: B006
     load: LoadOptions = [],  # noqa: B006
+    target: Annotated[
+        str | None, typer.Option(help="Label to read out of recordings.", show_default="the dataset's, else the first")
+    ] = None,
     device: Annotated[
         str, typer.Option(help="Where images are trained on and read out; recordings go by --set.")
     ] = "auto",
@@ -371,6 +374,7 @@ def bench(
                 n_jobs=jobs,
                 backend=backend,
                 load=load,
+                target=target,
             )
     if as_json:
         print(json.dumps(result))

@@ -53,6 +53,8 @@ class Bench:
         ``key=value`` for every method that has the parameter, or ``method.key=value`` for one.
     load : sequence of str
         Options of the recordings, ``key=value``.
+    target : str, optional
+        Label to read out, of all recordings. Default: that of the dataset's card, else the first.
     retry : bool
         Whether failed fits are tried again.
     """
@@ -69,6 +71,7 @@ class Bench:
     draws: int = 5
     settings: Sequence[str] = ()
     load: Sequence[str] = ()
+    target: str | None = None
     retry: bool = False
 
     def __post_init__(self) -> None:
@@ -100,7 +103,7 @@ class Bench:
     def jobs(self, dataset: str, recording: Recording) -> Iterator[Job]:
         """All jobs on one recording."""
         card = card_of(dataset)
-        target = find_target([recording], card.target if card else None)
+        target = find_target([recording], self.target or (card.target if card else None))
         tasks = self._tasks(recording, target)
         if not tasks:
             raise SettingError(

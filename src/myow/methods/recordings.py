@@ -19,15 +19,17 @@ from ..data.sessions import match_units
 from ..data.stored import StoredRecording
 from ..data.targets import Targets
 from ..errors import DataError, SettingError
-from ..nn.mlp import build_encoder
+from ..nn.mlp import ResidualEncoder, build_encoder
+from ..nn.read_in import read_in_encoders
 from ..nn.scaling import Scaling, transform_values
 from ..training.diagnostics import effective_rank
 from ..training.module import TrainingModule
-from ..training.rows import LookedUpRows, TrainingRows
+from ..training.rows import LookedUpRows, TrainingRows, spread_rows
 from .base import Learner
 
 __all__ = ["RecordingEstimator", "offset_of"]
 
+COMPONENT_ROWS = 4096  # whose components residual encoders begin with, at most
 MOST_BYTES = 1 << 28
 """What transformed values may take as one tensor; larger recordings keep their small whole numbers and are transformed in batches."""
 
@@ -130,6 +132,21 @@ class RecordingEstimator(Learner):
 
     def _learn_scaling(self, network: TrainingModule, rows: TrainingRows) -> None:
         self._scale_by(network.scaling, rows)
+        self._begin_with_components(network, rows)
+
+    def _begin_with_components(self, network: TrainingModule, rows: TrainingRows) -> None:
+        """Let residual encoders begin with the principal components of scaled windows, of some rows where there are many."""
+        encoders = [part for part in network.modules() if isinstance(part, ResidualEncoder)]
+        if not encoders or any(read_in_encoders(network)):  # components of read-ins come in order already
+            return
+        some = spread_rows(rows, min(len(rows), rows.at_once(COMPONENT_ROWS)))
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed_)
+            windows = network.scaling(rows.gather(some).to(network.scaling.mean.device)).flatten(1).cpu()
+            wanted = min(self.dim, *windows.shape)
+            _, _, axes = torch.svd_lowrank(windows - windows.mean(dim=0), q=min(wanted + 8, *windows.shape), niter=8)
+        for encoder in encoders:
+            encoder.begin(axes.T[:wanted])
 
     def _scale_by(self, scaling: Scaling, rows: TrainingRows) -> None:
         """Learn a scaling from rows of one session."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import unknown_name
 
-__all__ = ["ACTIVATIONS", "ENCODERS", "MLPEncoder", "PooledEncoder", "build_encoder", "perceptron"]
+__all__ = ["ACTIVATIONS", "ENCODERS", "MLPEncoder", "PooledEncoder", "ResidualEncoder", "build_encoder", "perceptron"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "prelu": nn.PReLU, "gelu": nn.GELU}
 
@@ -91,7 +92,51 @@ class PooledEncoder(nn.Module):
         return y
 
 
-ENCODERS: dict[str, type[MLPEncoder] | type[PooledEncoder]] = {"mlp": MLPEncoder, "pooled": PooledEncoder}
+class ResidualEncoder(nn.Module):
+    """Flatten the context window, then a linear map with a perceptron on top of it: y = W x + g(x).
+
+    Training begins with the principal components of the windows, since W begins with their axes, once `begin` has them, and g
+    with zeros. What a linear readout of all labels needs is then there from the start and need not be learnt; g and W learn
+    what views share.
+
+    Parameters
+    ----------
+    n_bins, n_units, hidden, dim, activation
+        As of `MLPEncoder`.
+    """
+
+    def __init__(self, n_bins: int, n_units: int, hidden: tuple[int, ...], dim: int, activation: str) -> None:
+        super().__init__()
+        self.path = nn.Linear(n_bins * n_units, dim, bias=False)
+        self.layers = perceptron((n_bins * n_units, *hidden, dim), activation)
+        last = self.layers[-1]
+        with torch.no_grad():
+            for parameter in last.parameters():
+                parameter.zero_()
+            # Until axes are known, or where read-ins have found them: each input averaged over the window.
+            n = min(dim, n_units)
+            start = torch.zeros(dim, n_bins, n_units)
+            start[range(n), :, range(n)] = n_bins**-0.5
+            self.path.weight.copy_(start.flatten(1))
+
+    @torch.no_grad()
+    def begin(self, axes: Tensor) -> None:
+        """Set the linear map to principal axes, shape (at most dim, W N); further dimensions begin with zeros."""
+        self.path.weight.zero_()
+        self.path.weight[: len(axes)] = axes.to(self.path.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map windows of shape (B, W, N) to representations of shape (B, D)."""
+        flat = x.flatten(1)
+        y: Tensor = self.path(flat) + self.layers(flat)
+        return y
+
+
+ENCODERS: dict[str, type[MLPEncoder] | type[PooledEncoder] | type[ResidualEncoder]] = {
+    "mlp": MLPEncoder,
+    "pooled": PooledEncoder,
+    "residual": ResidualEncoder,
+}
 """Encoders of recordings by name."""
 
 
@@ -102,7 +147,7 @@ def build_encoder(
 
     Parameters
     ----------
-    name : {"mlp", "pooled"}
+    name : {"mlp", "pooled", "residual"}
         Which of `ENCODERS`.
     n_bins, n_units, hidden, dim, activation
         As of `MLPEncoder`.
