@@ -83,7 +83,9 @@ def make_nwb(stored: Path) -> None:
     import datetime
 
     import numpy as np
+    from hdmf.common import VectorData, VectorIndex
     from pynwb import NWBHDF5IO, NWBFile
+    from pynwb.misc import Units
 
     import myow
 
@@ -102,9 +104,15 @@ def make_nwb(stored: Path) -> None:
             start_time=first * BIN_SIZE, stop_time=last * BIN_SIZE, state=("Wake", "nREM", "REM")[state[first]]
         )
     rng = np.random.default_rng(0)
-    for unit in counts.T:
-        times = np.repeat(bins, unit)
-        nwb.add_unit(spike_times=np.sort(times + rng.random(len(times))) * BIN_SIZE)
+    ends = counts.sum(axis=0, dtype=np.int64).cumsum()
+    times = np.empty(ends[-1])
+    for unit, end in zip(counts.T, ends, strict=True):
+        held = np.repeat(bins, unit)
+        times[end - len(held) : end] = np.sort(held + rng.random(len(held))) * BIN_SIZE
+    # As columns, since a table that grows unit by unit keeps every spike as an object of its own.
+    spikes = VectorData(name="spike_times", description="s", data=times)
+    index = VectorIndex(name="spike_times_index", target=spikes, data=ends)
+    nwb.units = Units(name="units", description="simulated", columns=[spikes, index], id=np.arange(len(ends)))
     with NWBHDF5IO(path, "w") as file:
         file.write(nwb)
 
