@@ -17,6 +17,7 @@ from myow import datasets
 from myow.cli import train as workflow
 from myow.figures import run_figures as drawing
 from myow.methods.runs import RunFolder
+from myow.training import rows
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and file systems of POSIX")
 
@@ -189,6 +190,18 @@ def test_an_evaluation_is_printed_as_a_table_beside_its_baselines(shared):
     for word in ("myow embedding", "raw counts", "components", "untrained encoder", "majority class", "95 % interval"):
         assert word in called.out
     assert "1 labelled per class, 12 test bins" in called.out
+
+
+def test_an_evaluation_says_where_not_all_bins_were_fitted(shared, monkeypatch):
+    assert "Fitted on" not in myow("evaluate", shared / "run").out
+    monkeypatch.setattr(rows, "FITTED_ROWS", 50)
+    found = myow("evaluate", shared / "run", "--json").json()
+    said = " ".join(myow("evaluate", shared / "run").out.split())
+    assert (
+        f"readouts on {found['readout_rows']['used']} of {found['readout_rows']['of']}, principal components on 50 of"
+        in said
+    )
+    assert f"All {found['n_test']} test bins are scored." in said
 
 
 def test_another_recording_is_evaluated_and_embedded(shared, tmp_path):

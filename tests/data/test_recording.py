@@ -1,6 +1,7 @@
 """Recording through its public face."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myow import Recording
+from myow.data import recording
 from myow.errors import DataError, SettingError
 
 
@@ -110,6 +112,32 @@ def test_it_is_read_only_and_apart_from_the_arrays_given():
         rec.bin_size = 1.0
     with pytest.raises(TypeError):
         rec.labels["y"] = y
+
+
+def test_counts_are_copied_unless_nobody_can_write_to_them():
+    rec = make()
+    assert np.shares_memory(replace(rec, name="other").counts, rec.counts)
+    part = Recording(rec.counts[:8], bin_size=0.1)  # which must not keep the whole alive
+    assert not np.shares_memory(part.counts, rec.counts)
+    mine = np.ones((2, 2), dtype=np.uint8)
+    shown = mine.view()
+    shown.flags.writeable = False
+    rec = Recording(shown, bin_size=0.1)
+    mine[:] = 7
+    assert rec.counts.tolist() == [[1, 1], [1, 1]]
+    assert mine.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(np.nan, "hold nan"), (-1.0, "hold -1.0"), (0.5, r"hold 0\.5")],
+)
+def test_values_are_checked_in_blocks_and_the_first_wrong_one_of_all_is_named(monkeypatch, wrong, said):
+    monkeypatch.setattr(recording, "BLOCK", 6)  # two rows of three units
+    counts = np.ones((9, 3))
+    counts[5, 2] = counts[8, 0] = wrong
+    with pytest.raises(DataError, match=rf"counts {said} at bin 5, unit 2 \(2 such in all\)"):
+        Recording(counts, bin_size=0.1)
 
 
 def test_bins_count_whole_widths_since_the_segment_began_across_gaps():

@@ -1,6 +1,8 @@
 """Spike times and intervals into recordings: counted by hand, from files that each format's own library wrote."""
 
 import datetime
+import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -640,3 +642,25 @@ def test_inspect_and_train_from_the_command_line(tmp_path):
     assert (tmp_path / "run").is_dir()
     wrong = command("train", tmp_path / "day.nwb", "--out", tmp_path / "other", *asked, "--data", "units=quality=good")
     assert "unknown column of units 'quality'" in wrong.error()
+
+
+def test_reading_takes_little_more_memory_than_the_counts(tmp_path):
+    """Counts of one byte each, without a copy of them in other types or the same."""
+    from pynwb import NWBFile
+
+    rng = np.random.default_rng(0)
+    nwb = NWBFile("long", "long", datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+    for _ in range(300):
+        nwb.add_unit(spike_times=np.append(np.sort(rng.random(200)) * 100, 100 - 1e-4))
+    nwb.add_trial(start_time=0.0, stop_time=100.0)
+    write_nwb(tmp_path / "long.nwb", nwb)
+    read = partial(myow.inspect, tmp_path / "long.nwb", bin_size=0.001)
+    assert read().recording.counts.shape == (100_000, 300)  # all is imported now
+    tracemalloc.start()
+    try:
+        found = read().recording
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.counts.dtype == np.uint8
+    assert found.counts.nbytes <= held <= most < 1.6 * found.counts.nbytes

@@ -1,7 +1,6 @@
 """Several sessions of different units: read-ins, balanced batches, mining within and across, adaptation, and what is refused."""
 
 import copy
-import re
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from places import DOCS
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from tiny import Notes
@@ -432,10 +430,3 @@ def test_an_adaptation_that_cannot_work_is_refused(two):
         two.adapt(myow.Recording(C.counts, bin_size=0.2))
     with pytest.raises(SettingError, match="mine_sessions"):
         myow.MYOW(**MINED, mine_sessions="some").fit([A, B])
-
-
-def test_the_example_of_the_page_runs(capsys):
-    page = (DOCS / "sessions.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    exec(example, {})
-    assert capsys.readouterr().out == "(269, 64) ['monday', 'tuesday', 'later']\n"

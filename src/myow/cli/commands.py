@@ -417,7 +417,15 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
         table.add_row(name, *(f"{row[key]:.3f}" for key in shown), interval)
     if result["majority"] is not None and "accuracy" in shown:
         table.add_row("majority class", f"{result['majority']:.3f}", *[""] * (len(shown) - 1), "")
-    Console(width=110).print(table)
+    console = Console(width=110)
+    console.print(table)
+    fitted = {"readouts": result.get("readout_rows"), "principal components": result.get("pca_rows")}
+    some = [f"{what} on {rows['used']:,} of {rows['of']:,}" for what, rows in fitted.items() if rows]
+    if some:
+        console.print(
+            f"Fitted on evenly spaced bins: {', '.join(some)}. All {result['n_test']:,} test bins are scored.",
+            highlight=False,
+        )
 
 
 def print_cards(cards: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
 
-__all__ = ["Bins", "average_samples", "count_spikes", "frame_bins", "make_bins", "slack"]
+__all__ = ["Bins", "average_samples", "count_spikes", "frame_bins", "make_bins", "occupied_bins", "slack"]
 
 
 class Bins(NamedTuple):
@@ -168,9 +168,41 @@ def count_spikes(trains: Sequence[ArrayLike], bins: Bins) -> NDArray[np.int64]:
         times = np.asarray(train, dtype=np.float64).ravel()
         if not np.isfinite(times).all():
             raise DataError(f"unit {unit} has a spike time that is NaN or infinite; leave it out")
-        times = np.sort(_nanoseconds(times))
-        counts[:, unit] = np.searchsorted(times, bins.ends) - np.searchsorted(times, bins.starts)
+        rows, found = occupied_bins(times, bins)
+        counts[rows, unit] = found
     return counts
+
+
+def occupied_bins(train: NDArray[np.float64], bins: Bins) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the bins in which a unit fires, rising, and its spikes in each.
+
+    Parameters
+    ----------
+    train : ndarray, shape (S,)
+        Finite spike times in s, in any order.
+    bins : Bins
+        T bins.
+
+    Returns
+    -------
+    rows, counts : ndarray of int, shape (R,)
+        R is at most S.
+
+    Examples
+    --------
+    >>> rows, counts = occupied_bins(np.array([0.25, 0.0, 0.05]), make_bins([[0.0, 0.4]], 0.1))
+    >>> rows.tolist(), counts.tolist()
+    ([0, 2], [2, 1])
+    """
+    times = np.sort(_nanoseconds(train))
+    if (
+        len(bins.starts) and (bins.ends[:-1] <= bins.starts[1:]).all()
+    ):  # a spike lies in one bin: there are fewer spikes to look up than bins
+        at = np.searchsorted(bins.starts, times, side="right") - 1
+        return np.unique(at[(at >= 0) & (times < bins.ends[at])], return_counts=True)
+    counts = np.searchsorted(times, bins.ends) - np.searchsorted(times, bins.starts)
+    rows = np.flatnonzero(counts)
+    return rows, counts[rows]
 
 
 def average_samples(times: ArrayLike, values: ArrayLike, bins: Bins) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -28,17 +28,23 @@ __all__ = [
     "check_times",
     "check_values",
     "frozen",
+    "settled",
     "summarise",
     "warn_if_odd",
 ]
 
 
 def _array(what: str, values: ArrayLike) -> NDArray[Any]:
+    return np.array(_shown(what, values))  # a copy: the caller may go on writing to theirs
+
+
+def _shown(what: str, values: ArrayLike) -> NDArray[Any]:
+    """Return values as an array, which may be the caller's own."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         n = int(np.ma.count_masked(values))  # type: ignore[no-untyped-call]
         raise DataError(f"{what}: {n} values are masked, that is missing; leave those bins out or fill them in")
     try:
-        return np.array(values)  # a copy: the caller may go on writing to theirs
+        return np.asarray(values)
     except ValueError:
         raise DataError(f"{what} are ragged (rows of unequal length); they must form one array") from None
 
@@ -50,55 +56,75 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
+def settled(array: NDArray[Any]) -> NDArray[Any]:
+    """Freeze an array that nobody else holds: a `Recording` takes it as it is, since it cannot change any more."""
+    array.flags.writeable = False
+    return array
+
+
+def _is_settled(array: NDArray[Any]) -> bool:
+    owner = array if array.base is None else array.base
+    whole = isinstance(owner, np.ndarray) and owner.flags.owndata and owner.nbytes == array.nbytes
+    return whole and not owner.flags.writeable and not array.flags.writeable
+
+
+BLOCK = 1 << 22  # values that are checked at a time
+
+
 def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
     """Return counts in the smallest integer type that holds them, or signals as float32; shape (T, N).
 
-    Signals stay in double precision where single precision would lose what varies, as of a small signal on a large offset.
+    The result is a copy, unless the values have that type already and can no longer be written to. Signals stay in double precision where single precision would lose what varies, as of a small signal on a large offset.
     """
     if kind not in ("counts", "continuous"):
         raise DataError(f"kind is {kind!r}; it must be 'counts' or 'continuous'")
-    array = _array("counts", values)
+    array = _shown("counts", values)
     if array.dtype.kind not in "iufb":
         raise DataError(f"counts are of type {array.dtype}; they must be real numbers")
     if array.ndim != 2 or 0 in array.shape:
         raise DataError(f"counts have shape {array.shape}; they must be (bins, units) with at least one of each")
     if array.dtype.kind == "f":
-        bad = np.argwhere(~np.isfinite(array))
-        if bad.size:
-            raise DataError(_offender("counts hold", array, bad, "every value must be finite (no NaN or infinity)"))
+        _refuse(array, lambda part: ~np.isfinite(part), "every value must be finite (no NaN or infinity)")
     if kind == "continuous":
-        return _signals(array)
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8)
-    bad = np.argwhere(array < 0)
-    if bad.size:
-        raise DataError(_offender("counts hold", array, bad, "counts cannot be negative; kind='continuous' may be"))
+        return _as_type(array, _type_of_signals(array))
+    if array.dtype.kind in "if":
+        _refuse(array, lambda part: part < 0, "counts cannot be negative; kind='continuous' may be")
     if array.dtype.kind == "f":
-        bad = np.argwhere(array != np.rint(array))
-        if bad.size:
-            raise DataError(_offender("counts hold", array, bad, "counts are whole; use kind='continuous' for signals"))
+        _refuse(array, lambda part: part != np.rint(part), "counts are whole; use kind='continuous' for signals")
     top = int(array.max())
-    return array.astype(np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.int64)
+    return _as_type(array, np.dtype(np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.int64))
 
 
-def _signals(array: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        single = array.astype(np.float32)
+def _as_type(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a copy, in which the caller does not write; of values that nobody writes to any more, themselves."""
+    return array if array.dtype == dtype and _is_settled(array) else settled(np.array(array, dtype=dtype))
+
+
+def _type_of_signals(array: NDArray[Any]) -> np.dtype[Any]:
     if array.dtype.kind == "b" or array.dtype.itemsize < 4 or array.dtype == np.float32:
-        return single
-    bad = np.argwhere(~np.isfinite(single))
-    if bad.size:
-        raise DataError(
-            _offender("counts hold", array, bad, "signals go up to 3.4e38; divide them, or leave such bins out")
-        )
+        return np.dtype(np.float32)
+    _refuse(array, _beyond_single, "signals go up to 3.4e38; divide them, or leave such bins out")
     high, low = array.max(axis=0).astype(np.float64), array.min(axis=0).astype(np.float64)
     lost = np.spacing(np.maximum(np.abs(high), np.abs(low)).astype(np.float32))
-    return array.astype(np.float64) if ((high > low) & (lost > 1e-3 * (high - low))).any() else single
+    return np.dtype(np.float64 if ((high > low) & (lost > 1e-3 * (high - low))).any() else np.float32)
 
 
-def _offender(what: str, array: NDArray[Any], bad: NDArray[Any], rule: str) -> str:
-    row, unit = bad[0]
-    return f"{what} {array[row, unit]} at bin {row}, unit {unit} ({len(bad)} such in all); {rule}"
+def _beyond_single(values: NDArray[Any]) -> NDArray[np.bool_]:
+    with np.errstate(over="ignore"):
+        return ~np.isfinite(values.astype(np.float32))
+
+
+def _refuse(array: NDArray[Any], wrong: Callable[[NDArray[Any]], NDArray[np.bool_]], rule: str) -> None:
+    """Refuse values that are wrong, which are looked for in a block of rows at a time."""
+    first, n = (0, 0), 0
+    many = max(1, BLOCK // array.shape[1])
+    for start in range(0, len(array), many):
+        bad = np.argwhere(wrong(array[start : start + many]))
+        if len(bad):
+            first = first if n else (start + int(bad[0, 0]), int(bad[0, 1]))
+            n += len(bad)
+    if n:
+        raise DataError(f"counts hold {array[first]} at bin {first[0]}, unit {first[1]} ({n} such in all); {rule}")
 
 
 def check_bin_size(value: Any) -> float:
@@ -478,10 +504,10 @@ class Recording:
         return frozen(check_values(counts, self.kind))
 
     def _rows(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        return self.counts[index]
+        return settled(self.counts[index])
 
     def _columns(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        return self.counts[:, index]
+        return settled(self.counts[:, index])
 
     def _activity(self) -> tuple[float, int]:
         """Mean of all values, and how many units never change."""
@@ -546,7 +572,7 @@ class Recording:
         """Return a checksum of what training sees: values, times and segments."""
         sha = hashlib.sha256(f"{self.kind} {self.bin_size!r} {self.counts.shape} {self.counts.dtype}".encode())
         for array in (self.counts, self.times, self.segments):
-            sha.update(np.ascontiguousarray(array).tobytes())
+            sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()
 
     def summary(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..methods import method_name
 from ..methods.baselines import PCA, Raw, Untrained
 from ..methods.decoders import DecoderEstimator
 from ..methods.recordings import RecordingEstimator
+from ..training.rows import most_fitted
 from . import metrics
 from .metrics import confusion_matrix
 from .readouts import (
@@ -244,6 +246,9 @@ def decode(
     With a few, everything, the choice included, uses the labelled training rows alone. An estimator that is a decoder
     decides itself.
 
+    Of more rows than `most_fitted` allows for, a readout is fitted on so many evenly spaced ones (and one of each class, so
+    that none is lost), and test rows are embedded and scored a block at a time, all of them.
+
     Parameters
     ----------
     fitted : callable
@@ -267,7 +272,8 @@ def decode(
     -------
     dict
         The numbers of `Scores`, means over draws; "per_draw", the headline of each; "spread", its deviation;
-        "label_unit"; "confusion", summed over draws, where there are classes.
+        "label_unit"; "confusion", summed over draws, where there are classes; "readout_rows", how many rows were "used" of
+        how many, where that is not all of them.
 
     Raises
     ------
@@ -291,6 +297,7 @@ def decode(
     }  # fmt: skip
     scores: list[dict[str, Any]] = []
     predictions = []
+    there: list[int] = []
     for chosen in drawn:
         estimator = fitted(chosen)
         if isinstance(estimator, DecoderEstimator):
@@ -298,12 +305,21 @@ def decode(
             scores.append(dict(score_predictions(judge, predicted, y_test, n_train=estimator.n_labelled_, **place)))
         else:
             by = scaling or estimator.readout_scaling
-            reader = _fit(estimator, parts, target, readout, chosen, by, choose)
-            z_test = estimator.transform(test)
-            scores.append(dict(score_readout(reader, z_test, y_test, **place)))
-            predicted = reader.predict(z_test)
+            most = most_fitted((sum(estimator.context) + 1) * train.n_units)
+            reader, n_rows = _fit(estimator, parts, target, readout, chosen, by, choose, most)
+            there.append(n_rows)
+            if len(test) > most:
+                require_known(reader, y_test, "test")
+                predicted = np.concatenate([reader.predict(z) for z in estimator.transform_blocks(test)])
+                scores.append(dict(score_predictions(reader, predicted, y_test, n_train=reader.n_train_, **place)))
+            else:
+                z_test = estimator.transform(test)
+                scores.append(dict(score_readout(reader, z_test, y_test, **place)))
+                predicted = reader.predict(z_test)
         predictions.append(predicted)
     result = _average(scores, judge.headline)
+    if there and result["n_train"] < round(float(np.mean(there))):
+        result["readout_rows"] = {"used": result["n_train"], "of": round(float(np.mean(there)))}
     result["spread"] = (
         None if labels is None else float(np.std(result["per_draw"], ddof=min(1, len(result["per_draw"]) - 1)))
     )
@@ -323,16 +339,45 @@ def _fit(
     labelled: Labelled | None,
     scaling: Scaling,
     choose: bool,
-) -> Readout:
+    most: int,
+) -> tuple[Readout, int]:
+    """Fit a readout on so many rows at most; return it, and how many there were."""
     train, valid, _ = parts
     period = train.periods.get(target)
-    z, y = estimator.transform(train), train.labels[target]
+    y, y_valid = train.labels[target], valid.labels[target]
+    if choose and labelled is not None:
+        there = len(labelled.rows)
+        if len(train) <= most:
+            z = estimator.transform(train)
+        else:
+            some = _spread(y[labelled.rows], readout, most)
+            rows = labelled.rows[some]
+            labelled = replace(labelled, rows=np.arange(len(rows)), parts=labelled.parts[some])
+            z, y = _embed(estimator, train, rows), y[rows]
+        return fit_readout_few(readout, z, y, labelled, period=period, scaling=scaling), there
+    there = len(train) + len(valid) * choose
+    rows = _spread(y, readout, len(train) * min(most, there) // there)
+    z, y = _embed(estimator, train, rows), y[rows]
     if not choose:
-        return readout_class(readout)(period=period, scaling=scaling).fit(z, y)
-    if labelled is not None:
-        return fit_readout_few(readout, z, y, labelled, period=period, scaling=scaling)
-    z_valid, y_valid = estimator.transform(valid), valid.labels[target]
-    return fit_readout(readout, z, y, z_valid, y_valid, period=period, scaling=scaling)
+        return readout_class(readout)(period=period, scaling=scaling).fit(z, y), there
+    rows = _spread(y_valid, readout, -(-len(valid) * min(most, there) // there))
+    z_valid, y_valid = _embed(estimator, valid, rows), y_valid[rows]
+    return fit_readout(readout, z, y, z_valid, y_valid, period=period, scaling=scaling), there
+
+
+def _spread(y: NDArray[Any], readout: str, most: int) -> NDArray[np.int64]:
+    """Return at most so many rows, evenly spaced, and besides these the first row of each class."""
+    if len(y) <= most:
+        return np.arange(len(y))
+    rows = np.arange(most) * len(y) // most
+    return np.union1d(rows, np.unique(y, return_index=True)[1]) if has_classes(y, readout) else rows
+
+
+def _embed(estimator: RecordingEstimator, part: Recording, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Embed some rows, each with its whole context window."""
+    if len(rows) == len(part):
+        return estimator.transform(part)
+    return np.concatenate(list(estimator.transform_blocks(part, rows=rows)))
 
 
 def _average(scores: list[dict[str, Any]], headline: str) -> dict[str, Any]:
@@ -392,6 +437,10 @@ def evaluate(
     decide nothing. With `labels`, everything, the choice included, uses a few labelled training segments alone, the same
     for every row of the comparison.
 
+    Of large recordings, readouts are fitted on 20,000 evenly spaced training and validation rows, the same for every row of
+    the comparison, and principal components on 20,000 training rows; on fewer where the context windows of so many hold more
+    than 67 million values. All test rows are scored.
+
     Parameters
     ----------
     model : RecordingEstimator
@@ -422,7 +471,8 @@ def evaluate(
         the same readout, which standardises each feature; "raw_common" and "pca_common", where one common deviation
         scales all features instead;
         "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order, where
-        there are classes.
+        there are classes. Where not all rows were fitted on, "readout_rows" and "pca_rows" say how many were "used" "of" how
+        many, for readouts and principal components; else there are no such keys.
 
     Raises
     ------
@@ -472,7 +522,7 @@ def evaluate(
             for name, (fitted, scaling) in rows.items()
         }
     y_train, y_test = train.labels[target], test.labels[target]
-    about = {
+    about: dict[str, Any] = {
         "dataset": train.name,
         "method": method_name(type(model)),
         "target": target,
@@ -482,6 +532,9 @@ def evaluate(
         "rows": "train" if seen is None else "all",
         "majority": majority_rate(y_train, y_test) if has_classes(y_train, readout) else None,
     }
+    most = most_fitted((sum(context) + 1) * known.n_units)
+    if len(known) > most:
+        about["pca_rows"] = {"used": most, "of": len(known)}
     result = about | compared.pop("")
     return result | {name: about | {"method": name} | scores for name, scores in compared.items()}
 

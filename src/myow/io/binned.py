@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.binning import Bins, average_samples, count_spikes, frame_bins, make_bins, slack
-from ..data.recording import Recording, check_bin_size, check_steps
+from ..data.binning import Bins, average_samples, frame_bins, make_bins, occupied_bins, slack
+from ..data.recording import Recording, check_bin_size, check_steps, settled
 from ..errors import DataError, unknown_name
 from .session import Chosen, Notes, Session, Signal, as_text, choose_segments, choose_units, names_of
 
@@ -537,10 +537,11 @@ def _counted(
     low, high = np.inf, -np.inf
     for column, unit in enumerate(index):
         train = _train(session, int(unit))
-        found = count_spikes([train], bins)[:, 0]
-        if found.max() > np.iinfo(counts.dtype).max:
-            counts = counts.astype(np.min_scalar_type(int(found.max())))
-        counts[:, column] = found
+        rows, found = occupied_bins(train, bins)
+        top = int(found.max(initial=0))
+        if top > np.iinfo(counts.dtype).max:
+            counts = counts.astype(np.uint16 if top < 2**16 else np.int64)
+        counts[rows, column] = found
         if train.size:
             low, high = min(low, float(train.min())), max(high, float(train.max()))
             inside = _number_in(train, covered)
@@ -550,7 +551,7 @@ def _counted(
                 unbinned + inside - _number_in(train, binned),
             )
             beyond += int(((train < covered[0, 0] - 1e-9) | (train > covered[-1, 1] + 1e-9)).sum())
-    return counts, _Seen(n, low, high, outside, beyond, unbinned)
+    return settled(counts), _Seen(n, low, high, outside, beyond, unbinned)
 
 
 def _number_in(times: NDArray[np.float64], spans: NDArray[np.float64]) -> int:

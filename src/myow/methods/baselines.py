@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import SettingError
 from ..training.module import ClosedForm
-from ..training.rows import TrainingRows
+from ..training.rows import TrainingRows, most_fitted, spread_rows
 from .recordings import RecordingEstimator
 
 __all__ = ["FA", "PCA", "ClosedFormFeatures", "Raw", "Untrained"]
@@ -102,7 +102,8 @@ class PCA(RecordingEstimator):
     """Project on the directions in which the training rows vary most.
 
     Features are those of `Raw`: transformed and scaled values of each row's window, bins side by side. The components are
-    scikit-learn's, from a full singular value decomposition, so that nothing is drawn at random.
+    scikit-learn's, from a full singular value decomposition, so that nothing is drawn at random. Of more than 20,000 rows, or
+    fewer where these hold more than 67 million features in all, so many evenly spaced ones are looked at.
 
     Parameters
     ----------
@@ -178,9 +179,10 @@ class PCANetwork(ClosedFormFeatures):
         self.register_buffer("components", torch.zeros(window * n_units, dim))
 
     def prepare(self, data: TrainingRows) -> None:
-        """Learn mean and components from all training rows."""
+        """Learn mean and components from all training rows, of very many from evenly spaced ones."""
         super().prepare(data)
-        features = self.training_features(data)
+        most = most_fitted(len(self.mean))
+        features = self.training_features(data, None if len(data) <= most else spread_rows(data, most).cpu().numpy())
         n = min(self.components.shape[1], *features.shape)
         with threadpool_limits(1):  # the same bits on a busy machine
             found = decomposition.PCA(n, svd_solver="full").fit(features)

@@ -29,6 +29,7 @@ __all__ = [
     "WindowTable",
     "batches_of",
     "bytes_of",
+    "most_fitted",
     "recorded_counts",
     "shared",
     "spread_rows",
@@ -40,6 +41,10 @@ LOADED = 1 << 32  # bytes that a method that needs all rows at once may load
 WINDOWS = 1 << 25  # values of the windows that are gathered in one go: 128 MiB
 MOST_INDICES = 1 << 24
 """Rows times width of the windows that are kept as one table."""
+FITTED_ROWS = 20_000
+"""Rows that readouts and principal components are fitted on where there are more; neighbouring bins say much the same."""
+FITTED_VALUES = 1 << 26
+"""Values that those rows hold at most, so that wide windows of many units take fewer rows: 0.5 GiB in double precision."""
 
 
 class WindowTable:
@@ -335,6 +340,17 @@ def spread_rows(data: TrainingRows, many: int) -> Tensor:
         start + np.arange(share) * length // share for (start, length), share in zip(runs, shares, strict=True) if share
     ]
     return torch.from_numpy(np.concatenate(spread)).to(data.device)
+
+
+def most_fitted(n_values: int) -> int:
+    """Return how many rows, of so many values each, a readout or principal components are fitted on at most.
+
+    Examples
+    --------
+    >>> most_fitted(1000), most_fitted(21 * 1000)
+    (20000, 3195)
+    """
+    return max(2, min(FITTED_ROWS, FITTED_VALUES // n_values))
 
 
 class ImageRows(TrainingRows):
