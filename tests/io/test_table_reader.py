@@ -466,3 +466,21 @@ def test_names_with_capitals_and_decimals_with_commas(tmp_path):
     assert rec.times.tolist() == [0, 0.1, 0, 0.1]
     assert (rec.labels["Speed"].tolist(), set(rec.labels)) == ([0.5, 1.25, 2, -35], {"Speed"})
     assert "Speed: commas in its numbers are decimal points" in rec.source["used"]
+
+
+def test_units_that_are_numbered_anew_on_each_electrode_are_refused():
+    frame = SPIKES.assign(electrode=[1, 2, 1, 2])
+    for read in (myow.read, myow.Recording.from_spikes):
+        with pytest.raises(DataError, match="unit 1 is on 2 of electrode: if units are numbered anew on each"):
+            read(frame, bin_size=0.1)
+        assert read(frame.assign(electrode=[7, 7, 8, 7]), bin_size=0.1).n_units == 2
+
+
+def test_what_excel_writes(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("sep=;\ntime;unit0;x;y;z\n0,0;3;1,5;1.000,5;0,5\n0,1;0;#NV;2.000,5;1\n")
+    rec = myow.read(path)
+    assert (rec.counts.ravel().tolist(), rec.labels.keys()) == ([3, 0], {"z"})
+    assert "x: no value in 1 of 2 rows" in rec.source["skipped"]
+    assert "y: numbers with commas, such as 1.000,5; write decimal points" in rec.source["skipped"]
+    assert myow.read(path, labels="x").labels["x"].tolist() == [1.5]

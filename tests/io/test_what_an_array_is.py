@@ -511,3 +511,13 @@ def test_runs_of_trials_are_segments_where_nothing_else_says_so(tmp_path):
         rec = myow.read(tmp_path / "a.npz")
         assert rec.labels["trial"].tolist() == more["trial"]
         assert rec.segments.tolist() == more.get("segments", [0] * 4)
+
+
+def test_a_matrix_of_trials_that_is_not_starts_and_stops_is_asked_about(tmp_path):
+    spikes = {f"spikes.{name}": train for name, train in TRAINS.items()}
+    path = write(tmp_path / "a.h5", spikes | {"trials": [[0.0, 0.2, 3], [1.0, 1.2, 5]]})
+    with pytest.raises(DataError, match=r"trials has shape \(2, 3\), and may say when trials are; .*segments=whole"):
+        myow.read(path, bin_size=0.1)
+    assert myow.read(path, bin_size=0.1, segments="whole").n_segments == 1
+    path = write(tmp_path / "b.h5", spikes | {"trialTimes": [[0.0, 0.2], [1.0, 1.2]]})
+    assert myow.read(path, bin_size=0.1).counts.tolist() == IN_TRIALS

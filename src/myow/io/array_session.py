@@ -36,11 +36,11 @@ from .named_arrays import (
     refuse,
     say_unused,
     turn,
+    with_columns,
 )
 from .session import (
     WHOLE,
     Columns,
-    Intervals,
     Notes,
     Options,
     Session,
@@ -51,6 +51,7 @@ from .session import (
     choose_units,
     describe,
     names_of,
+    plain_name,
     samples_a_second,
 )
 
@@ -218,17 +219,6 @@ def _unit_names(arrays: Arrays, roles: Roles, n_units: int, used: set[str]) -> t
 EVENTS = ("times", "time", "timestamps", "events", "onsets", "onset")
 
 
-def _with_columns(arrays: Arrays, table: Table, used: set[str]) -> Intervals:
-    """Add the arrays of a table's group that have a value or a row for each interval; they become `used`."""
-    columns: Columns = {}
-    for key, one in arrays.fields.items():
-        fits = arrays.rows(key) == table.intervals.n and len(one.shape) in (1, 2)
-        if fits and key not in used and arrays.group(key) == table.group and not arrays.last(key).startswith("unit"):
-            columns = {**columns, key.removeprefix(table.group): partial(arrays.values, key)}
-            used.add(key)
-    return replace(table.intervals, columns=columns)
-
-
 def _find_events(arrays: Arrays, asked: Any, used: set[str]) -> dict[str, Callable[[], NDArray[np.float64]]]:
     """Return 1-d arrays of times, by their names or because they are asked for; they become `used`."""
     found: dict[str, Callable[[], NDArray[np.float64]]] = {}
@@ -252,7 +242,7 @@ def _read_windows(
     before = set(held)
     session = Session(
         name=titles.name,
-        intervals={name: _with_columns(arrays, table, held) for name, table in tables.items()},
+        intervals={name: with_columns(arrays, table, held) for name, table in tables.items()},
         events=_find_events(arrays, options.align, held),
     )
     asked = None if options.labels in (None, "none") else names_of(options.labels)
@@ -606,13 +596,20 @@ class _SpikeArrays:
         if options.spikes is None and "spike" not in spikes.lower() and arrays.last(spikes) not in TRAINS:
             notes.used.append(f"{spikes}: taken for spike times, since its lists rise and lie inside of the recording")
         self.used |= {spikes}.union(*(table.pieces for table in tables.values()))
+        said = bool(tables) or options.segments is not None or options.align is not None
+        odd = next((key for key in arrays.fields if not said and self._may_be_trials(key)), None)
+        if odd is not None:
+            raise DataError(
+                f"{odd} has shape {arrays.fields[odd].shape}, and may say when trials are; store their starts and stops in s as trials, "
+                "(n, 2), and what else is known of them beside, or give segments=whole"
+            )
         places = find_places(arrays, spikes, self.used, -1, -1)
         self.used |= set(places.period_of.values())
         session = Session(
             name=_read_name(arrays, self.roles, options, self.titles),
             source=_read_source(arrays, self.roles, self.titles),
             signals=self._signals(places.periods),
-            intervals={name: _with_columns(arrays, table, self.used) for name, table in tables.items()},
+            intervals={name: with_columns(arrays, table, self.used) for name, table in tables.items()},
             units=self._units(spikes),
             events=_find_events(arrays, options.align, self.used),
         )
@@ -624,6 +621,11 @@ class _SpikeArrays:
         recording = bin_session(session, notes, **replace(options, bin_size=width).binning())
         known = {k: v for k, v in places.periods.items() if k in recording.labels}
         return replace(recording, periods={**recording.periods, **known})
+
+    def _may_be_trials(self, key: str) -> bool:
+        one, name = self.arrays.fields[key], plain_name(self.arrays.last(key))
+        matrix = len(one.shape) == 2 and not self.arrays.is_vector(key)
+        return matrix and one.is_number and name.startswith(("trial", "epoch", "interval"))
 
     def _recorded(self, tables: dict[str, Table]) -> list[NDArray[np.float64]]:
         """Return when something was recorded, as far as tables and times of samples say."""

@@ -19,6 +19,7 @@ from .session import (
     TIMES,
     TRIALS,
     WHOLE,
+    Columns,
     Intervals,
     Notes,
     Options,
@@ -55,6 +56,7 @@ __all__ = [
     "refuse",
     "say_unused",
     "turn",
+    "with_columns",
 ]
 
 LONGEST = 256  # characters of a text that can be a label or a name
@@ -286,7 +288,7 @@ def is_line(one: Field) -> bool:
     return len(one.shape) < 2 or 0 in one.shape or (len(one.shape) == 2 and 1 in one.shape)
 
 
-TABLES = ("trials", "epochs", "intervals")
+TABLES = ("trial", "trialtime", "epoch", "interval")
 TRAINS = ("spike_times", "spikes", "units", "ts", "trains")
 
 
@@ -427,8 +429,10 @@ def find_tables(arrays: Arrays) -> dict[str, Table]:
     ] = {}  # by group and what stands in front of "start": names as they are known
     for key, one in arrays.fields.items():
         last, group = arrays.last(key), arrays.group(key)
-        if last in TABLES and len(one.shape) == 2 and one.shape[1] == 2 and one.is_number:
-            found[last] = Table(_table(arrays, [key]), frozenset([key]), group)
+        if plain_name(last) in TABLES and len(one.shape) == 2 and one.shape[1] == 2 and one.is_number:
+            found["trials" if plain_name(last) in TABLES[:2] else last] = Table(
+                _table(arrays, [key]), frozenset([key]), group
+            )
         word, prefix = split_bound(last)
         if word and arrays.is_vector(key) and one.is_number:
             named.setdefault((group, prefix), {}).setdefault(word, []).append(key)
@@ -459,6 +463,17 @@ def _table(arrays: Arrays, start: list[str], end: Sequence[str] = (), *, last: b
         return np.cumsum(values, axis=1) if last else values
 
     return Intervals(arrays.rows(start[0]) if end else arrays.fields[start[0]].shape[0], spans)
+
+
+def with_columns(arrays: Arrays, table: Table, used: set[str]) -> Intervals:
+    """Add the arrays of a table's group that have a value or a row for each interval; they become `used`."""
+    columns: Columns = {}
+    for key, one in arrays.fields.items():
+        fits = arrays.rows(key) == table.intervals.n and len(one.shape) in (1, 2)
+        if fits and key not in used and arrays.group(key) == table.group and not arrays.last(key).startswith("unit"):
+            columns = {**columns, key.removeprefix(table.group): partial(arrays.values, key)}
+            used.add(key)
+    return replace(table.intervals, columns=columns)
 
 
 PERIOD = "period_"

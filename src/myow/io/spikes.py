@@ -36,7 +36,7 @@ from .session import (
     plain_name,
 )
 
-__all__ = ["OPTIONS", "check_clock", "find_column", "from_spikes", "read", "units_by_owner"]
+__all__ = ["OPTIONS", "check_clock", "check_units", "find_column", "from_spikes", "read", "units_by_owner"]
 
 FEW = 20  # spikes; fewer may all lie at whole seconds
 
@@ -229,6 +229,7 @@ def _of_table(frame: Any, units: Any, notes: Notes) -> tuple[Units, Any, None]:
     rest = [str(key) for key in frame.columns if key not in (times, owner)]
     if rest:
         notes.skipped.append(f"columns {', '.join(rest)} of the table of spikes: known of each spike, not of a bin")
+    check_units(frame, owner)
     notes.used.append(f"{times} and {owner}: a row a spike")
     return units_by_owner(_seconds(times, frame[times]), frame[owner], units, notes), None, None
 
@@ -247,6 +248,26 @@ def check_clock(frame: Any, times: Any, trial: Any) -> None:
             f"{times} overlap from one {trial} to the next, so each has a clock of its own; myow.read(table, bin_size=...) "
             "counts inside of each, or put all on one clock"
         )
+
+
+PLACES = ("electrode", "electrodeid", "channel", "channelid", "tetrode", "shank", "probe")
+
+
+def check_units(frame: Any, owner: Any) -> None:
+    """Refuse units of one number on several electrodes, which may well be numbered on each anew.
+
+    Raises
+    ------
+    DataError
+        If there are any.
+    """
+    for place in (one for one in frame.columns if one != owner and plain_name(one) in PLACES):
+        several = frame.groupby(owner)[place].nunique()
+        if (several > 1).any():
+            raise DataError(
+                f"{owner} {several.idxmax()} is on {several.max()} of {place}: if units are numbered anew on each, write both into "
+                f"{owner}, such as 3-1; if not, leave {place} out"
+            )
 
 
 def find_column(frame: Any, known: Sequence[str]) -> Any:

@@ -36,12 +36,13 @@ from .session import (
     plain_name,
     samples_a_second,
 )
-from .spikes import check_clock, find_column, units_by_owner
+from .spikes import check_clock, check_units, find_column, units_by_owner
 
 __all__ = ["METADATA", "OPTIONS", "read"]
 
+UNCLEAR = r"\s*[+-]?[\d.,]*\d\s*"
 DECIMAL = r"\s*[+-]?\d*,?\d+([eE][+-]?\d+)?\s*"
-MISSING = ("", "na", "n/a", "nan", "null", "none")
+MISSING = ("", "na", "n/a", "nan", "null", "none", "#n/a", "#nv", "#value!", "#wert!", "#div/0!", "#num!", "#ref!")
 METADATA = b"myow"
 """Key of what a Parquet file may say beside its columns, as JSON: bin_size, kind, name, periods, source, units."""
 
@@ -62,8 +63,9 @@ def _read_csv(path: Path, notes: Notes) -> dict[str, Field]:
             na_values=[""],
             low_memory=False,
         )
-        columns = [_typed(frame[i], names[i], delimiter, notes) for i in range(len(names))]
-    return _fields(path, names, columns, notes)
+        typed = [_typed(frame[i], names[i], delimiter, notes) for i in range(len(names))]
+    known = [(name, column) for name, column in zip(names, typed, strict=True) if column is not None]
+    return _fields(path, [name for name, _ in known], [column for _, column in known], notes)
 
 
 def _check_rows(path: Path, notes: Notes) -> tuple[list[str], str, int]:
@@ -77,7 +79,7 @@ def _check_rows(path: Path, notes: Notes) -> tuple[list[str], str, int]:
             raise FileError(f"{path}: the last line has no end; if it was not cut short, end it")
     with path.open(encoding="utf-8-sig", newline="") as file:
         above, first = 0, file.readline()
-        while first.startswith("#") or (above and first in ("\n", "\r\n")):
+        while first.startswith(("#", "sep=")) or (above and first in ("\n", "\r\n")):
             above, comment, first = above + 1, first, file.readline()
         delimiter = max(",;\t", key=first.count)
         cells = [cell.strip() for cell in first.split(delimiter)]
@@ -127,7 +129,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _typed(column: pd.Series[Any], name: str, delimiter: str, notes: Notes) -> pd.Series[Any]:
+def _typed(column: pd.Series[Any], name: str, delimiter: str, notes: Notes) -> pd.Series[Any] | None:
     """Return a column of texts as numbers, where all but missing values are; beside semicolons, decimals may have commas."""
     if column.dtype.kind in "iufb":
         return column
@@ -136,6 +138,9 @@ def _typed(column: pd.Series[Any], name: str, delimiter: str, notes: Notes) -> p
     if delimiter != "," and known.notna().any() and known.dropna().str.fullmatch(DECIMAL).all():
         notes.used.append(f"{name}: commas in its numbers are decimal points")
         known = known.str.replace(",", ".", regex=False)
+    elif known.notna().any() and known.dropna().str.fullmatch(UNCLEAR).all() and known.dropna().str.contains(",").any():
+        notes.skipped.append(f"{name}: numbers with commas, such as {known.dropna().iloc[0]}; write decimal points")
+        return None
     numbers = pd.to_numeric(known, errors="coerce")
     return numbers if numbers.notna().equals(known.notna()) else texts
 
@@ -333,6 +338,7 @@ def _whole_rows(roles: _Roles, options: Options, notes: Notes) -> Any:
     rows[scaled] = np.round(rows[scaled].astype(np.float64) / rate, 9)
     said = "a row a spike" if roles.counts is None else f"a row a bin and unit, of which {roles.counts} is the count"
     notes.used.append(f"{roles.time} and {roles.unit}: {said}")
+    check_units(rows, roles.unit)
     if roles.counts is None:
         _refuse_values(rows, roles)
     return rows
@@ -342,12 +348,13 @@ def _refuse_values(rows: Any, roles: _Roles) -> None:
     """Refuse a table in which each unit has a row at each time beside a number, which are no spikes."""
     keys = [roles.unit, roles.time, *([roles.trial] if roles.trial else [])]
     each = rows.groupby(keys[1:]).size()
-    others = [name for name in roles.rest() if rows[name].dtype.kind in "iuf" and rows[name].nunique() > 1]
+    numbers = [name for name in roles.rest() if rows[name].dtype.kind in "iuf"]
+    others = [name for name in numbers if (rows.groupby(keys[1:])[name].nunique() > 1).any()]  # of a unit, not of a bin
     crossed = len(each) > 1 and each.min() == each.max() == rows[roles.unit].nunique() > 1
     if crossed and others and not rows.duplicated(keys).any():
         raise DataError(
             f"each of the {rows[roles.unit].nunique()} units has a row at each of {len(each)} times, so these are no spikes, of "
-            f"which a row would be one; name the column of counts, such as counts={others[-1]} (kind=continuous if they are no counts)"
+            f"which a row would be one; name the column of counts, such as counts={others[0]} (kind=continuous if they are no counts)"
         )
 
 
