@@ -356,9 +356,12 @@ OWNERS: tuple[str, ...] = (
     "nodeid",
 )
 TRIALS = ("segment", "trial", "trialid", "trialnumber", "trialindex")
-STARTS = (("start", "starttime", "trialstart", "trialstarttime", "tstart"), ("onset", "onsettime", "begin"))
+STARTS = (
+    ("start", "starttime", "trialstart", "trialstarttime", "tstart"),
+    ("onset", "onsettime", "trialonset", "begin"),
+)
 ENDS = ("stop", "stoptime", "trialstop", "trialstoptime", "tstop", "end", "endtime", "trialend", "trialendtime", "tend")
-STOPS = (ENDS, ("duration", "length"), ("offset", "offsettime"))
+STOPS = (ENDS, ("duration", "trialduration", "length"), ("offset", "offsettime", "trialoffset"))
 """Ends of intervals; where there is none, how long they last; where that is not known either, their offsets."""
 
 
