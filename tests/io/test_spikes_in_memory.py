@@ -161,6 +161,8 @@ TRIALS = {
     "filtered": pd.DataFrame({"start": START, "end": STOP, "side": SIDE}, index=[4, 9]),
     "onset": {"onset": START, "duration": STOP - START, "side": SIDE},
     "both": pd.DataFrame({"start": START, "stop": STOP, "duration": STOP - START, "onset": START + 0.1, "side": SIDE}),
+    "camels": {"startTime": START, "endTime": STOP, "side": SIDE},
+    "words": pd.DataFrame({"Trial Onset": START, "Trial Duration": STOP - START, "side": SIDE}),
     "timedelta": pd.DataFrame({"start": pd.to_timedelta(START, "s"), "end": pd.to_timedelta(STOP, "s"), "side": SIDE}),
     "struct": np.array(
         list(zip(START, STOP, SIDE, strict=True)), dtype=[("start", "f8"), ("stop", "f8"), ("side", "U5")]

@@ -1,6 +1,7 @@
 """Tables: a row a bin or a row a spike, written by pandas and pyarrow, as counted by hand."""
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -293,3 +294,193 @@ def test_a_table_parted_by_spaces_and_an_embedding_are_named(tmp_path):
     myow.write(tmp_path / "z.csv", myow.embed(myow.PCA(dim=2).fit(rec), rec))
     with pytest.raises(DataError, match="time, segment, pca0, pca1 are those of an embedding"):
         myow.read(tmp_path / "z.csv", bin_size=0.1)
+
+
+# Tables with a row a bin and unit.
+
+COUNTED = pd.DataFrame({"unit": [1, 2, 1, 2], "time": [0.0, 0.0, 0.1, 0.1], "count": [3, 1, 0, 2]})
+
+
+@pytest.mark.parametrize("name", ["count", "spike_count", "n_spikes", "Spike Count"])
+def test_a_row_a_bin_and_unit_is_turned_into_a_row_a_bin(save, name):
+    path = save(COUNTED.rename(columns={"count": name}))
+    for options in ({}, {"bin_size": 0.1}):
+        rec = myow.read(path, **options)
+        assert (rec.counts.tolist(), rec.units, rec.times.tolist()) == ([[3, 1], [0, 2]], ("1", "2"), [0.0, 0.1])
+    assert f"a row a bin and unit, of which {name} is the count" in rec.source["used"]
+
+
+def test_labels_trials_and_regions_of_a_row_a_bin_and_unit():
+    known = COUNTED.assign(region=["x", "y"] * 2)
+    later = known.assign(trial=2, side="r", count=[9, 8, 7, 6], speed=[3.0, 3.0, 4.0, 4.0])
+    frame = pd.concat([known.assign(trial=7, side="l", speed=[1.0, 1.0, 2.0, 2.0]), later])
+    rec = myow.read(frame.sample(frac=1, random_state=0).sort_values("trial", ascending=False), bin_size=0.1)
+    assert rec.counts.tolist() == [[3, 1], [0, 2], [9, 8], [7, 6]]
+    assert (rec.segments.tolist(), rec.labels["side"].tolist()) == ([7, 7, 2, 2], ["l", "l", "r", "r"])
+    assert (rec.labels["speed"].tolist(), set(rec.labels)) == ([1, 2, 3, 4], {"side", "speed"})
+    assert myow.read(frame, bin_size=0.1, units="region=y").counts.ravel().tolist() == [1, 2, 8, 6]
+    with pytest.raises(DataError, match=r"unit 1 has two rows at 0 s; .* in a column trial"):
+        myow.read(frame.drop(columns=["trial"]), bin_size=0.1)
+
+
+def test_bins_and_units_without_a_row_count_zero_where_no_row_says_zero():
+    sparse = pd.DataFrame({"unit": ["a", "b", "a"], "time": [0.0, 0.3, 0.3], "count": [2, 1, 4], "side": "l"})
+    rec = myow.read(sparse, bin_size=0.1)
+    assert (rec.counts.tolist(), len(rec.labels["side"])) == ([[2, 0], [0, 0], [0, 0], [4, 1]], 4)
+    assert "5 of 8 pairs of a bin and a unit have no row: counts of 0" in rec.source["used"]
+    with pytest.raises(DataError, match="1 of 4 pairs of a bin and a unit have no row, although counts of 0 have one"):
+        myow.read(COUNTED[:3], bin_size=0.1)
+
+
+def test_values_of_bins_and_units_are_no_spikes(save):
+    path = save(COUNTED.rename(columns={"count": "dff"}))
+    with pytest.raises(DataError, match=r"each of the 2 units has a row at each of 2 times.*counts=dff"):
+        myow.read(path, bin_size=0.1)
+    rec = myow.read(path, bin_size=0.1, counts="dff", kind="continuous")
+    assert (rec.counts.tolist(), rec.kind) == ([[3, 1], [0, 2]], "continuous")
+    with pytest.raises(DataError, match="counts names a column where a row is a bin and a unit"):
+        myow.read(WIDE, bin_size=0.1, counts="unit0")
+
+
+# Tables with a row a spike.
+
+SPIKES = pd.DataFrame({"unit": [1, 1, 2, 1], "time": [0.05, 0.25, 0.11, 1.05], "trial": [0, 0, 0, 1]})
+OF_TRIALS = [[1, 0], [0, 1], [1, 0], [0, 0], [1, 0], [0, 0]]  # from 0 to 0.4 s and from 1.0 to 1.2 s
+
+
+def test_segments_that_are_given_are_cut_from_the_spikes():
+    frame = pd.DataFrame({"unit": [1, 1], "time": [0.0, 1.05]})
+    rec = myow.read(frame, bin_size=0.1, segments=[[0, 0.4], [1, 1.2], [0.05, 0.25]])
+    assert rec.counts.ravel().tolist() == [1, 0, 0, 0, 1, 0, 0, 0]
+    np.testing.assert_allclose(rec.times, [0, 0.1, 0.2, 0.3, 1.0, 1.1, 0.05, 0.15])
+    around = myow.read(frame, bin_size=0.1, align=[0.02, 1.03], window="0.05,0.15")
+    assert (around.counts.ravel().tolist(), around.segments.tolist()) == ([1, 0, 1, 0], [0, 0, 1, 1])
+    whole = myow.read(SPIKES, bin_size=0.1, segments="whole")
+    assert (len(whole), whole.counts.sum(), whole.n_segments) == (11, 4, 1)
+    with pytest.raises(DataError, match="a clock of its own"):
+        myow.read(SPIKES.assign(time=[0.05, 0.25, 0.11, 0.1]), bin_size=0.1, segments="whole")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("start_time", "stop_time"),
+        ("tStart", "tEnd"),
+        ("Trial Start", "Trial End"),
+        ("onset", "offset"),
+        ("onset", "duration"),
+    ],
+)
+def test_usual_names_of_starts_and_stops_bound_the_trials(names):
+    stops = [0.4, 0.4, 0.4, 0.2 if names[1] == "duration" else 1.2]
+    frame = SPIKES.assign(**{names[0]: [0, 0, 0, 1.0], names[1]: stops})
+    for table in (frame, frame.drop(columns="trial")):
+        rec = myow.read(table, bin_size=0.1)
+        assert (rec.counts.tolist(), rec.segments.tolist()) == (OF_TRIALS, [0, 0, 0, 0, 1, 1])
+        assert not rec.labels
+
+
+def test_bounds_that_contradict_the_spikes_are_refused():
+    with pytest.raises(DataError, match="start or stop is missing or differs inside of trial 0"):
+        myow.read(SPIKES.assign(start=[0, 0.1, 0, 1], stop=[0.4, 0.4, 0.4, 1.2]), bin_size=0.1)
+    with pytest.raises(DataError, match=r"4 of 4 spikes are outside of their trial.*one clock"):
+        myow.read(SPIKES.assign(start=[10, 10, 10, 11], stop=[10.5, 10.5, 10.5, 12]), bin_size=0.1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "time"),
+    [
+        ("cluster_id", "timestamps"),
+        ("neuron_id", "t"),
+        ("cell", "timestamp"),
+        ("spike_clusters", "spike_times"),
+        ("node_ids", "timestamps"),
+        ("Unit", "Time (s)"),
+    ],
+)
+def test_usual_names_of_units_and_times_are_those_of_from_spikes(save, unit, time):
+    frame = SPIKES.rename(columns={"unit": unit, "time": time})
+    rec = myow.read(save(frame), bin_size=0.1)
+    assert (rec.counts.tolist(), rec.units) == ([[1, 0], [0, 1], [1, 0], [1, 0]], ("1", "2"))
+    again = myow.Recording.from_spikes(frame, [[0, 0.3], [1.0, 1.1]], bin_size=0.1)
+    assert again.counts.tolist() == rec.counts.tolist()
+
+
+def test_two_columns_that_may_be_meant_are_refused():
+    with pytest.raises(DataError, match="unit and cluster may both be meant, and differ"):
+        myow.read(SPIKES.assign(cluster=[5, 6, 7, 8]), bin_size=0.1)
+
+
+# Columns that are units, and numbers that are none.
+
+
+def test_a_property_or_a_sum_of_units_is_no_unit():
+    rec = myow.read(SPIKES.assign(unit_depth=[3, 3, 4, 3]), bin_size=0.1, units="unit_depth=4")
+    assert (rec.units, rec.counts.sum()) == (("2",), 1)
+    frame = pd.DataFrame({"time": [0.0, 0.1], "unit_a": [1, 2], "unit_b": [0, 4], "units_total": [1, 6]})
+    for total in ("units_total", "unit_sum"):
+        assert myow.read(frame.rename(columns={"units_total": total})).units == ("unit_a", "unit_b")
+    with pytest.raises(DataError, match="only time, unit_left, unit_depth; say which are units"):
+        myow.read(pd.DataFrame({"time": [0, 0.1], "unit_left": [1, 2], "unit_depth": [3, 4]}), bin_size=0.1)
+    counts = pd.DataFrame({"counts_a": [1, 2], "counts_b": [0, 1], "counts_total": [1, 3]})
+    assert myow.read(counts, bin_size=0.1).units == ("a", "b")
+
+
+def test_a_first_line_of_numbers_is_no_line_of_names(tmp_path):
+    path = tmp_path / "a.csv"
+    for text in ("0.0,1,2\n0.1,2,3\n", "1,0,1\n2,2,3\n", "0,1\n1,0\n", "0\n1\n"):
+        path.write_text(text)
+        with pytest.raises(DataError, match=r"the first line holds numbers.*add a line of names"):
+            myow.read(path, bin_size=0.1, units="*")
+    pd.DataFrame(COUNTS @ np.ones((2, 3), dtype=int)).to_csv(path, index=False)
+    rec = myow.read(path, bin_size=0.1, units="*")
+    assert (rec.n_units, len(rec)) == (3, 4)
+    assert "the first line, 0 to 2, as names of columns" in rec.source["used"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_whole_times_far_apart_may_be_milliseconds(tmp_path):
+    path = tmp_path / "a.csv"
+    pd.DataFrame({"time": [0, 20, 40], "unit0": [1, 2, 1]}).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"rises by 20 from row to row: seconds or milliseconds.*bin_size=20"):
+        myow.read(path)
+    assert myow.read(path, bin_size=20).times.tolist() == [0, 20, 40]
+    with pytest.raises(DataError, match="times are 20 s apart"):
+        myow.read(path, bin_size=0.02)
+
+
+def test_bins_of_seconds_that_may_be_milliseconds_are_warned_of():
+    rng = np.random.default_rng(0)
+    with pytest.warns(UserWarning, match=r"fires at 0\.0\d+ Hz in the mean; are .* bins of 20 s both in seconds"):
+        myow.read(pd.DataFrame(rng.poisson(0.8, (60, 4))), bin_size=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        myow.read(pd.DataFrame(rng.poisson(60, (60, 4))), bin_size=60)  # a night of a unit with 1 Hz
+
+
+def test_names_with_capitals_and_decimals_with_commas(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("Time;Trial;unit0;Speed\n0,0;1;3;0,5\n0,1;1;0;1,25\n0,0;2;1;2\n0,1;2;4;-3,5e1\n")
+    rec = myow.read(path)
+    assert (rec.bin_size, rec.segments.tolist(), rec.counts.ravel().tolist()) == (0.1, [1, 1, 2, 2], [3, 0, 1, 4])
+    assert rec.times.tolist() == [0, 0.1, 0, 0.1]
+    assert (rec.labels["Speed"].tolist(), set(rec.labels)) == ([0.5, 1.25, 2, -35], {"Speed"})
+    assert "Speed: commas in its numbers are decimal points" in rec.source["used"]
+
+
+def test_units_that_are_numbered_anew_on_each_electrode_are_refused():
+    frame = SPIKES.assign(electrode=[1, 2, 1, 2])
+    for read in (myow.read, myow.Recording.from_spikes):
+        with pytest.raises(DataError, match="unit 1 is on 2 of electrode: if units are numbered anew on each"):
+            read(frame, bin_size=0.1)
+        assert read(frame.assign(electrode=[7, 7, 8, 7]), bin_size=0.1).n_units == 2
+
+
+def test_what_excel_writes(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("sep=;\ntime;unit0;x;y;z\n0,0;3;1,5;1.000,5;0,5\n0,1;0;#NV;2.000,5;1\n")
+    rec = myow.read(path)
+    assert (rec.counts.ravel().tolist(), rec.labels.keys()) == ([3, 0], {"z"})
+    assert "x: no value in 1 of 2 rows" in rec.source["skipped"]
+    assert "y: numbers with commas, such as 1.000,5; write decimal points" in rec.source["skipped"]
+    assert myow.read(path, labels="x").labels["x"].tolist() == [1.5]

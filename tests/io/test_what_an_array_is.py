@@ -5,6 +5,7 @@ import datetime
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 from matlab_files import WRITERS, cells
 from pynwb import NWBHDF5IO, NWBFile
 from pynwb.misc import Units
@@ -354,3 +355,169 @@ def test_one_row_in_matlab_is_asked_about(tmp_path):
     with pytest.raises(DataError, match=r"shape \(1, 9\), a single row; .*transpose=true"):
         myow.read(tmp_path / "a.mat", bin_size=0.1)
     assert myow.read(tmp_path / "a.mat", bin_size=0.1, transpose=True).counts.ravel().tolist() == list(range(9))
+
+
+# Names by which trials, spikes and dimensions are known.
+
+STARTS = [0.0, 1.0]
+TRAINS = {"a": [0.05, 0.12, 1.05], "b": [0.15, 0.16, 1.11]}
+IN_TRIALS = [[1, 0], [1, 2], [1, 0], [0, 1]]  # from 0 to 0.2 s and from 1.0 to 1.2 s
+BOUNDS = [
+    ("tStart", "tStop"),
+    ("startTime", "endTime"),
+    ("trial_start_time", "trial_stop_time"),
+    ("onset", "offset"),
+    ("onset", "duration"),
+    ("trialStart", "trialEnd"),
+]
+
+
+def write(path, content):
+    """Names with a point are in a struct or group."""
+    if path.suffix == ".mat":
+        nested = {}
+        for name, values in content.items():
+            group, _, last = name.rpartition(".")
+            (nested.setdefault(group, {}) if group else nested)[last] = values
+        savemat(path, nested)
+        return path
+    with h5py.File(path, "w") as file:
+        for name, values in content.items():
+            file[name.replace(".", "/")] = values
+    return path
+
+
+@pytest.mark.parametrize("names", BOUNDS)
+@pytest.mark.parametrize("group", ["", "trials."])
+@pytest.mark.parametrize("suffix", [".mat", ".h5"])
+def test_trials_are_known_by_the_names_of_from_spikes(tmp_path, suffix, group, names):
+    stops = [0.2, 0.2] if names[1] == "duration" else [0.2, 1.2]
+    content = {f"{group}{names[0]}": STARTS, f"{group}{names[1]}": stops, f"{group}direction": [3, 5]}
+    spikes = {"spikes": cells(*map(np.array, TRAINS.values()))} if suffix == ".mat" else None
+    content |= spikes or {f"spikes.{name}": train for name, train in TRAINS.items()}
+    rec = myow.read(write(tmp_path / f"a{suffix}", content), bin_size=0.1)
+    assert (rec.counts.tolist(), rec.segments.tolist()) == (IN_TRIALS, [0, 0, 1, 1])
+    assert (rec.labels["direction"].tolist(), set(rec.labels)) == ([3, 3, 5, 5], {"direction"})
+
+
+def test_two_starts_that_differ_are_refused(tmp_path):
+    content = {f"spikes.{name}": train for name, train in TRAINS.items()} | {"trials.start": STARTS}
+    path = write(tmp_path / "a.h5", content | {"trials.stop": [0.2, 1.2], "trials.start_time": [0.05, 1.05]})
+    with pytest.raises(DataError, match="trials/start and trials/start_time may both be meant, and differ"):
+        myow.read(path, bin_size=0.1)
+
+
+@pytest.mark.parametrize("owner", ["clusters", "unit_ids", "cluster_id", "neuron"])
+@pytest.mark.parametrize("suffix", [".mat", ".h5"])
+def test_times_of_all_spikes_in_a_group_beside_their_units(tmp_path, suffix, owner):
+    content = {"spikes.times": [0.05, 0.12, 0.15], f"spikes.{owner}": [4, 2, 4]}
+    rec = myow.read(write(tmp_path / f"a{suffix}", content), bin_size=0.1)
+    assert (rec.counts.tolist(), rec.units) == ([[0, 1], [1, 1]], ("2", "4"))
+    assert f"of the units in spikes{'.' if suffix == '.mat' else '/'}{owner}" in rec.source["used"]
+
+
+def test_ragged_spike_times_with_an_index(tmp_path):
+    content = {"units.spike_times": [0.05, 0.12, 0.15], "units.spike_times_index": [2, 2, 3]}
+    content |= {"units.id": [7, 8, 9], "units.depth": [100.0, 200, 300]}
+    path = write(tmp_path / "a.h5", content)
+    rec = myow.read(path, bin_size=0.1)
+    assert (rec.counts.T.tolist(), rec.units) == ([[1, 1], [0, 0], [0, 1]], ("7", "8", "9"))
+    assert myow.read(path, bin_size=0.1, units="depth=300").units == ("9",)
+    write(path, content | {"units.spike_times_index": [2, 2, 4]})
+    with pytest.raises(DataError, match="spike_times_index does not end at 3, the number of units/spike_times"):
+        myow.read(path, bin_size=0.1)
+
+
+def test_a_group_of_spike_times_may_have_one_unit_or_units_with_equally_many(tmp_path):
+    for title, trains in (("spikes", {"a": [0.05, 0.12]}), ("units", {"0": [0.05, 0.12], "1": [0.15, 0.16]})):
+        path = write(tmp_path / "a.h5", {f"{title}.{name}": train for name, train in trains.items()})
+        rec = myow.read(path, bin_size=0.1)
+        assert rec.units == tuple(trains)
+        assert rec.counts.T.tolist() == [[1, 1], [0, 2]][: len(trains)]
+    path = write(tmp_path / "b.h5", {"units.depth": [0.1, 0.2], "units.snr": [1.0, 2.0]})
+    with pytest.raises(DataError, match="no array 'counts'"):
+        myow.read(path, bin_size=0.1)
+
+
+def test_lists_of_trials_are_no_units(tmp_path):
+    mat = tmp_path / "a.mat"
+    savemat(mat, {"trial": of(spikes=[np.array([0.05, 0.12]), np.array([0.3])], target=[1, 2])})
+    for path in (mat, write(tmp_path / "a.h5", {"spikes.trial0": [0.05, 0.12], "spikes.trial1": [0.3]})):
+        with pytest.raises(DataError, match=r"holds one list a trial.*if each list is a unit, give spikes="):
+            myow.read(path, bin_size=0.1)
+    assert myow.read(mat, bin_size=0.1, spikes="trial.spikes").n_units == 2
+
+
+def test_more_units_than_bins_are_asked_about_where_names_of_units_say_so(tmp_path):
+    counts = np.random.default_rng(0).poisson(1, (50, 96))
+    savemat(tmp_path / "a.mat", {"counts": cells(counts.T, counts.T), "unit_names": cells(*map(str, range(96)))})
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["counts"], file["region"], file["speed"] = counts.T, ["M1"] * 96, np.arange(50.0)
+    for path in (tmp_path / "a.mat", tmp_path / "a.h5"):
+        with pytest.raises(DataError, match=r"shape \(96, 50\).*its first axis is units; .*transpose=false"):
+            myow.read(path, bin_size=0.1)
+        rec = myow.read(path, bin_size=0.1, transpose=True)
+        np.testing.assert_array_equal(rec.counts[:50], counts)
+    with h5py.File(tmp_path / "b.h5", "w") as file:  # labels of bins beside a value a unit
+        file["counts"], file["direction"], file["cluster"], file["fr"] = counts.T, *np.ones((2, 96)), np.arange(50)
+    assert len(myow.read(tmp_path / "b.h5", bin_size=0.1)) == 96
+
+
+@pytest.mark.parametrize("dims", [("neuron_id", "time_bin"), ("roi", "frame"), ("channel", "x"), ("neuronId", "tBin")])
+def test_words_in_the_names_of_dimensions_say_what_they_are(dims):
+    rec = myow.read(xr.DataArray([[1, 2, 0], [0, 1, 4]], dims=dims), bin_size=0.1)
+    assert rec.counts.tolist() == [[1, 0], [2, 1], [0, 4]]
+
+
+def test_dimensions_of_trials_and_of_unknown_names():
+    counts = np.arange(12).reshape(2, 3, 2)
+    places = {"time_bin": [0, 1, 2], "unit_id": ["a", "b"], "trial": [4, 5]}
+    rec = myow.read(xr.DataArray(counts, dims=("trial", "time_bin", "unit_id"), coords=places), bin_size=0.1)
+    np.testing.assert_array_equal(rec.counts, counts.reshape(6, 2))
+    assert (rec.segments.tolist(), rec.units) == ([4, 4, 4, 5, 5, 5], ("a", "b"))
+    assert "time_bin: numbers of bins, which are no times" in rec.source["skipped"]
+    assert myow.read(xr.DataArray(counts[0]), bin_size=0.1).counts.tolist() == counts[0].tolist()
+    for dims in (("x", "y"), ("trial", "time"), ("trial", "unit")):
+        with pytest.raises(DataError, match=r"it must have one of time \(called .*rename them"):
+            myow.read(xr.DataArray(counts[0], dims=dims), bin_size=0.1)
+
+
+# NumPy archives.
+
+
+def test_a_period_of_a_label_that_is_not_asked_for_is_left_out(tmp_path):
+    known = {"counts": np.arange(8).reshape(4, 2), "bin_size": 0.1, "direction": [3, 3, 5, 5], "speed": np.arange(4.0)}
+    np.savez(tmp_path / "a.npz", **known, period_direction=8)
+    for labels, periods in (("none", {}), ("speed", {}), ("direction", {"direction": 8})):
+        assert dict(myow.read(tmp_path / "a.npz", labels=labels).periods) == periods
+
+
+def test_one_value_a_segment_of_two(tmp_path):
+    known = {"counts": np.arange(12).reshape(4, 3), "bin_size": 0.1, "segments": [0, 0, 1, 1], "target": ["a", "b"]}
+    np.savez(tmp_path / "a.npz", **known)
+    assert myow.read(tmp_path / "a.npz").labels["target"].tolist() == ["a", "a", "b", "b"]
+
+
+def test_runs_of_trials_are_segments_where_nothing_else_says_so(tmp_path):
+    known = {"counts": np.arange(12).reshape(4, 3), "bin_size": 0.1}
+    for name, trial in (("trial", [4, 4, 2, 2]), ("trials", [4.0, 4, 2, 2])):
+        np.savez(tmp_path / "a.npz", **known, **{name: trial})
+        rec = myow.read(tmp_path / "a.npz")
+        assert (rec.segments.tolist(), set(rec.labels)) == ([4, 4, 2, 2], set())
+        assert f"{name}: its runs of bins as segments; segments=whole says otherwise" in rec.source["used"]
+        assert set(myow.read(tmp_path / "a.npz", segments="whole").labels) == {name}
+    for more in ({"trial": [0, 1, 0, 1]}, {"trial": [4, 4, 2, 2], "segments": [0, 0, 0, 1]}):
+        np.savez(tmp_path / "a.npz", **known, **more)
+        rec = myow.read(tmp_path / "a.npz")
+        assert rec.labels["trial"].tolist() == more["trial"]
+        assert rec.segments.tolist() == more.get("segments", [0] * 4)
+
+
+def test_a_matrix_of_trials_that_is_not_starts_and_stops_is_asked_about(tmp_path):
+    spikes = {f"spikes.{name}": train for name, train in TRAINS.items()}
+    path = write(tmp_path / "a.h5", spikes | {"trials": [[0.0, 0.2, 3], [1.0, 1.2, 5]]})
+    with pytest.raises(DataError, match=r"trials has shape \(2, 3\), and may say when trials are; .*segments=whole"):
+        myow.read(path, bin_size=0.1)
+    assert myow.read(path, bin_size=0.1, segments="whole").n_segments == 1
+    path = write(tmp_path / "b.h5", spikes | {"trialTimes": [[0.0, 0.2], [1.0, 1.2]]})
+    assert myow.read(path, bin_size=0.1).counts.tolist() == IN_TRIALS

@@ -10,7 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
 
-__all__ = ["Bins", "average_samples", "count_spikes", "frame_bins", "make_bins", "occupied_bins", "slack"]
+__all__ = [
+    "Bins",
+    "average_samples",
+    "count_by_trial",
+    "count_spikes",
+    "frame_bins",
+    "make_bins",
+    "occupied_bins",
+    "slack",
+]
 
 
 class Bins(NamedTuple):
@@ -242,6 +251,71 @@ def average_samples(times: ArrayLike, values: ArrayLike, bins: Bins) -> tuple[ND
     padded = np.concatenate([signal, np.zeros((1, signal.shape[1]))])
     total = np.add.reduceat(padded, np.stack([low, high], axis=1).ravel(), axis=0)[::2] if len(low) else signal[:0]
     return np.where(n_samples[:, None] > 0, total, 0.0) / np.maximum(n_samples, 1)[:, None], n_samples
+
+
+MOST = 1 << 30  # bins times units
+
+
+def count_by_trial(
+    times: NDArray[np.float64],
+    units: NDArray[np.int64],
+    trials: NDArray[np.int64],
+    n_units: int,
+    bin_size: float,
+    spans: ArrayLike | None = None,
+) -> tuple[NDArray[np.int32], Bins]:
+    """Count each spike in the trial that it is listed under, so that trials may overlap or each have a clock of its own.
+
+    Parameters
+    ----------
+    times, units, trials : ndarray, shape (S,)
+        Of each spike, the time in s, and the indices of its unit and of its trial.
+    n_units : int
+        N, how many units there are.
+    bin_size : float
+        Width of a bin in s.
+    spans : array_like, shape (n, 2), optional
+        Start and end of each trial in s. Default: from the bin of its first spike to that of its last.
+
+    Returns
+    -------
+    counts : ndarray, shape (T, N)
+        Of spikes inside of the whole bins of their trial.
+    bins : Bins
+        Trial by trial.
+
+    Raises
+    ------
+    DataError
+        If there is no bin, or there are more than fit in memory.
+
+    Examples
+    --------
+    >>> counts, bins = count_by_trial(np.array([0.0, 0.15, 0.05]), np.array([0, 0, 0]), np.array([0, 0, 1]), 1, 0.1)
+    >>> counts.ravel().tolist(), bins.interval.tolist()
+    ([1, 1, 1], [0, 0, 1])
+    """
+    times = _nanoseconds(times)
+    if spans is None:
+        low, high = np.full(trials.max() + 1, np.inf), np.full(trials.max() + 1, -np.inf)
+        np.minimum.at(low, trials, times)
+        np.maximum.at(high, trials, times)
+        spans = np.stack([np.floor(low / bin_size + 1e-6), np.floor(high / bin_size + 1e-6) + 1], axis=1) * bin_size
+    spans = np.asarray(spans, dtype=np.float64)
+    if not np.isfinite(spans).all() or (spans[:, 1] - spans[:, 0]).sum() / bin_size * n_units > MOST:
+        raise DataError(f"trials last up to {np.diff(spans).max():g} s, more bins of {bin_size:g} s than fit in memory")
+    bins = make_bins(spans, bin_size)
+    if not len(bins.starts):
+        raise DataError(f"every trial is shorter than a bin of {bin_size:g} s; choose a smaller bin_size")
+    counts = np.zeros((len(bins.starts), n_units), dtype=np.int32)
+    edges = np.searchsorted(bins.interval, np.arange(len(spans) + 1))
+    order = np.argsort(trials, kind="stable")
+    parts = np.split(order, np.searchsorted(trials[order], np.arange(1, len(spans))))
+    for part, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
+        at = np.searchsorted(bins.starts[a:b], times[part], side="right") - 1
+        inside = (at >= 0) & (times[part] < bins.ends[a:b][at]) if b > a else np.zeros(len(part), dtype=bool)
+        np.add.at(counts, (a + at[inside], units[part][inside]), 1)
+    return counts, bins
 
 
 def _nanoseconds(times: NDArray[np.float64]) -> NDArray[np.float64]:

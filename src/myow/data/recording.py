@@ -317,7 +317,8 @@ def _oddities(recording: Recording) -> list[str]:
     mean = float(values.mean())
     if recording.kind == "counts":
         rate = mean / width
-        if rate < 0.01 or rate > 500:
+        # Bins of 20 s may well be meant as 20 ms; those of a minute, of a night, have a Hz or so.
+        if rate < (0.1 if width >= 5 and width == round(width) else 0.01) or rate > 500:
             found.append(
                 f"a unit fires at {rate:.3g} Hz in the mean; are spike times and bins of {width:g} s both in seconds, and are "
                 "these counts?"

@@ -80,7 +80,8 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
     Other Parameters
     ----------------
     counts : str, optional
-        Name of the array of counts, such as "session/counts". Default: "counts". Named arrays only.
+        Name of the array of counts, such as "session/counts", or of the column of counts of a table with a row a bin and unit.
+        Default: "counts". Named arrays and tables only.
     spikes : str, optional
         Name of the spike times, where several arrays could be meant. HDF5 and MATLAB only.
     signal : str, optional
@@ -108,7 +109,7 @@ def read(source: Any, *, bin_size: float | None = None, format: str | None = Non
     name : str, optional
         Name of the recording. Default: that in the source, else the file's.
     sampling_rate : float, optional
-        Samples a second, where spike times are numbers of samples, as those of Kilosort and phy. Named arrays only.
+        Samples a second, where spike times are numbers of samples, as those of Kilosort and phy. Named arrays and tables only.
     io : str, optional
         Class in ``neo.io`` that reads the file, where its ending fits several. Neo only.
 

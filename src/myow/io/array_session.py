@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.binning import Bins, make_bins
+from ..data.binning import Bins, count_by_trial
 from ..data.recording import Recording, check_bin_size
 from ..errors import DataError, unknown_name
 from .binned import MISSING_WIDTH, bin_session, choose_labels, plain_values
@@ -25,21 +26,15 @@ from .named_arrays import (
     Table,
     Titles,
     at_hand,
-    find_events,
     find_places,
     find_tables,
     find_trains,
     join,
     pair_spikes,
     pick_labels,
-    read_name,
     read_roles,
-    read_source,
-    read_width,
     refuse,
-    samples_a_second,
     say_unused,
-    scalar,
     turn,
     with_columns,
 )
@@ -56,9 +51,11 @@ from .session import (
     choose_units,
     describe,
     names_of,
+    plain_name,
+    samples_a_second,
 )
 
-__all__ = ["bin_spikes", "is_long", "read_arrays"]
+__all__ = ["read_arrays"]
 
 
 def _read_binned(
@@ -83,7 +80,7 @@ def _read_binned(
     if arrays.flat and counts.ndim == 1:  # of one unit, inside of a struct of MATLAB 7.3
         counts = counts[:, None]
     n_bins, n_units = counts.shape if counts.ndim == 2 else (len(counts) if counts.ndim else 0, 0)
-    width = read_width(arrays, roles, options)
+    width = _read_width(arrays, roles, options)
     used = {roles.counts} | roles.said()
     times = None if roles.get("times") is None else arrays.values(str(roles.get("times")))
     used |= {str(roles.get("times"))} if times is not None else set()
@@ -91,7 +88,7 @@ def _read_binned(
     taken = {roles.counts, *roles.names.values(), *apart}
     places = find_places(arrays, roles.counts, taken, n_bins, n_units)
     labels = pick_labels(arrays, places, options.labels, n_bins, kept, notes, strict=titles.strict)
-    periods = {name: value for name, value in places.periods.items() if titles.strict or name in labels}
+    periods = {k: v for k, v in places.periods.items() if k in labels or (titles.strict and k not in places.rows)}
     used |= {places.rows[name] for name in labels} | {places.period_of[name] for name in periods}
     units = _unit_names(arrays, roles, n_units, used)
     if options.units is not None:
@@ -121,12 +118,56 @@ def _read_binned(
         times=times,  # type: ignore[arg-type]
         segments=segments,  # type: ignore[arg-type]
         labels=labels,
-        kind=scalar(arrays, roles.get("kind"), "counts") if options.kind is None else options.kind,  # type: ignore[arg-type]
+        kind=_scalar(arrays, roles.get("kind"), "counts") if options.kind is None else options.kind,  # type: ignore[arg-type]
         periods=periods,
         units=units,
-        name=read_name(arrays, roles, options, titles),
-        source=read_source(arrays, roles, titles),
+        name=_read_name(arrays, roles, options, titles),
+        source=_read_source(arrays, roles, titles),
     )
+
+
+def _read_width(arrays: Arrays, roles: Roles, options: Options) -> float:
+    """Return the width of a bin in s, which the file or the user says."""
+    width = _scalar(arrays, roles.get("bin_size"), None)
+    if width is None and options.bin_size is None:
+        raise DataError(f"there is no 'bin_size'; store it, or give bin_size in seconds{_hint(arrays, roles)}")
+    if width is not None and options.bin_size is not None and width != options.bin_size:
+        raise DataError(f"it has bin_size {width}, but {options.bin_size} was given; leave one out")
+    return options.bin_size if width is None else width  # type: ignore[return-value]
+
+
+def _hint(arrays: Arrays, roles: Roles) -> str:
+    """Return what the times say about the width, which is a guess where bins may be missing."""
+    name = roles.get("times")
+    if name is None or not arrays.fields[name].is_number or arrays.rows(name) < 2:
+        return ""
+    step = float(np.median(np.diff(arrays.values(name).astype(np.float64).ravel())))
+    return f"; its times are {step:g} s apart, so probably bin_size={step:g}" if step > 0 else ""
+
+
+def _read_name(arrays: Arrays, roles: Roles, options: Options, titles: Titles) -> str:
+    """Return the name of the recording."""
+    return str(options.name if options.name is not None else _scalar(arrays, roles.get("name"), titles.name))
+
+
+def _read_source(arrays: Arrays, roles: Roles, titles: Titles) -> dict[str, str]:
+    """Return where it comes from."""
+    found = {"file": titles.file} if titles.file else {}
+    try:
+        stored = json.loads(str(_scalar(arrays, roles.get("source"), "{}")))
+        return {**found, **{str(k): str(v) for k, v in stored.items()}}
+    except (ValueError, AttributeError, RecursionError):
+        raise DataError("'source' must be a JSON object in a string; leave it out") from None
+
+
+def _scalar(arrays: Arrays, name: str | None, default: Any) -> Any:
+    """Return the single value of an array, or the default where there is none."""
+    if name is None:
+        return default
+    if arrays.fields[name].size != 1:
+        raise DataError(f"'{name}' has shape {arrays.fields[name].shape}; it must be a single value")
+    value = arrays.values(name).ravel().tolist()[0]
+    return as_text(value) if isinstance(value, bytes) else value
 
 
 def _segments(
@@ -147,6 +188,9 @@ def _segments(
         return np.repeat(np.arange(len(lengths)), lengths), every
     used.add(name)
     values = arrays.values(name)
+    if strict and name != "segments" and options.segments is None:
+        notes.used.append(f"{name}: its runs of bins as segments; segments=whole says otherwise")
+        strict = False
     if strict or values.shape != (n_bins,) or values.dtype.kind in "iub":
         return values, every
     plain, present = plain_values(values)
@@ -172,6 +216,21 @@ def _unit_names(arrays: Arrays, roles: Roles, n_units: int, used: set[str]) -> t
     return tuple(values)
 
 
+EVENTS = ("times", "time", "timestamps", "events", "onsets", "onset")
+
+
+def _find_events(arrays: Arrays, asked: Any, used: set[str]) -> dict[str, Callable[[], NDArray[np.float64]]]:
+    """Return 1-d arrays of times, by their names or because they are asked for; they become `used`."""
+    found: dict[str, Callable[[], NDArray[np.float64]]] = {}
+    for key, one in arrays.fields.items():
+        wanted = isinstance(asked, str) and asked.strip(arrays.separator) == key
+        named = arrays.last(key).rpartition("_")[2] in EVENTS
+        if key not in used and (named or wanted) and one.is_number and arrays.is_vector(key):
+            found[key] = partial(arrays.values, key)
+            used.add(key)
+    return found
+
+
 def _read_windows(
     arrays: Arrays, roles: Roles, tables: dict[str, Table], notes: Notes, options: Options, titles: Titles
 ) -> Recording:
@@ -184,7 +243,7 @@ def _read_windows(
     session = Session(
         name=titles.name,
         intervals={name: with_columns(arrays, table, held) for name, table in tables.items()},
-        events=find_events(arrays, options.align, held),
+        events=_find_events(arrays, options.align, held),
     )
     asked = None if options.labels in (None, "none") else names_of(options.labels)
     of_table = {column for table in session.intervals.values() for column in table.columns}
@@ -225,112 +284,6 @@ def _read_windows(
     )
 
 
-UNITS = ("unit", "unit_id", "neuron", "cluster")
-TIMES = ("time", "times", "spike_time", "spike_times")
-TRIALS = ("trial", "trials", "segment", "segments", "trial_id")
-STARTS, STOPS = ("trial_start", "start"), ("trial_stop", "trial_end", "stop", "end")
-MOST = 1 << 30  # bins times units
-
-
-def is_long(columns: dict[str, Field]) -> bool:
-    """Whether a table has a row a spike."""
-    return _first(columns, UNITS) is not None and _first(columns, TIMES) is not None
-
-
-def _first(columns: dict[str, Field], known: tuple[str, ...]) -> str | None:
-    return next((name for name in known if name in columns), None)
-
-
-def bin_spikes(
-    columns: dict[str, Field],
-    bin_size: float | None,
-    times: str | None,
-    trials: str | None,
-    notes: Notes,
-    sampling_rate: float | None = None,
-) -> dict[str, Field]:
-    """Count spikes in half-open bins inside their trials, which may overlap: a spike counts in the trial it is listed under.
-
-    A trial lasts from ``trial_start`` to ``trial_stop``; without these columns from the bin of its first spike to that of its last.
-
-    Raises
-    ------
-    DataError
-        If the width of a bin is missing, or nothing can be counted.
-    """
-    if bin_size is None:
-        raise DataError(MISSING_WIDTH)
-    width = check_bin_size(bin_size)
-    names = {
-        "unit": _first(columns, UNITS),
-        "time": times or _first(columns, TIMES),
-        "trial": trials or _first(columns, TRIALS),
-        "start": _first(columns, STARTS),
-        "stop": _first(columns, STOPS),
-    }
-    owner, there = plain_values(columns[str(names["unit"])].read())
-    when = _numbers(columns, str(names["time"]))
-    there = there & np.isfinite(when)
-    trial: NDArray[Any] = np.zeros(len(when), dtype=np.int64)
-    if names["trial"] is not None:
-        trial, present = plain_values(columns[names["trial"]].read())
-        there = there & present
-    if not there.any():
-        raise DataError("no row has a unit, a time and a trial")
-    if not there.all():
-        notes.skipped.append(f"{(~there).sum()} of {len(there)} rows: no unit, time or trial")
-    # A bin of a second or more may well count events that are known to the second.
-    rate = samples_a_second(str(names["time"]), [when[there]] if width < 1 else [], sampling_rate)
-    owner, when, trial = owner[there], np.round(when[there] / rate, 9), trial[there]
-    units, unit = np.unique(owner, return_inverse=True)
-    numbers, first, member = np.unique(trial, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # trials in the order in which they come
-    member = np.argsort(order)[member.ravel()]
-    numbers, first = numbers[order], first[order]
-    if names["start"] is not None and names["stop"] is not None:
-        spans = np.stack([_numbers(columns, str(names[end]))[there][first] for end in ("start", "stop")], axis=1) / rate
-    else:
-        low, high = np.full(len(first), np.inf), np.full(len(first), -np.inf)
-        np.minimum.at(low, member, when)
-        np.maximum.at(high, member, when)
-        spans = np.stack([np.floor(low / width + 1e-6), np.floor(high / width + 1e-6) + 1], axis=1) * width
-        notes.used.append(
-            "from the bin of the first spike of a trial to that of the last: no trial_start and trial_stop"
-        )
-    if not np.isfinite(spans).all() or (spans[:, 1] - spans[:, 0]).sum() / width * len(units) > MOST:
-        raise DataError(f"trials last up to {np.diff(spans).max():g} s, more bins of {width:g} s than fit in memory")
-    bins = make_bins(spans, width)
-    if not len(bins.starts):
-        raise DataError(f"every trial is shorter than a bin of {width:g} s; choose a smaller bin_size")
-    counts = np.zeros((len(bins.starts), len(units)), dtype=np.int32)
-    edges = np.searchsorted(bins.interval, np.arange(len(spans) + 1))
-    spikes = np.argsort(member, kind="stable")
-    parts = np.split(spikes, np.searchsorted(member[spikes], np.arange(1, len(spans))))
-    for part, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
-        at = np.searchsorted(bins.starts[a:b], when[part], side="right") - 1
-        inside = (at >= 0) & (when[part] < bins.ends[a:b][at]) if b > a else np.zeros(len(part), dtype=bool)
-        np.add.at(counts, (a + at[inside], unit.ravel()[part][inside]), 1)
-    outside = len(when) - int(counts.sum())
-    if outside:
-        notes.skipped.append(f"{outside} of {len(when)} spikes: outside of their trial, or in its last part of a bin")
-    notes.used.append(f"{len(when) - outside} spikes, counted in bins of {width:g} s")
-    found = {"counts": at_hand(counts), "units": at_hand(units.astype(np.str_)), "times": at_hand(bins.starts)}
-    found["segments"] = at_hand(numbers[bins.interval])
-    for name in (one for one in columns if one not in names.values()):
-        values = columns[name].read()[there]
-        if np.array_equal(values, values[first][member]):
-            found[name] = at_hand(values[first][bins.interval])
-        else:
-            notes.skipped.append(f"{name}: it differs inside of a trial")
-    return found
-
-
-def _numbers(columns: dict[str, Field], name: str) -> NDArray[np.float64]:
-    if not columns[name].is_number:
-        raise DataError(f"{name} holds no numbers of seconds")
-    return columns[name].read().astype(np.float64)
-
-
 CLOCKS = ("_times", "_time", "_timestamps", "_t")
 
 
@@ -347,7 +300,7 @@ def read_arrays(arrays: Arrays, notes: Notes, options: Options, titles: Titles) 
     options = _lay_grids(arrays, options, notes)
     _lay_lines(arrays, options)
     roles = read_roles(arrays, options, strict=titles.strict)
-    paired = set() if titles.strict and roles.counts else pair_spikes(arrays, options.sampling_rate)
+    paired = set() if titles.strict and roles.counts else pair_spikes(arrays, notes, options.sampling_rate)
     tables = find_tables(arrays)
     lists = [key for key in arrays.trains if key not in arrays.fields or "spike" in key or arrays.last(key) in TRAINS]
     if options.spikes is not None or (roles.counts is None and lists):
@@ -431,20 +384,29 @@ def _lay_grid(arrays: Arrays, key: str, options: Options, notes: Notes) -> Optio
         return replace(options, spikes=key, counts=None)
     places = [(unit, trial) for unit in range(len(grid)) for trial in range(len(grid[0]))]
     number = [len(values[unit][trial]) for unit, trial in places]
-    columns = {"time": at_hand(np.concatenate([values[unit][trial] for unit, trial in places]))}
-    columns |= {name: at_hand(np.repeat([p[i] for p in places], number)) for i, name in enumerate(("unit", "trial"))}
-    width = scalar(arrays, "bin_size", None) if "bin_size" in arrays.fields else options.bin_size
-    found = bin_spikes(columns, width, None, None, notes, options.sampling_rate)
-    counts_, trials = found["counts"].read(), found["segments"].read()
-    whole = np.zeros((len(counts_), len(grid)), dtype=counts_.dtype)  # units without a spike count too
-    whole[:, found["units"].read().astype(np.int64)] = counts_
-    lost = len(grid[0]) - len(np.unique(trials))
+    if not any(number):
+        raise DataError(f"{key} holds no spike")
+    width = _scalar(arrays, "bin_size", None) if "bin_size" in arrays.fields else options.bin_size
+    if width is None:
+        raise DataError(MISSING_WIDTH)
+    width = check_bin_size(width)
+    listed = [values[unit][trial] for unit, trial in places]
+    rate = samples_a_second(key, listed if width < 1 else [], options.sampling_rate)
+    unit, trial = (np.repeat([place[i] for place in places], number) for i in (0, 1))
+    known, member = np.unique(trial, return_inverse=True)
+    counts_, bins = count_by_trial(np.concatenate(listed) / rate, unit, member, len(grid), width)
+    trials = known[bins.interval]
+    notes.used.append(
+        f"{int(counts_.sum())} spikes, counted in bins of {width:g} s from the first of a trial to the last"
+    )
+    lost = len(grid[0]) - len(known)
     notes.skipped += (
         [f"{lost} of {len(grid[0])} trials of {key}: no spike, and nothing says how long they are"] if lost else []
     )
     group = arrays.group(key)
-    _spread(arrays, trials, len(grid[0]), whole.shape, group, frozenset())
-    arrays.fields.update({key: at_hand(whole), group + "segments": found["segments"], group + "times": found["times"]})
+    _spread(arrays, trials, len(grid[0]), counts_.shape, group, frozenset())
+    found = {key: counts_, group + "segments": trials, group + "times": bins.starts}
+    arrays.fields.update({name: at_hand(one) for name, one in found.items()})
     return replace(options, counts=key, spikes=None, transpose=None)
 
 
@@ -510,6 +472,8 @@ def _orient(arrays: Arrays, roles: Roles, options: Options) -> None:
         raise DataError(f"each piece of {key} has shape {shape}; {ask}")
     elif not is_first and shape[0] < shape[1] and second and len(second) >= len(first):
         raise DataError(f"{key} has shape {shape}, but after {', '.join(second)[:80]} its second axis is time; {ask}")
+    elif not is_first and not first and any(OF_UNITS.search(arrays.last(name).lower()) for name in second):
+        raise DataError(f"{key} has shape {shape}, but after {', '.join(second)[:80]} its first axis is units; {ask}")
     elif arrays.flat and not is_first and not first and shape[0] == 1 < shape[1]:
         raise DataError(f"{key} has shape {shape}, a single row; {ask}")
 
@@ -588,7 +552,7 @@ def _fit(arrays: Arrays, roles: Roles, tables: dict[str, Table]) -> None:
         _spread(arrays, index, len(lengths), one.shape, arrays.group(key), apart)
     elif segments is not None and arrays.fields[segments].is_number and arrays.values(segments).shape == (n_bins,):
         numbers, index = np.unique(arrays.values(segments), return_inverse=True)
-        if len(numbers) > 2 and (np.diff(index) >= 0).all():  # else it is not clear whose each value is
+        if (np.diff(index) >= 0).all():  # else it is not clear whose each value is
             _spread(arrays, index, len(numbers), one.shape, "", apart | {segments})
 
 
@@ -632,24 +596,36 @@ class _SpikeArrays:
         if options.spikes is None and "spike" not in spikes.lower() and arrays.last(spikes) not in TRAINS:
             notes.used.append(f"{spikes}: taken for spike times, since its lists rise and lie inside of the recording")
         self.used |= {spikes}.union(*(table.pieces for table in tables.values()))
+        said = bool(tables) or options.segments is not None or options.align is not None
+        odd = next((key for key in arrays.fields if not said and self._may_be_trials(key)), None)
+        if odd is not None:
+            raise DataError(
+                f"{odd} has shape {arrays.fields[odd].shape}, and may say when trials are; store their starts and stops in s as trials, "
+                "(n, 2), and what else is known of them beside, or give segments=whole"
+            )
         places = find_places(arrays, spikes, self.used, -1, -1)
         self.used |= set(places.period_of.values())
         session = Session(
-            name=read_name(arrays, self.roles, options, self.titles),
-            source=read_source(arrays, self.roles, self.titles),
+            name=_read_name(arrays, self.roles, options, self.titles),
+            source=_read_source(arrays, self.roles, self.titles),
             signals=self._signals(places.periods),
             intervals={name: with_columns(arrays, table, self.used) for name, table in tables.items()},
             units=self._units(spikes),
-            events=find_events(arrays, options.align, self.used),
+            events=_find_events(arrays, options.align, self.used),
         )
         describe(session, notes)
-        width = read_width(arrays, self.roles, options)
+        width = _read_width(arrays, self.roles, options)
         notes.skipped += [f"{key}: what it belongs to is not known" for key in arrays.fields if key not in self.used]
         others = [key for key in arrays.trains if key not in self.used]
         notes.skipped += [f"{key}: lists of numbers; spikes={key} counts them as spike times" for key in others]
         recording = bin_session(session, notes, **replace(options, bin_size=width).binning())
         known = {k: v for k, v in places.periods.items() if k in recording.labels}
         return replace(recording, periods={**recording.periods, **known})
+
+    def _may_be_trials(self, key: str) -> bool:
+        one, name = self.arrays.fields[key], plain_name(self.arrays.last(key))
+        matrix = len(one.shape) == 2 and not self.arrays.is_vector(key)
+        return matrix and one.is_number and name.startswith(("trial", "epoch", "interval"))
 
     def _recorded(self, tables: dict[str, Table]) -> list[NDArray[np.float64]]:
         """Return when something was recorded, as far as tables and times of samples say."""

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from .array_session import read_arrays
 from .guard import open_hdf5, read_dataset
-from .named_arrays import PERIOD, Arrays, Field, Titles, add_cells, at_hand
-from .session import OF_ARRAYS, Notes, Options, as_text
+from .named_arrays import PERIOD, TRAINS, Arrays, Field, Titles, add_cells, at_hand
+from .session import OF_ARRAYS, OWNERS, TIMES, TRIALS, Notes, Options, as_text, plain_name, split_bound
 
 __all__ = ["OPTIONS", "read"]
 
@@ -64,7 +64,7 @@ def _add_group(arrays: Arrays, path: str, group: Any, notes: Notes) -> None:
         _add_attributes(arrays, path, group)
         things = [(key, group.get(key)) for key in group]
         lines = [(key, thing) for key, thing in things if _is_line(thing)]
-        if path and len(lines) == len(things) and len({thing.shape for _, thing in lines}) > 1 and not _named(lines):
+        if path and lines and len(lines) == len(things) and _are_units(path, lines):
             cells = [_field(thing) for _, thing in lines]
             add_cells(arrays, path.rstrip("/"), cells, notes, names=[key for key, _ in lines])
             continue
@@ -83,13 +83,15 @@ NUMBERED = re.compile(r"(trial|segment|unit|neuron|cell|cluster)s?[_ -]?(\d+)", 
 def _gather(arrays: Arrays, notes: Notes, options: Options) -> None:
     """Put together what is stored in a group or dataset for each trial or unit, such as trial0/spikes, trial1/spikes."""
     found: dict[str, dict[int, str]] = {}
+    alone: dict[str, bool] = {}
     for name in arrays.fields:
         parts = name.split("/")
         for place, part in enumerate(parts):
             match = NUMBERED.fullmatch(part)
             if match:
-                alone = place == len(parts) - 1 and place > 0
-                title = "/".join([*parts[:place], *([] if alone else [match[1].lower()]), *parts[place + 1 :]])
+                last = place == len(parts) - 1 and place > 0
+                title = "/".join([*parts[:place], *([] if last else [match[1].lower()]), *parts[place + 1 :]])
+                alone[title] = last
                 found.setdefault(title, {})[int(match[2])] = name
                 break
     asked = {str(one).strip("/") for one in (options.counts, options.spikes) if one is not None}
@@ -97,7 +99,10 @@ def _gather(arrays: Arrays, notes: Notes, options: Options) -> None:
         names = [members[number] for number in sorted(members)]
         if len(names) < 2 or title in arrays.fields or title in arrays.trains or asked & set(names):
             continue
-        add_cells(arrays, title, [arrays.fields.pop(name) for name in names], notes)
+        cells = [arrays.fields.pop(name) for name in names]
+        add_cells(
+            arrays, title, cells, notes, names=[name.rpartition("/")[2] for name in names] if alone[title] else ()
+        )
         notes.found.append(f"{title}, put together from {names[0]} to {names[-1]}")
 
 
@@ -107,10 +112,22 @@ def _is_line(thing: Any) -> bool:
     )
 
 
-def _named(lines: list[tuple[str, Any]]) -> bool:
-    """Whether datasets have names that mean something by themselves, so that they are no units."""
-    known = ("counts", "spike_times", "times", "time", "start", "stop", "start_time", "stop_time", "segments")
-    return any(key in known or key.endswith(("_times", "_start")) for key, _ in lines)
+def _are_units(path: str, lines: list[tuple[str, Any]]) -> bool:
+    """Whether datasets of a group are the spike times of units: by the name of the group, or since their lengths differ.
+
+    Not if they have names that mean something by themselves, or are called after trials.
+    """
+    known = ("count", *TIMES, *OWNERS, *TRIALS)
+    if any(plain_name(key) in known or key.endswith(("_times", "_start")) or split_bound(key)[0] for key, _ in lines):
+        return False
+    numbered = [NUMBERED.fullmatch(key) for key, _ in lines]
+    if any(match and match[1].lower() in ("trial", "segment") for match in numbered):
+        return False
+    title = path.rstrip("/").rpartition("/")[2].lower()
+    named = title in TRAINS and (
+        title != "units" or all(match or key.isdigit() for match, (key, _) in zip(numbered, lines, strict=True))
+    )
+    return named or len({thing.shape for _, thing in lines}) > 1
 
 
 def _add_attributes(arrays: Arrays, path: str, thing: Any) -> None:

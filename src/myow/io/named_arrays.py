@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +14,23 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, unknown_name
 from .binned import plain_values
-from .session import WHOLE, Columns, Intervals, Notes, Options, Units, as_text, names_of
+from .session import (
+    OWNERS,
+    TIMES,
+    TRIALS,
+    WHOLE,
+    Columns,
+    Intervals,
+    Notes,
+    Options,
+    Units,
+    as_text,
+    choose_bounds,
+    names_of,
+    plain_name,
+    samples_a_second,
+    split_bound,
+)
 
 __all__ = [
     "LONGEST",
@@ -29,7 +45,6 @@ __all__ = [
     "Titles",
     "add_cells",
     "at_hand",
-    "find_events",
     "find_places",
     "find_tables",
     "find_trains",
@@ -37,14 +52,9 @@ __all__ = [
     "join",
     "pair_spikes",
     "pick_labels",
-    "read_name",
     "read_roles",
-    "read_source",
-    "read_width",
     "refuse",
-    "samples_a_second",
     "say_unused",
-    "scalar",
     "turn",
     "with_columns",
 ]
@@ -278,17 +288,8 @@ def is_line(one: Field) -> bool:
     return len(one.shape) < 2 or 0 in one.shape or (len(one.shape) == 2 and 1 in one.shape)
 
 
-STARTS = {
-    "start": ("stop", "end"),
-    "starts": ("stops", "ends"),
-    "start_time": ("stop_time", "end_time"),
-    "start_times": ("stop_times", "end_times"),
-    "onset": ("offset",),
-}
-TABLES = ("trials", "epochs", "intervals")
+TABLES = ("trial", "trialtime", "epoch", "interval")
 TRAINS = ("spike_times", "spikes", "units", "ts", "trains")
-EVENTS = ("times", "time", "timestamps", "events", "onsets", "onset")
-OWNERS = ("spike_units", "spike_clusters", "spike_unit", "spike_ids")
 
 
 @dataclass(frozen=True)
@@ -300,62 +301,56 @@ class Table:
     group: str
 
 
-def pair_spikes(arrays: Arrays, sampling_rate: Any = None) -> set[str]:
-    """Take ``spike_times`` beside an array with the unit of each as trains; return the names of those arrays.
+def pair_spikes(arrays: Arrays, notes: Notes, sampling_rate: Any = None) -> set[str]:
+    """Take times of all spikes as trains; return the names of the arrays that this takes.
+
+    ``spike_times``, or ``times`` in a group of spikes, stand beside an array with the unit of each, or beside
+    ``spike_times_index``, where the spikes of each unit end, as in NWB.
 
     Raises
     ------
     DataError
-        If times are whole numbers, as of samples, and `sampling_rate` does not say how many a second.
+        If times are whole numbers, as of samples, and `sampling_rate` does not say how many a second, or an index fits not.
     """
     found: set[str] = set()
-    for key in [key for key in arrays.fields if arrays.last(key) == "spike_times"]:
-        group = arrays.group(key)
-        owner = next((group + one for one in OWNERS if group + one in arrays.fields), None)
-        sizes = [max(arrays.fields[one].shape, default=0) for one in (key, owner) if one is not None]
-        if (
-            owner is None
-            or sizes != [math.prod(arrays.fields[one].shape) for one in (key, owner)]
-            or len(set(sizes)) > 1
-        ):
+    for key in list(arrays.fields):
+        group, name = arrays.group(key), plain_name(arrays.last(key))
+        inside = arrays.last(group[: -len(arrays.separator)]).lower()
+        if not (name == "spiketime" or (name in TIMES and (inside in TRAINS or inside == "spike"))):
             continue
-        owners, times = arrays.values(owner).ravel(), arrays.values(key).ravel().astype(np.float64)
-        times = times / samples_a_second(f"{key} beside {owner}", [times], sampling_rate, few=2)
-        order = np.argsort(owners, kind="stable")
-        names, first = np.unique(owners[order], return_index=True)
-        trains = np.split(times[order], first[1:])
-        arrays.trains[key] = Units(tuple(str(one) for one in names.tolist()), trains.__getitem__)
-        found |= {key, owner}
+        beside = {plain_name(arrays.last(one)): one for one in arrays.fields if arrays.group(one) == group}
+        owner = next(
+            (beside[one] for one in (*OWNERS, "spikeid") if one in beside and _alike(arrays, key, beside[one])), None
+        )
+        index = beside.get(f"{name}index", beside.get(f"{name}sindex"))
+        if not arrays.fields[key].is_number or (owner is None and index is None):
+            continue
+        times, other = arrays.values(key).ravel().astype(np.float64), arrays.values(str(owner or index)).ravel()
+        times = times / samples_a_second(f"{key} beside {owner or index}", [times], sampling_rate, few=2)
+        if owner is not None:
+            names, counts = np.unique(other, return_counts=True)
+            times, ends = times[np.argsort(other, kind="stable")], np.cumsum(counts)
+        else:
+            ends, names = other, np.array([f"unit{i}" for i in range(len(other))])
+            if other.dtype.kind not in "iu" or not len(ends) or ends[-1] != len(times) or (np.diff(ends) < 0).any():
+                raise DataError(
+                    f"{index} does not end at {len(times)}, the number of {key}; it must say where each unit ends"
+                )
+            ids = next((beside[one] for one in ("id", *OWNERS) if one in beside), None)
+            if ids is not None and arrays.values(ids).shape == ends.shape:
+                names, owner = arrays.values(ids), ids
+        arrays.trains[key] = Units(
+            tuple(as_text(one) for one in names.tolist()), np.split(times, ends[:-1]).__getitem__
+        )
+        notes.used.append(f"{key}: the times of all spikes, of the units in {index or owner}")
+        found |= {one for one in (key, owner, index) if one}
     return found
 
 
-FEW = 20  # spikes; fewer may all lie at whole seconds
-
-
-def samples_a_second(what: str, times: Sequence[NDArray[Any]], sampling_rate: Any, few: int = FEW) -> float:
-    """Return what spike times are divided by to be in seconds: 1, or `sampling_rate` where it is given.
-
-    Raises
-    ------
-    DataError
-        If `few` times or more are all whole numbers, and `sampling_rate` does not say how many there are in a second.
-    """
-    if sampling_rate is None:
-        n = sum(len(one) for one in times)
-        if n >= few and all(np.array_equal(one, np.rint(one)) for one in times):
-            low, high = min(one.min() for one in times if len(one)), max(one.max() for one in times if len(one))
-            raise DataError(
-                f"{what} holds whole numbers from {low:g} to {high:g}, which are samples rather than seconds; give sampling_rate "
-                "in Hz, such as sampling_rate=30000 (1000 if they are milliseconds, 1 if they are seconds)"
-            )
-        return 1.0
-    try:
-        rate = float(sampling_rate)
-    except (TypeError, ValueError):
-        rate = 0.0
-    if not 0 < rate < np.inf:
-        raise DataError(f"sampling_rate is {sampling_rate!r}; it must be a number of samples a second above 0")
-    return rate
+def _alike(arrays: Arrays, one: str, other: str) -> bool:
+    """Whether two arrays other than matrices have as many values."""
+    sizes = {max(arrays.fields[key].shape, default=0) for key in (one, other)}
+    return one != other and sizes == {arrays.fields[key].size for key in (one, other)} and len(sizes) == 1
 
 
 def find_trains(arrays: Arrays, asked: str | None, spans: Sequence[NDArray[np.float64]] = ()) -> str:
@@ -371,9 +366,10 @@ def find_trains(arrays: Arrays, asked: str | None, spans: Sequence[NDArray[np.fl
     if asked is not None:
         return arrays.find(asked, arrays.trains, "list of spike times")
     found: list[str] = []
+    trains = [key for key in arrays.trains if not _is_of_trials(arrays, key)]
     for known in TRAINS:
-        found = found or [key for key in arrays.trains if arrays.last(key) == known]
-    found = found or [key for key in arrays.trains if "spike" in key.lower()]
+        found = found or [key for key in trains if arrays.last(key) == known]
+    found = found or [key for key in trains if "spike" in key.lower()]
     if len(found) == 1:
         steps = np.concatenate([np.diff(train) for train in _trains(arrays, found[0])])
         if (steps < 0).sum() > 0.1 * (steps != 0).sum():
@@ -382,12 +378,18 @@ def find_trains(arrays: Arrays, asked: str | None, spans: Sequence[NDArray[np.fl
                 f"if they are counts, give counts={found[0]}"
             )
         return found[0]
-    likely = [] if found else [key for key in arrays.trains if _looks_like_times(_trains(arrays, key), spans)]
+    likely = [] if found else [key for key in trains if _looks_like_times(_trains(arrays, key), spans)]
     if len(likely) == 1:
         return likely[0]
     several = found or likely
     if several:
         raise DataError(f"there are several lists of numbers, {', '.join(several)}; say which with spikes=NAME")
+    by_trial = next((key for key in arrays.trains if key not in trains), None)
+    if by_trial is not None:
+        raise DataError(
+            f"{by_trial} holds one list a trial; if these are spike times of one unit, put them together in one list, in s on the "
+            f"clock of the session, beside trials of starts and stops; if each list is a unit, give spikes={by_trial}"
+        )
     listed = ", ".join(sorted(arrays.trains)[:20])
     raise DataError(
         f"nothing says that lists of numbers, {listed}, are spike times: neither name nor values that rise inside of the "
@@ -398,6 +400,14 @@ def find_trains(arrays: Arrays, asked: str | None, spans: Sequence[NDArray[np.fl
 def _trains(arrays: Arrays, key: str) -> list[NDArray[np.float64]]:
     units = arrays.trains[key]
     return [units.train(i) for i in range(len(units.names))]
+
+
+def _is_of_trials(arrays: Arrays, key: str) -> bool:
+    """Whether lists are called after trials, or stand in something that is, so that each is of a trial rather than a unit."""
+    above = arrays.group(key).split(arrays.separator)
+    return any(
+        plain_name(re.sub(r"\d+$", "", one)) in ("trial", "segment") for one in (*above, *arrays.trains[key].names)
+    )
 
 
 def _looks_like_times(trains: list[NDArray[np.float64]], spans: Sequence[NDArray[np.float64]]) -> bool:
@@ -414,28 +424,45 @@ def _looks_like_times(trains: list[NDArray[np.float64]], spans: Sequence[NDArray
 def find_tables(arrays: Arrays) -> dict[str, Table]:
     """Return tables of intervals by name; they are read later."""
     found: dict[str, Table] = {}
+    named: dict[
+        tuple[str, str], dict[str, list[str]]
+    ] = {}  # by group and what stands in front of "start": names as they are known
     for key, one in arrays.fields.items():
         last, group = arrays.last(key), arrays.group(key)
-        if last in TABLES and len(one.shape) == 2 and one.shape[1] == 2 and one.is_number:
-            found[last] = Table(_table(arrays, key), frozenset([key]), group)
-        for start, stops in STARTS.items():
-            if not (last == start or last.endswith("_" + start)) or not arrays.is_vector(key) or not one.is_number:
-                continue
-            prefix = last[: len(last) - len(start)]
-            stop = next((s for s in (group + prefix + word for word in stops) if s in arrays.fields), None)
-            if stop is not None and arrays.fields[stop].is_number and arrays.rows(stop) == arrays.rows(key):
-                title = prefix.rstrip("_") or arrays.last(group[: -len(arrays.separator)]) or "trials"
-                title = "trials" if title == "trial" else title
-                found[title] = Table(_table(arrays, key, stop), frozenset([key, stop]), group)
+        if plain_name(last) in TABLES and len(one.shape) == 2 and one.shape[1] == 2 and one.is_number:
+            found["trials" if plain_name(last) in TABLES[:2] else last] = Table(
+                _table(arrays, [key]), frozenset([key]), group
+            )
+        word, prefix = split_bound(last)
+        if word and arrays.is_vector(key) and one.is_number:
+            named.setdefault((group, prefix), {}).setdefault(word, []).append(key)
+    for (group, prefix), words in named.items():
+        start, stop, length = choose_bounds(partial(_all_of, words))
+        end = stop or length
+        if not start or not end or len({arrays.rows(key) for key in start + end}) > 1:
+            continue
+        title = prefix or arrays.last(group[: -len(arrays.separator)]) or "trials"
+        title = "trials" if title == "trial" else title
+        found[title] = Table(_table(arrays, start, end, last=not stop), frozenset(start + end), group)
     return found
 
 
-def _table(arrays: Arrays, key: str, stop: str | None = None) -> Intervals:
-    def spans() -> NDArray[np.float64]:
-        values = arrays.fields[key].read() if stop is None else np.stack([arrays.values(key), arrays.values(stop)], 1)
-        return np.asarray(values, dtype=np.float64)
+def _all_of(words: Mapping[str, list[str]], known: Sequence[str]) -> list[str] | None:
+    return [key for word in known for key in words.get(word, ())] or None
 
-    return Intervals(arrays.fields[key].shape[0] if stop is None else arrays.rows(key), spans)
+
+def _table(arrays: Arrays, start: list[str], end: Sequence[str] = (), *, last: bool = False) -> Intervals:
+    """Return intervals of a matrix, or of starts and ends; where `last`, the second say how long each lasts."""
+
+    def spans() -> NDArray[np.float64]:
+        for one, other in ((keys[0], key) for keys in (start, end) for key in keys[1:]):
+            if not np.array_equal(arrays.values(one), arrays.values(other)):
+                raise DataError(f"{one} and {other} may both be meant, and differ; leave out one of these arrays")
+        values = np.stack([arrays.values(one[0]) for one in (start, end)], 1) if end else arrays.fields[start[0]].read()
+        values = np.asarray(values, dtype=np.float64)
+        return np.cumsum(values, axis=1) if last else values
+
+    return Intervals(arrays.rows(start[0]) if end else arrays.fields[start[0]].shape[0], spans)
 
 
 def with_columns(arrays: Arrays, table: Table, used: set[str]) -> Intervals:
@@ -447,18 +474,6 @@ def with_columns(arrays: Arrays, table: Table, used: set[str]) -> Intervals:
             columns = {**columns, key.removeprefix(table.group): partial(arrays.values, key)}
             used.add(key)
     return replace(table.intervals, columns=columns)
-
-
-def find_events(arrays: Arrays, asked: Any, used: set[str]) -> dict[str, Callable[[], NDArray[np.float64]]]:
-    """Return 1-d arrays of times, by their names or because they are asked for; they become `used`."""
-    found: dict[str, Callable[[], NDArray[np.float64]]] = {}
-    for key, one in arrays.fields.items():
-        wanted = isinstance(asked, str) and asked.strip(arrays.separator) == key
-        named = arrays.last(key).rpartition("_")[2] in EVENTS
-        if key not in used and (named or wanted) and one.is_number and arrays.is_vector(key):
-            found[key] = partial(arrays.values, key)
-            used.add(key)
-    return found
 
 
 PERIOD = "period_"
@@ -567,6 +582,8 @@ def say_unused(arrays: Arrays, places: Places, tables: Mapping[str, str], used: 
             notes.skipped.append(f"{key}: one value a unit; units={columns[key]}=VALUE selects by it")
         elif key in places.rows.values():
             notes.skipped.append(f"{key}: a label that was not asked for")
+        elif key in places.period_of.values():
+            notes.skipped.append(f"{key}: of a label that is not read")
         else:
             notes.skipped.append(f"{key}: shape {one.shape}, which is neither one row a bin nor one value a unit")
     notes.skipped += [
@@ -574,11 +591,12 @@ def say_unused(arrays: Arrays, places: Places, tables: Mapping[str, str], used: 
     ]
 
 
-ALIASES = {role: (role,) for role in RESERVED} | {
-    "bin_size": ("bin_size", "bin_width"),
-    "segments": ("segments", "segment", "trials", "trial"),
-    "times": ("times", "time"),
+ALIASES = {
+    "bin_size": ("binsize", "binwidth"),
+    "segments": TRIALS,
+    "times": tuple(one for one in TIMES if one != "spiketime"),
 }
+"""Further names of some roles, as `plain_name` returns them."""
 
 
 @dataclass(frozen=True)
@@ -624,7 +642,6 @@ def read_roles(arrays: Arrays, options: Options, *, strict: bool = False) -> Rol
     UnknownNameError, DataError
         If there is no array of the name that was given, or several.
     """
-    aliases = {role: (role,) for role in RESERVED} if strict else ALIASES
     counts = None
     if options.counts is not None:
         counts = arrays.find(options.counts, arrays.fields, "array")
@@ -635,10 +652,18 @@ def read_roles(arrays: Arrays, options: Options, *, strict: bool = False) -> Rol
         counts = nested[0] if len(nested) == 1 else None
     groups = dict.fromkeys([arrays.group(counts) if counts else "", ""])
     names = {}
-    for role, known in aliases.items():
-        found = [group + alias for group in groups for alias in known if group + alias in arrays.fields]
-        if role != "counts" and found and (strict or _may_be(role, arrays, counts, found[0])):
-            names[role] = found[0]
+    for role in RESERVED[1:]:
+        found = []
+        for group in groups:
+            beside = [key for key in arrays.fields if arrays.group(key) == group and not strict]
+            found += [group + role] if group + role in arrays.fields else []
+            found += [key for one in ALIASES.get(role, ()) for key in beside if plain_name(arrays.last(key)) == one]
+        fitting = [key for key in found if strict or _may_be(role, arrays, counts, key)]
+        if fitting:
+            names[role] = fitting[0]
+    runs = [key for key in ("trial", "trials") if strict and counts is not None and _are_runs(arrays, counts, key)]
+    if runs and options.segments is None:
+        names.setdefault("segments", runs[0])
     if options.times:
         names["times"] = arrays.find(options.times, arrays.fields, "array")
     if isinstance(options.segments, str) and options.segments not in (WHOLE, ""):
@@ -654,48 +679,20 @@ def _may_be(role: str, arrays: Arrays, counts: str | None, name: str) -> bool:
     beside_counts = counts is not None and arrays.rows(name) in arrays.fields[counts].shape
     if role in ("kind", "name", "source"):
         return arrays.fields[name].size == 1 or not beside_counts
-    return role != "segments" or (beside_counts and arrays.is_vector(name))  # else it may be a table of intervals
+    if role == "times" and plain_name(arrays.last(name)) != "time":
+        return beside_counts and arrays.is_vector(name) and arrays.fields[name].is_number
+    if role != "segments":
+        return True
+    pieces = arrays.fields[counts].pieces if counts is not None else ()  # of which it may hold one value each
+    return (
+        beside_counts and arrays.is_vector(name) and (not pieces or arrays.rows(name) != len(pieces))
+    )  # else: a table
 
 
-def read_width(arrays: Arrays, roles: Roles, options: Options) -> float:
-    """Return the width of a bin in s, which the file or the user says."""
-    width = scalar(arrays, roles.get("bin_size"), None)
-    if width is None and options.bin_size is None:
-        raise DataError(f"there is no 'bin_size'; store it, or give bin_size in seconds{_hint(arrays, roles)}")
-    if width is not None and options.bin_size is not None and width != options.bin_size:
-        raise DataError(f"it has bin_size {width}, but {options.bin_size} was given; leave one out")
-    return options.bin_size if width is None else width  # type: ignore[return-value]
-
-
-def _hint(arrays: Arrays, roles: Roles) -> str:
-    """Return what the times say about the width, which is a guess where bins may be missing."""
-    name = roles.get("times")
-    if name is None or not arrays.fields[name].is_number or arrays.rows(name) < 2:
-        return ""
-    step = float(np.median(np.diff(arrays.values(name).astype(np.float64).ravel())))
-    return f"; its times are {step:g} s apart, so probably bin_size={step:g}" if step > 0 else ""
-
-
-def read_name(arrays: Arrays, roles: Roles, options: Options, titles: Titles) -> str:
-    """Return the name of the recording."""
-    return str(options.name if options.name is not None else scalar(arrays, roles.get("name"), titles.name))
-
-
-def read_source(arrays: Arrays, roles: Roles, titles: Titles) -> dict[str, str]:
-    """Return where it comes from."""
-    found = {"file": titles.file} if titles.file else {}
-    try:
-        stored = json.loads(str(scalar(arrays, roles.get("source"), "{}")))
-        return {**found, **{str(k): str(v) for k, v in stored.items()}}
-    except (ValueError, AttributeError, RecursionError):
-        raise DataError("'source' must be a JSON object in a string; leave it out") from None
-
-
-def scalar(arrays: Arrays, name: str | None, default: Any) -> Any:
-    """Return the single value of an array, or the default where there is none."""
-    if name is None:
-        return default
-    if arrays.fields[name].size != 1:
-        raise DataError(f"'{name}' has shape {arrays.fields[name].shape}; it must be a single value")
-    value = arrays.values(name).ravel().tolist()[0]
-    return as_text(value) if isinstance(value, bytes) else value
+def _are_runs(arrays: Arrays, counts: str, name: str) -> bool:
+    """Whether an array has a whole number for each bin, and bins of one number stand together."""
+    one = arrays.fields.get(name)
+    if one is None or one.shape != arrays.fields[counts].shape[:1] or not one.is_number:
+        return False
+    values = one.read()
+    return np.array_equal(values, np.rint(values)) and (np.diff(values) != 0).sum() < len(np.unique(values))

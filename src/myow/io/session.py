@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -16,6 +17,11 @@ from ..settings import split_names
 __all__ = [
     "OF_ARRAYS",
     "OF_SESSIONS",
+    "OWNERS",
+    "STARTS",
+    "STOPS",
+    "TIMES",
+    "TRIALS",
     "WHOLE",
     "Chosen",
     "Columns",
@@ -27,11 +33,15 @@ __all__ = [
     "Signal",
     "Units",
     "as_text",
+    "choose_bounds",
     "choose_segments",
     "choose_units",
     "constant",
     "describe",
     "names_of",
+    "plain_name",
+    "samples_a_second",
+    "split_bound",
 ]
 
 
@@ -329,6 +339,104 @@ def _listed(columns: Columns) -> str:
 
 
 WHOLE = "whole"
+
+# Names by which columns and arrays are known in every format, as `plain_name` returns them.
+TIMES = ("time", "spiketime", "timestamp", "t")
+OWNERS: tuple[str, ...] = (
+    "spikeunit",
+    "spikecluster",
+    "unit",
+    "unitid",
+    "neuron",
+    "neuronid",
+    "cluster",
+    "clusterid",
+    "cell",
+    "cellid",
+    "nodeid",
+)
+TRIALS = ("segment", "trial", "trialid", "trialnumber", "trialindex")
+STARTS = (
+    ("start", "starttime", "trialstart", "trialstarttime", "tstart"),
+    ("onset", "onsettime", "trialonset", "begin"),
+)
+ENDS = ("stop", "stoptime", "trialstop", "trialstoptime", "tstop", "end", "endtime", "trialend", "trialendtime", "tend")
+STOPS = (ENDS, ("duration", "trialduration", "length"), ("offset", "offsettime", "trialoffset"))
+"""Ends of intervals; where there is none, how long they last; where that is not known either, their offsets."""
+
+
+def plain_name(name: Any) -> str:
+    """Return a name by which it is known: without capitals, spaces, underscores, hyphens, seconds and a plural's s.
+
+    Examples
+    --------
+    >>> plain_name("startTimes"), plain_name("Spike Time (s)"), plain_name("t_start"), plain_name("start_s")
+    ('starttime', 'spiketime', 'tstart', 'start')
+    """
+    return re.sub(r"[\s_-]|[(\[]s(ec(onds)?)?[)\]]", "", str(name).lower()).removesuffix("s")
+
+
+def choose_bounds(find: Callable[[Sequence[str]], Any]) -> tuple[Any, Any, Any]:
+    """Return what holds the starts of intervals, their ends, and, where there are none of these, how long they last.
+
+    Parameters
+    ----------
+    find : callable
+        Returns what is called by one of some names, None where nothing is.
+    """
+    start = next((one for one in map(find, STARTS) if one is not None), None)
+    stop, length, last = map(find, STOPS)
+    length = None if stop is not None else length
+    return start, last if stop is None and length is None else stop, length
+
+
+BOUNDS = {word for known in (*STARTS, *STOPS) for word in known}
+
+
+def split_bound(name: str) -> tuple[str, str]:
+    """Return which start or end of intervals a name is, as it is known, and what stands in front of that; "" where it is none.
+
+    Examples
+    --------
+    >>> split_bound("go_startTime"), split_bound("tStart"), split_bound("trial_end"), split_bound("restart")
+    (('starttime', 'go'), ('tstart', ''), ('end', 'trial'), ('', ''))
+    """
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_")
+    for i in range(len(parts)):
+        word = plain_name("".join(parts[i:]))
+        for lead in ("trial", ""):
+            if word.startswith(lead) and word.removeprefix(lead) in BOUNDS:
+                return word.removeprefix(lead), "_".join(parts[:i]) or lead
+    return "", ""
+
+
+FEW = 20  # spikes; fewer may all lie at whole seconds
+
+
+def samples_a_second(what: str, times: Sequence[NDArray[Any]], sampling_rate: Any, few: int = FEW) -> float:
+    """Return what spike times are divided by to be in seconds: 1, or `sampling_rate` where it is given.
+
+    Raises
+    ------
+    DataError
+        If `few` times or more are all whole numbers, and `sampling_rate` does not say how many there are in a second.
+    """
+    if sampling_rate is None:
+        n = sum(len(one) for one in times)
+        if n >= few and all(np.array_equal(one, np.rint(one)) for one in times):
+            low, high = min(one.min() for one in times if len(one)), max(one.max() for one in times if len(one))
+            raise DataError(
+                f"{what} holds whole numbers from {low:g} to {high:g}, which are samples rather than seconds; give sampling_rate "
+                "in Hz, such as sampling_rate=30000 (1000 if they are milliseconds, 1 if they are seconds)"
+            )
+        return 1.0
+    try:
+        rate = float(sampling_rate)
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not 0 < rate < np.inf:
+        raise DataError(f"sampling_rate is {sampling_rate!r}; it must be a number of samples a second above 0")
+    return rate
 
 
 def as_text(value: Any) -> str:

@@ -16,19 +16,28 @@ from ..errors import DataError
 from .array_session import read_arrays
 from .binned import bin_session
 from .named_arrays import Arrays, Titles, at_hand
-from .session import Columns, Intervals, Notes, Options, Session, Signal, Units, as_text, constant, describe, names_of
-
-__all__ = ["OPTIONS", "from_spikes", "read"]
-
-TIMES = ("time", "times", "spike_time", "spike_times", "timestamp", "timestamps", "t")
-OWNERS = ("unit", "units", "unit_id", "neuron", "neuron_id", "cluster", "cluster_id", "cell", "cell_id", "node_ids")
-TRIALS = ("trial", "trials", "segment", "segments", "trial_id")
-STARTS = (
-    ("start", "start_time", "starts", "start_times", "trial_start", "t_start", "tstart", "start_s"),
-    ("onset", "begin"),
+from .session import (
+    OF_ARRAYS,
+    OWNERS,
+    TIMES,
+    TRIALS,
+    Columns,
+    Intervals,
+    Notes,
+    Options,
+    Session,
+    Signal,
+    Units,
+    as_text,
+    choose_bounds,
+    constant,
+    describe,
+    names_of,
+    plain_name,
 )
-ENDS = ("stop", "stop_time", "stops", "stop_times", "trial_stop", "t_stop", "tstop", "stop_s", "end", "end_time")
-STOPS = ((*ENDS, "ends", "end_times", "trial_end", "t_end", "tend", "end_s"), ("duration", "length"), ("offset",))
+
+__all__ = ["OPTIONS", "check_clock", "check_units", "find_column", "from_spikes", "read", "units_by_owner"]
+
 FEW = 20  # spikes; fewer may all lie at whole seconds
 
 
@@ -93,7 +102,7 @@ def _units(spikes: Any, units: Any, notes: Notes) -> tuple[Units, Any, NDArray[n
         raise DataError("spikes are empty; give the spike times of one unit or more")
     if _are_times_and_units(parts, isinstance(spikes, tuple)):
         notes.used.append("two arrays: the times of all spikes, and the unit of each")
-        return _by_owner(_seconds("spikes", parts[0]), parts[1], units, notes), None, None
+        return units_by_owner(_seconds("spikes", parts[0]), parts[1], units, notes), None, None
     names = [f"unit{i}" for i in range(len(parts))]
     if units is not None and not (isinstance(units, str) and "=" in units):
         given = names_of(units) if isinstance(units, str) else np.asarray(units, dtype=object).tolist()
@@ -139,8 +148,14 @@ def _named(trains: Mapping[Any, Any], columns: Columns, notes: Notes) -> Units:
     return Units(tuple(names), lambda i: found[i], columns)
 
 
-def _by_owner(times: NDArray[np.float64], owners: Any, units: Any, notes: Notes) -> Units:
-    """Return spike trains of which each spike says whose it is; `units` are all there are, in their order."""
+def units_by_owner(times: NDArray[np.float64], owners: Any, units: Any, notes: Notes) -> Units:
+    """Return spike trains of which each spike says whose it is; `units` are all there are, in their order.
+
+    Raises
+    ------
+    DataError
+        If a spike has no unit, units are numbers and texts, or `units` names none of them.
+    """
     given = pd.Series(np.asarray(_bare(owners)).ravel().tolist(), dtype=object)
     if len(given) != len(times):
         raise DataError(f"{len(times)} spike times have {len(given)} units; give one a spike")
@@ -188,10 +203,11 @@ def _name(value: Any) -> str:
 def _of_table(frame: Any, units: Any, notes: Notes) -> tuple[Units, Any, None]:
     """Return spike trains of a table with a row a spike, or a row a unit."""
     frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
-    times, owner = _column(frame, TIMES), _column(frame, OWNERS)
+    times, owner = find_column(frame, TIMES), find_column(frame, OWNERS)
     if times is None:
         raise DataError(
-            f"the table of spikes has columns {_listed(frame)}; the times of spikes must be in one called {', '.join(TIMES)}"
+            f"the table of spikes has columns {_listed(frame)}; the times of spikes must be in one called time, spike_times "
+            "or timestamps"
         )
     if frame[times].dtype.kind == "O" and len(frame) and np.ndim(frame[times].iloc[0]) == 1:
         notes.used.append(f"{times}: a row a unit")
@@ -205,20 +221,27 @@ def _of_table(frame: Any, units: Any, notes: Notes) -> tuple[Units, Any, None]:
     if owner is None:
         raise DataError(
             f"the table of spikes has columns {_listed(frame)}; the unit of each spike must be in one called "
-            f"{', '.join(OWNERS)}"
+            "unit, unit_id, neuron, cell or cluster_id"
         )
-    trial = _column(frame, TRIALS)
+    trial = find_column(frame, TRIALS)
     if trial is not None:
-        _check_clock(frame, times, trial)
+        check_clock(frame, times, trial)
     rest = [str(key) for key in frame.columns if key not in (times, owner)]
     if rest:
         notes.skipped.append(f"columns {', '.join(rest)} of the table of spikes: known of each spike, not of a bin")
+    check_units(frame, owner)
     notes.used.append(f"{times} and {owner}: a row a spike")
-    return _by_owner(_seconds(times, frame[times]), frame[owner], units, notes), None, None
+    return units_by_owner(_seconds(times, frame[times]), frame[owner], units, notes), None, None
 
 
-def _check_clock(frame: Any, times: Any, trial: Any) -> None:
-    """Refuse times that start anew in each trial."""
+def check_clock(frame: Any, times: Any, trial: Any) -> None:
+    """Refuse times that start anew in each trial.
+
+    Raises
+    ------
+    DataError
+        If they do.
+    """
     of_trials = frame.groupby(trial, sort=False)[times].agg(["min", "max"]).sort_values("min")
     if (of_trials["min"].to_numpy()[1:] < of_trials["max"].to_numpy()[:-1]).any():
         raise DataError(
@@ -227,9 +250,35 @@ def _check_clock(frame: Any, times: Any, trial: Any) -> None:
         )
 
 
-def _column(frame: Any, known: Sequence[str]) -> Any:
-    """Return the column that is called by one of some names, whatever its capitals; None where there is none."""
-    fitting = [key for name in known for key in frame.columns if str(key).strip().lower() == name]
+PLACES = ("electrode", "electrodeid", "channel", "channelid", "tetrode", "shank", "probe")
+
+
+def check_units(frame: Any, owner: Any) -> None:
+    """Refuse units of one number on several electrodes, which may well be numbered on each anew.
+
+    Raises
+    ------
+    DataError
+        If there are any.
+    """
+    for place in (one for one in frame.columns if one != owner and plain_name(one) in PLACES):
+        several = frame.groupby(owner)[place].nunique()
+        if (several > 1).any():
+            raise DataError(
+                f"{owner} {several.idxmax()} is on {several.max()} of {place}: if units are numbered anew on each, write both into "
+                f"{owner}, such as 3-1; if not, leave {place} out"
+            )
+
+
+def find_column(frame: Any, known: Sequence[str]) -> Any:
+    """Return the column that is called by one of some names, as `plain_name` has them; None where there is none.
+
+    Raises
+    ------
+    DataError
+        If there are several, and they differ.
+    """
+    fitting = [key for name in known for key in frame.columns if plain_name(key) == name]
     for other in fitting[1:]:
         if not frame[other].equals(frame[fitting[0]]):
             raise DataError(f"{fitting[0]} and {other} may both be meant, and differ; leave out one of these columns")
@@ -356,10 +405,7 @@ def _of_columns(trials: Any) -> Intervals:
             raise DataError(f"two columns of the trials are called {names.columns[names.columns.duplicated()][0]}")
         values = {str(key): names[key].to_numpy() for key in names.columns}
         names = names.rename(columns=str)
-    start = next((one for one in (_column(names, known) for known in STARTS) if one is not None), None)
-    stop, length, last = (_column(names, known) for known in STOPS)
-    length = None if stop is not None else length
-    stop = last if stop is None and length is None else stop
+    start, stop, length = choose_bounds(lambda known: find_column(names, known))
     if start is None or (stop is None and length is None):
         raise DataError(
             f"the trials have columns {_listed(names)}; one must be called start (or start_time, onset), and one stop (or "
@@ -439,7 +485,7 @@ def _signal(name: str, value: Any) -> Signal:
 
 # Counts.
 
-OPTIONS = ("bin_size", "segments", "align", "window", "times", "kind", "units", "labels", "transpose", "name")
+OPTIONS = (*OF_ARRAYS, "transpose")
 """Options of arrays and DataFrames; `myow.read` describes them."""
 
 
@@ -454,6 +500,8 @@ def read(source: Any, notes: Notes, options: Options) -> Recording:
     if isinstance(source, pd.DataFrame) or source.dtype.names:
         return _read_frame(pd.DataFrame(source), notes, options)
     notes.format = "NumPy array"
+    if options.counts is not None or options.sampling_rate is not None:
+        raise DataError("an array has neither names nor spike times; leave counts and sampling_rate out")
     if source.dtype.kind == "O" or source.ndim == 1:
         raise DataError(
             f"an array of shape {source.shape} and type {source.dtype} is no counts in bins, (T, N); spike times go into "
@@ -472,7 +520,7 @@ def read(source: Any, notes: Notes, options: Options) -> Recording:
 def _read_frame(frame: Any, notes: Notes, options: Options) -> Recording:
     if options.transpose not in (False, None):
         raise DataError("a DataFrame is turned by frame.T; leave transpose out")
-    times = _column(frame, TIMES)
+    times = find_column(frame, TIMES)
     if times is None or not len(frame) or np.ndim(frame[times].iloc[0]) != 1:
         from . import table
 

@@ -7,22 +7,42 @@ import json
 import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from ..data.recording import Recording
+from ..data.binning import count_by_trial, make_bins
+from ..data.recording import Recording, check_bin_size
 from ..errors import DataError, FileError, need, unknown_name
-from .array_session import bin_spikes, is_long, read_arrays
+from .array_session import read_arrays
+from .binned import MISSING_WIDTH, bin_session
 from .guard import most_bytes, parsing
 from .named_arrays import LONGEST, PERIOD, Arrays, Field, Titles, at_hand
-from .session import OF_ARRAYS, Notes, Options, names_of
+from .session import (
+    OF_ARRAYS,
+    OWNERS,
+    TIMES,
+    TRIALS,
+    Notes,
+    Options,
+    Session,
+    choose_bounds,
+    describe,
+    names_of,
+    plain_name,
+    samples_a_second,
+)
+from .spikes import check_clock, check_units, find_column, units_by_owner
 
 __all__ = ["METADATA", "OPTIONS", "read"]
 
-MISSING = ("", "na", "n/a", "nan", "null", "none")
+UNCLEAR = r"\s*[+-]?[\d.,]*\d\s*"
+DECIMAL = r"\s*[+-]?\d*,?\d+([eE][+-]?\d+)?\s*"
+MISSING = ("", "na", "n/a", "nan", "null", "none", "#n/a", "#nv", "#value!", "#wert!", "#div/0!", "#num!", "#ref!")
 METADATA = b"myow"
 """Key of what a Parquet file may say beside its columns, as JSON: bin_size, kind, name, periods, source, units."""
 
@@ -43,8 +63,9 @@ def _read_csv(path: Path, notes: Notes) -> dict[str, Field]:
             na_values=[""],
             low_memory=False,
         )
-        columns = [_typed(frame[i]) for i in range(len(names))]
-    return _fields(path, names, columns, notes)
+        typed = [_typed(frame[i], names[i], delimiter, notes) for i in range(len(names))]
+    known = [(name, column) for name, column in zip(names, typed, strict=True) if column is not None]
+    return _fields(path, [name for name, _ in known], [column for _, column in known], notes)
 
 
 def _check_rows(path: Path, notes: Notes) -> tuple[list[str], str, int]:
@@ -58,7 +79,7 @@ def _check_rows(path: Path, notes: Notes) -> tuple[list[str], str, int]:
             raise FileError(f"{path}: the last line has no end; if it was not cut short, end it")
     with path.open(encoding="utf-8-sig", newline="") as file:
         above, first = 0, file.readline()
-        while first.startswith("#") or (above and first in ("\n", "\r\n")):
+        while first.startswith(("#", "sep=")) or (above and first in ("\n", "\r\n")):
             above, comment, first = above + 1, first, file.readline()
         delimiter = max(",;\t", key=first.count)
         cells = [cell.strip() for cell in first.split(delimiter)]
@@ -77,6 +98,13 @@ def _check_rows(path: Path, notes: Notes) -> tuple[list[str], str, int]:
             names[0] = names[0].lstrip("# ")
         if not any(names):
             raise FileError(f"{path} has no names of columns; its first line must name them")
+        if all(map(_is_number, names)):
+            if names != [str(i) for i in range(len(names))] or len(names) < 3:  # which pandas writes
+                raise DataError(
+                    f"{path}: the first line holds numbers, {', '.join(names[:3])}..., where names of columns are expected; add a "
+                    "line of names, such as time,unit0,unit1"
+                )
+            notes.used.append(f"the first line, 0 to {len(names) - 1}, as names of columns")
         number = 0
         for number, row in enumerate(rows, start=1):
             if len(row) != len(names):
@@ -101,12 +129,18 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a column of texts as numbers, where all but missing values are."""
+def _typed(column: pd.Series[Any], name: str, delimiter: str, notes: Notes) -> pd.Series[Any] | None:
+    """Return a column of texts as numbers, where all but missing values are; beside semicolons, decimals may have commas."""
     if column.dtype.kind in "iufb":
         return column
     texts = column.map(str, na_action="ignore")
     known = texts.mask(texts.str.strip().str.lower().isin(MISSING))
+    if delimiter != "," and known.notna().any() and known.dropna().str.fullmatch(DECIMAL).all():
+        notes.used.append(f"{name}: commas in its numbers are decimal points")
+        known = known.str.replace(",", ".", regex=False)
+    elif known.notna().any() and known.dropna().str.fullmatch(UNCLEAR).all() and known.dropna().str.contains(",").any():
+        notes.skipped.append(f"{name}: numbers with commas, such as {known.dropna().iloc[0]}; write decimal points")
+        return None
     numbers = pd.to_numeric(known, errors="coerce")
     return numbers if numbers.notna().equals(known.notna()) else texts
 
@@ -178,9 +212,13 @@ def _seconds(names: list[str], columns: list[Any], notes: Notes) -> list[Any]:
 
 
 COUNTS = "counts_"
+UNIT = re.compile(r"unit[ _.-]?([a-z]?\d+|[a-z])", flags=re.IGNORECASE)
 
 
-OPTIONS = tuple(option for option in OF_ARRAYS if option != "counts")
+COUNTED = ("count", "spikecount", "nspike", "numspike", "spike")
+
+
+OPTIONS = OF_ARRAYS
 """Options that this format has; `myow.read` describes them."""
 
 
@@ -214,17 +252,241 @@ def read(path: Any, notes: Notes, options: Options) -> Recording:
         fields = _from_metadata(kept)
         width = _constant(path, columns, notes)
         fields |= {"bin_size": at_hand(width)} if width is not None else {}
-        if is_long(columns) and not _counted(columns):
-            given = options.bin_size if options.bin_size is not None else width
-            trial = options.segments if isinstance(options.segments, str) and options.segments in columns else None
-            fields |= bin_spikes(columns, given, options.times, trial, notes, options.sampling_rate)
-            options = replace(options, times=None, segments=options.segments if trial is None else None)
-        else:
+        roles = _find_roles(columns, options)
+        if roles is None:
+            if options.counts is not None:
+                raise DataError("counts names a column where a row is a bin and a unit; elsewhere give units=a,b,c")
             if options.bin_size is None and "bin_size" not in fields:
                 fields |= _guessed(columns, options.times, notes)
             fields |= _wide(columns, options.units, kept.get("units"))
-            options = replace(options, units=None)
+            return read_arrays(Arrays(fields), notes, replace(options, units=None), titles)
+        given = options.bin_size if options.bin_size is not None else width
+        rows = _whole_rows(roles, options, notes)
+        if roles.counts is not None:
+            fields |= _pivot(rows, roles, given, notes)
+            if given is None and "bin_size" not in fields:
+                fields |= _guessed(fields, "times", notes)
+        elif given is None:
+            raise DataError(MISSING_WIDTH)
+        elif options.align is not None or roles.segments is not None:
+            return _bin_session(rows, roles, check_bin_size(given), notes, options, titles)
+        else:
+            fields |= _bin_trials(rows, roles, check_bin_size(given), notes)
+        options = replace(options, times=None, segments=roles.segments, counts=None)
         return read_arrays(Arrays(fields), notes, options, titles)
+
+
+class _Roles(NamedTuple):
+    """Columns of a table with a row a spike, or a row a bin and unit: their names, None where there is none."""
+
+    frame: Any
+    unit: str
+    time: str
+    trial: str | None
+    counts: str | None
+    bounds: tuple[Any, Any, Any]
+    """Start of a trial, its end, or how long it lasts."""
+    segments: Any
+    """What the user says of segments, if that is no column."""
+
+    def rest(self) -> list[str]:
+        """Return the names of all other columns."""
+        used = (self.unit, self.time, self.trial, self.counts, *(self.bounds if self.counts is None else ()))
+        return [name for name in self.frame if name not in used]
+
+
+def _find_roles(columns: dict[str, Field], options: Options) -> _Roles | None:
+    """Return the columns of a table with a row a spike or a row a bin and unit; None of one with a row a bin."""
+    if _counted(columns) or _are_columns(options.units, columns):
+        return None
+    frame = pd.DataFrame({name: column.read() for name, column in columns.items()})
+    unit, time = find_column(frame, OWNERS), options.times or find_column(frame, TIMES)
+    if unit is None or time not in frame:
+        return None
+    named = isinstance(options.segments, str) and options.segments in frame
+    segments = None if named or (isinstance(options.segments, str) and not options.segments) else options.segments
+    start, stop, length = choose_bounds(partial(find_column, frame))
+    bounds = (start, stop, length) if start is not None and (stop or length) is not None else (None, None, None)
+    trial = options.segments if named else find_column(frame, TRIALS)
+    return _Roles(frame, unit, time, trial, options.counts or find_column(frame, COUNTED), bounds, segments)
+
+
+def _whole_rows(roles: _Roles, options: Options, notes: Notes) -> Any:
+    """Return the rows that have a unit, a time in s and a trial.
+
+    Raises
+    ------
+    DataError
+        If there is none, or times are numbers of samples and nobody says how many there are in a second.
+    """
+    frame, known = roles.frame, [roles.unit, roles.time, *([roles.trial] if roles.trial else [])]
+    for name in (roles.time, *(one for one in (roles.counts, *roles.bounds) if one)):
+        if name not in frame:
+            raise unknown_name("column", name, list(frame))
+        if frame[name].dtype.kind not in "iufb":
+            raise DataError(f"{name} holds no numbers{'' if name == roles.counts else ' of seconds'}")
+    there = frame[known].replace([np.inf, -np.inf], np.nan).notna().all(axis=1)
+    if not there.any():
+        raise DataError("no row has a unit, a time and a trial")
+    if not there.all():
+        notes.skipped.append(f"{(~there).sum()} of {len(there)} rows: no unit, time or trial")
+    rows = frame[there].reset_index(drop=True)
+    # A bin of a second or more may well count events that are known to the second.
+    fine = roles.counts is None and (options.bin_size or 0) < 1
+    rate = samples_a_second(str(roles.time), [rows[roles.time].to_numpy()] if fine else [], options.sampling_rate)
+    scaled = [roles.time, *(one for one in roles.bounds if one)]
+    rows[scaled] = np.round(rows[scaled].astype(np.float64) / rate, 9)
+    said = "a row a spike" if roles.counts is None else f"a row a bin and unit, of which {roles.counts} is the count"
+    notes.used.append(f"{roles.time} and {roles.unit}: {said}")
+    check_units(rows, roles.unit)
+    if roles.counts is None:
+        _refuse_values(rows, roles)
+    return rows
+
+
+def _refuse_values(rows: Any, roles: _Roles) -> None:
+    """Refuse a table in which each unit has a row at each time beside a number, which are no spikes."""
+    keys = [roles.unit, roles.time, *([roles.trial] if roles.trial else [])]
+    each = rows.groupby(keys[1:]).size()
+    numbers = [name for name in roles.rest() if rows[name].dtype.kind in "iuf"]
+    others = [name for name in numbers if (rows.groupby(keys[1:])[name].nunique() > 1).any()]  # of a unit, not of a bin
+    crossed = len(each) > 1 and each.min() == each.max() == rows[roles.unit].nunique() > 1
+    if crossed and others and not rows.duplicated(keys).any():
+        raise DataError(
+            f"each of the {rows[roles.unit].nunique()} units has a row at each of {len(each)} times, so these are no spikes, of "
+            f"which a row would be one; name the column of counts, such as counts={others[0]} (kind=continuous if they are no counts)"
+        )
+
+
+def _trials_of(rows: Any, roles: _Roles) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the trial of each row, by its place among all, and what they are called, in the order in which they come."""
+    if roles.trial is not None:
+        codes, trials = pd.factorize(rows[roles.trial])
+        return codes, np.asarray(trials)
+    codes = np.zeros(len(rows), dtype=np.int64)
+    if roles.bounds[0] is not None and roles.counts is None:  # trials that have no name
+        of_bounds = [one for one in roles.bounds if one]
+        codes = rows.groupby(of_bounds, sort=False, dropna=False).ngroup().to_numpy()
+    return codes, np.arange(codes.max() + 1)
+
+
+def _units_of(rows: Any, roles: _Roles) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the unit of each row, by its place among all, and their names."""
+    try:
+        codes, units = pd.factorize(rows[roles.unit], sort=True)
+    except TypeError:
+        raise DataError(f"{roles.unit} holds numbers and texts; units have either") from None
+    whole = units.dtype.kind == "f" and (units == np.rint(units)).all()  # numbers beside a missing one
+    return codes, np.asarray(units.astype(np.int64) if whole else units).astype(np.str_)
+
+
+def _bin_trials(rows: Any, roles: _Roles, width: float, notes: Notes) -> dict[str, Field]:
+    """Count spikes in half-open bins inside their trials, which may overlap: a spike counts in the trial it is listed under.
+
+    A trial lasts from its start to its stop; without such columns from the bin of its first spike to that of its last.
+    """
+    (member, trials), (unit, units) = _trials_of(rows, roles), _units_of(rows, roles)
+    when = rows[roles.time].to_numpy()
+    spans: NDArray[Any] | None = None
+    start, stop, length = roles.bounds
+    if start is not None:
+        ends = rows[stop] if stop is not None else rows[start] + rows[length]
+        of_trials = pd.DataFrame({"start": rows[start], "stop": ends}).groupby(member)
+        spans = of_trials.min().to_numpy()
+        differ = (spans != of_trials.max().to_numpy()).any(axis=1)  # as missing ones do
+        if differ.any():
+            raise DataError(
+                f"{start} or {stop or length} is missing or differs inside of trial {trials[np.argmax(differ)]}; give each trial one"
+            )
+        notes.used.append(f"trials from {start} to {stop or f'{start} + {length}'}")
+    else:
+        notes.used.append("from the bin of the first spike of a trial to that of the last: no start and stop of trials")
+    counts, bins = count_by_trial(when, unit, member, len(units), width, spans)
+    outside = len(when) - int(counts.sum())
+    if spans is not None and 2 * outside > len(when):
+        raise DataError(
+            f"{outside} of {len(when)} spikes are outside of their trial: {roles.time} is between {when.min():g} and {when.max():g} s, "
+            f"trials between {np.min(spans):g} and {np.max(spans):g} s; bring both to seconds on one clock"
+        )
+    if outside:
+        notes.skipped.append(f"{outside} of {len(when)} spikes: outside of their trial, or in its last part of a bin")
+    notes.used.append(f"{len(when) - outside} spikes, counted in bins of {width:g} s")
+    segments = trials[bins.interval]
+    found = {"counts": replace(at_hand(counts), axis="bins"), "units": at_hand(units), "times": at_hand(bins.starts)}
+    return {**found, "segments": at_hand(segments), **_beside(rows, roles, member, bins.interval, unit, notes)}
+
+
+def _pivot(rows: Any, roles: _Roles, width: float | None, notes: Notes) -> dict[str, Field]:
+    """Return a row a bin of a table with a row a bin and unit, whose times are starts of bins.
+
+    Raises
+    ------
+    DataError
+        If two rows are of one bin and unit, or a bin lacks some of the units where a count of 0 has a row.
+    """
+    (member, trials), (unit, units) = _trials_of(rows, roles), _units_of(rows, roles)
+    when, values = rows[roles.time].to_numpy(), rows[roles.counts].to_numpy()
+    pairs = pd.DataFrame({"trial": member, "time": when, "unit": unit})
+    if pairs.duplicated().any():
+        row = int(np.argmax(pairs.duplicated()))
+        raise DataError(
+            f"unit {units[unit[row]]} has two rows at {when[row]:g} s{' in one trial' if roles.trial else ''}; give it one row "
+            "a bin, and if each trial has a clock of its own, name the trial of each row in a column trial"
+        )
+    bins, at = np.unique(np.stack([member, when], axis=1), axis=0, return_inverse=True)
+    at, of_bin, starts = at.ravel(), bins[:, 0].astype(np.int64), bins[:, 1]
+    steps = np.diff(starts)[np.diff(of_bin) == 0]
+    if (values > 0).all() and (values == np.rint(values)).all() and len(steps):  # where a count of 0 has no row
+        step = float(steps.min()) if width is None else width
+        low, high = (pairs.groupby("trial")["time"].agg(end).to_numpy() for end in ("min", "max"))
+        place = (when - low[member]) / step
+        if np.abs(place - np.rint(place)).max() < 0.01:
+            laid = make_bins(np.stack([low, high + step], axis=1), step)
+            at = np.searchsorted(laid.interval, member) + np.rint(place).astype(np.int64)
+            starts, of_bin = laid.starts, laid.interval
+    counts = np.zeros((len(starts), len(units)), dtype=values.dtype)
+    counts[at, unit] = values
+    lacking = counts.size - len(rows)
+    if lacking and not ((values > 0).all() and (values == np.rint(values)).all()):
+        raise DataError(
+            f"{lacking} of {counts.size} pairs of a bin and a unit have no row, although counts of 0 have one; give each pair a row"
+        )
+    if lacking:
+        notes.used.append(f"{lacking} of {counts.size} pairs of a bin and a unit have no row: counts of 0")
+    segments = trials[of_bin]
+    found = {"counts": replace(at_hand(counts), axis="bins"), "units": at_hand(units), "times": at_hand(starts)}
+    whole = len(np.unique(at)) == len(starts)  # else labels are known of trials alone
+    group, of_bin = (at, np.arange(len(starts))) if whole else (member, of_bin)
+    return {**found, "segments": at_hand(segments), **_beside(rows, roles, group, of_bin, unit, notes)}
+
+
+def _beside(
+    rows: Any, roles: _Roles, group: NDArray[np.int64], of_bin: NDArray[np.int64], unit: NDArray[np.int64], notes: Notes
+) -> dict[str, Field]:
+    """Return columns that have one value a group of rows (a trial or bin) as labels, those that have one a unit as its values."""
+    found: dict[str, Field] = {}
+    for name in roles.rest():
+        values = rows[name].to_numpy()
+        if (rows[name].groupby(group).nunique(dropna=False) == 1).all():
+            found[name] = replace(at_hand(values[np.unique(group, return_index=True)[1]][of_bin]), axis="bins")
+        elif (rows[name].groupby(unit).nunique(dropna=False) == 1).all():
+            found[name] = replace(at_hand(values[np.unique(unit, return_index=True)[1]]), axis="units")
+        else:
+            notes.skipped.append(f"{name}: it differs inside of a {'trial' if roles.counts is None else 'bin'}")
+    return found
+
+
+def _bin_session(rows: Any, roles: _Roles, width: float, notes: Notes, options: Options, titles: Titles) -> Recording:
+    """Count spikes inside of the segments that the user gives, on the one clock of the table."""
+    if roles.trial is not None:
+        check_clock(rows, roles.time, roles.trial)
+    units = units_by_owner(rows[roles.time].to_numpy(), rows[roles.unit], None, notes)
+    skipped = [one for one in (*roles.rest(), roles.trial, *roles.bounds) if one]
+    if skipped:
+        notes.skipped.append(f"columns {', '.join(skipped)}: segments are given, so they are not of a trial")
+    session = Session(titles.name, {"file": titles.file} if titles.file else {}, units)
+    describe(session, notes)
+    return bin_session(session, notes, **replace(options, bin_size=width, segments=roles.segments).binning())
 
 
 def _from_metadata(kept: dict[str, Any]) -> dict[str, Field]:
@@ -253,14 +515,19 @@ def _constant(path: Path, columns: dict[str, Field], notes: Notes) -> float | No
 
 def _guessed(columns: dict[str, Field], times: str | None, notes: Notes) -> dict[str, Field]:
     """Return the width of bins that the times of the rows tell: their usual step, where all are of that or longer."""
-    name = next((one for one in ((times,) if times else ("times", "time")) if one in columns), None)
-    if name is None or not columns[name].is_number:
+    name = times or find_column(pd.DataFrame(columns=list(columns)), TIMES)
+    if name not in columns or not columns[name].is_number:
         return {}
     steps = np.diff(columns[name].read().astype(np.float64))
     steps = steps[steps > 0]  # a new segment may start anywhere
     width = float(f"{np.median(steps):.9g}") if steps.size else 0.0
     if not width or (steps < 0.99 * width).any():
         return {}
+    if width >= 10 and np.array_equal(steps, np.rint(steps)):
+        raise DataError(
+            f"{name} rises by {width:g} from row to row: seconds or milliseconds? if these are seconds, give bin_size={width:g}; "
+            f"if they are milliseconds, divide {name} by 1000"
+        )
     notes.used.append(
         f"bins of {width:g} s: {name} says so, as its rows are that far apart; bin_size=SECONDS says otherwise"
     )
@@ -268,9 +535,19 @@ def _guessed(columns: dict[str, Field], times: str | None, notes: Notes) -> dict
 
 
 def _counted(columns: dict[str, Field]) -> list[str]:
-    """Return columns whose names say that they are units."""
-    found = [name for name in columns if re.fullmatch(r"unit.*\d", name) or name.startswith(COUNTS)]
-    return found or [name for name in columns if name.startswith("unit") and name not in ("unit", "unit_id")]
+    """Return columns whose names say that they are units, such as unit3 and unit_a, and no property or sum of units."""
+    found = [name for name in columns if UNIT.fullmatch(name) or name.startswith(COUNTS)]
+    frame = pd.DataFrame(columns=list(columns))
+    if not found and (find_column(frame, OWNERS) is None or find_column(frame, TIMES) is None):
+        found = [name for name in columns if re.fullmatch(r"unit.*\d", name)]
+    return [name for name in found if plain_name(name).removeprefix(COUNTS[:-1]) not in ("total", "sum", "all", "mean")]
+
+
+def _are_columns(asked: Any, columns: dict[str, Field]) -> bool:
+    """Whether the units that are asked for are columns, so that a row is a bin."""
+    return isinstance(asked, (str, list, tuple)) and any(
+        fnmatchcase(name, one) for one in names_of(asked) for name in columns
+    )
 
 
 def _wide(columns: dict[str, Field], asked: Any, kept: Any) -> dict[str, Field]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +20,9 @@ from .session import OF_ARRAYS, Notes, Options
 
 __all__ = ["OPTIONS", "read"]
 
-TIMES = ("time", "times", "bin", "bins", "sample", "samples")
-UNITS = ("unit", "units", "neuron", "neurons", "cell", "cells", "channel", "channels")
+TIME = frozenset(["time", "bin", "sample", "frame", "timestep", "t"])
+UNIT = frozenset(["unit", "neuron", "cell", "channel", "cluster", "electrode", "roi", "node"])
+OUTER = frozenset(["trial", "segment", "epoch", "session", "condition", "repeat", "stimulus"])
 HONOURED = ("bin_size", "bin_width", "kind", "name", "source")
 SECONDS = {"s": 1, "sec": 1, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60, "h": 3600}
 SECONDS |= {
@@ -43,7 +45,7 @@ def _arrays(dataset: Any, options: Options, notes: Notes, *, file: Any = None) -
     try:
         name = _find_counts(dataset, options.counts)
         counts = dataset[name]
-        time, unit, outer = _dimensions(counts, name)
+        time, unit, outer = _dimensions(counts, name, notes)
     except MyowError:  # all there is to say then is what there is
         notes.found += [f"{key} {tuple(one.sizes.items())} {one.dtype}" for key, one in dataset.variables.items()]
         raise
@@ -70,7 +72,9 @@ def _arrays(dataset: Any, options: Options, notes: Notes, *, file: Any = None) -
         if key == name:
             continue
         dims, short = variable.dims, str(key)
-        if dims == (unit,):
+        if key == time and _are_places(time, variable):
+            notes.skipped.append(f"{key}: numbers of bins, which are no times")
+        elif dims == (unit,):
             fields["units" if key == unit else short] = field(short, variable, dims, "units")
         elif time in dims and unit not in dims and len(set(dims) - set(rows)) < 2:
             inner = [dim for dim in dims if dim not in rows]
@@ -95,7 +99,7 @@ def _find_counts(dataset: Any, asked: str | None) -> str:
         return asked
     if "counts" in known:
         return "counts"
-    fitting = [name for name in known if any(d in UNITS for d in dataset[name].dims) and dataset[name].ndim > 1]
+    fitting = [name for name in known if dataset[name].ndim > 1 and any(_is(d, UNIT, TIME) for d in dataset[name].dims)]
     if len(fitting) != 1:
         raise DataError(
             f"there is no variable 'counts', only {', '.join(known[:20]) or 'none'}; say which has time and units with counts=NAME"
@@ -103,18 +107,38 @@ def _find_counts(dataset: Any, asked: str | None) -> str:
     return fitting[0]
 
 
-def _dimensions(counts: Any, name: str) -> tuple[str, str, tuple[str, ...]]:
+def _is(dim: Any, words: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether the name of a dimension, such as time_bin or neuronId, has one of some words in it, and none of others."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(dim)).lower()
+    held = {part.removesuffix("s") for part in re.split(r"[^a-z0-9]|_", parts)}
+    return bool(held & words) and not held & others
+
+
+def _are_places(time: str, variable: Any) -> bool:
+    """Whether the coordinate of a dimension such as time_bin numbers the bins, rather than says when they are."""
+    return (
+        _is(time, TIME - {"time", "t"}, frozenset())
+        and variable.dtype.kind in "iu"
+        and bool((np.diff(variable.values) == 1).all())
+    )
+
+
+def _dimensions(counts: Any, name: str, notes: Notes) -> tuple[str, str, tuple[str, ...]]:
     """Return the dimensions of time, of units, and that of segments, if there is one."""
     dims = [str(dim) for dim in counts.dims]
-    times, units = [d for d in dims if d.lower() in TIMES], [d for d in dims if d.lower() in UNITS]
-    if len(dims) == 2 and len(times) != 1 and len(units) != 1:
+    times, units = [d for d in dims if _is(d, TIME, UNIT)], [d for d in dims if _is(d, UNIT, TIME)]
+    rest = [d for d in dims if d not in times + units]
+    if len(dims) == 2 and len(rest) == 1 and not _is(rest[0], OUTER, UNIT):  # the other one says what it is
+        times, units = times or rest, units or rest
+        notes.used.append(f"dimension {rest[0]}: taken for {'time' if times == rest else 'units'}")
+    elif dims == ["dim_0", "dim_1"]:  # which xarray gives where nobody does
         times, units = dims[:1], dims[1:]
-    elif len(dims) == 2:
-        times = times if len(times) == 1 else [d for d in dims if d not in units]
-        units = [d for d in dims if d not in times]
+        notes.used.append("dimensions without names: the first taken for time, the second for units")
     if len(dims) not in (2, 3) or len(times) != 1 or len(units) != 1:
         raise DataError(
-            f"{name} has dimensions ({', '.join(dims)}); it must have time and unit, and a third one at most, such as trial"
+            f"{name} has dimensions ({', '.join(dims)}); it must have one of time (called {', '.join(sorted(TIME))}, or time_bin and "
+            f"the like), one of units ({', '.join(sorted(UNIT))}), and a third one at most, such as trial; "
+            "rename them: array.rename(OLD='time')"
         )
     return times[0], units[0], tuple(d for d in dims if d not in (times[0], units[0]))
 
