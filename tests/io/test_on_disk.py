@@ -401,6 +401,7 @@ def test_the_command_line_trains_draws_and_embeds_without_loading(tmp_path, monk
     for where in ("data.stored.BLOCK", "training.rows.BLOCK", "training.augment.MOST_VALUES"):
         monkeypatch.setattr(f"myow.{where}", 500 * held.n_units)
     monkeypatch.setattr("myow.methods.candidates.AT_ONCE", 500)
+    monkeypatch.setattr("myow.methods.recordings.COMPONENT_ROWS", 500)
     monkeypatch.setattr("myow.figures.run_figures.MOST_ROWS", 500)
     called = command("train", file, "--out", out, "--data", "stored=1", "--quiet", *QUICK, "--set", "batch_size=8")
     assert called.code == 0, called.err

@@ -352,8 +352,9 @@ def test_a_missing_label_is_fine_where_it_is_not_used(decoder):
 
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_the_untrained_encoder_is_what_training_starts_from(context):
-    settings = {k: v for k, v in SMALL.items() if k != "predictor"} | {"context": context}
+    settings = {k: v for k, v in SMALL.items() if k != "predictor"} | {"context": context, "encoder": "residual"}
     known = {k: v for k, v in settings.items() if k in Untrained().get_params()}
+    settings["unit_norm"] = False
     rec = reach()
     untrained = Untrained(**known).fit(rec).transform(rec)
     assert np.array_equal(untrained, MYOW(**settings).initialise(rec).transform(rec))

@@ -75,7 +75,7 @@ def has_gradient(module):
 
 def test_widths_of_byol():
     graph = bound(BYOL(**WIDTHS))
-    assert widths(graph.online.encoder) == [(10, 7), (7, 6)]
+    assert widths(graph.online.encoder) == [(10, 6), (10, 7), (7, 6)]  # the linear map, and the perceptron beside it
     assert widths(graph.online.projector) == [(6, 9), (9, 5)]
     assert widths(graph.predictor) == [(5, 11), (11, 5)]
     assert widths(graph.target) == widths(graph.online)

@@ -36,7 +36,7 @@ def test_widths_of_the_projector():
 
 
 def test_the_views_are_those_of_byol(network):
-    same = {name: getattr(SimCLR(), name) for name in ("positives", "dropout", "noise_unit", "noise_to")}
+    same = {name: getattr(SimCLR(), name) for name in ("positives", "noise", "dropout", "noise_unit", "noise_to")}
     other = prepared(BYOL(**SMALL, **same), reach())
     mine, theirs = (n.make_views(torch.arange(20), torch.Generator().manual_seed(5)) for n in (network, other))
     assert torch.equal(mine.rows, theirs.rows)

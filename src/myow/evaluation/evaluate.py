@@ -547,7 +547,9 @@ def _warn_of_few(train: Recording, test: Recording, target: str, readout: str) -
     values = test.labels[target]
     if test.n_segments < 2 or not has_classes(values, readout):
         return
-    number = {value: len(np.unique(test.segments[values == value])) for value in np.unique(train.labels[target]).tolist()}
+    number = {
+        value: len(np.unique(test.segments[values == value])) for value in np.unique(train.labels[target]).tolist()
+    }
     few = {value: n for value, n in number.items() if n < FEW}
     if few:
         listed = ", ".join(f"{value} {n}" for value, n in list(few.items())[:5])

@@ -263,6 +263,10 @@ class MultiSessionEstimator(RecordingEstimator):
         self._know({name: described(part) for name, part in named.items()})
         return data
 
+    def training_config(self, n_rows: int) -> TrainingConfig:
+        """Return how long and how fast to train on so many rows, of all sessions."""
+        return TrainingConfig.from_settings(self, n_rows, max(1, len(getattr(self, "sessions_", {}))))
+
     def _refuse_offset(self, recording: Recording) -> None:
         if len(self.offset_) or offset_of(recording):
             raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -47,17 +47,19 @@ class MYOW(MultiSessionEstimator):
         Bins (before, after) of the window that is seen around each bin. Widen it where a single bin holds few spikes;
         (before, 0) keeps the embedding causal, as a live stream needs it. Windows stop at the edges of a segment,
         where the nearest bin stands in for what is missing.
-    steps : int, default 600
-        Training steps, each on one batch. Raise this for recordings of more than some thousand bins, as long as the
-        loss still falls; the time that a fit takes is in proportion to it.
-    encoder : str, nn.Module or callable, default "pooled"
-        Network from windows (B, W, N) to representations (B, dim). "pooled" averages the window first, which suits
-        short recordings; choose "mlp", with weights for every bin of the window, where the order of bins matters and
-        there are rows enough. Or a module of one's own, or a callable that makes one from (W, N).
+    steps : int or None, default None
+        Training steps, each on one batch. None takes 1,000 for up to a thousand rows, and as the square root of
+        the rows for more, up to 1,800; of several sessions, as many as each needs. The time that a fit takes is in
+        proportion to it.
+    encoder : str, nn.Module or callable, default "residual"
+        Network from windows (B, W, N) to representations (B, dim). "residual" is a linear map that begins with the
+        principal components of the windows, and a perceptron on top of it, so that little is lost of what raw activity
+        shows; "mlp" is the perceptron alone; "pooled" averages the window first, which suits short recordings. Or a
+        module of one's own, or a callable that makes one from (W, N).
     dim : int, default 64
         Dimension D of the representation. Raise it if labels that raw activity shows cannot be read out of the
         embedding; a readout of few labels is better off with few dimensions.
-    noise : float, default 1.0
+    noise : float, default 0.5
         Deviation of the Gaussian noise that views get, in units of `noise_unit`. The strongest lever after the input:
         lower it if the embedding loses detail that raw activity shows, raise it if few labels read out poorly.
     mined_weight : float, default 0.4
@@ -69,9 +71,10 @@ class MYOW(MultiSessionEstimator):
         train faster and overfit less.
     activation : {"relu", "prelu", "gelu"}, default "relu"
         Activation of all perceptrons. "prelu" is that of the second release; it makes little difference elsewhere.
-    positives : tuple of int, default (-2, 2)
-        Offsets (earliest, latest) in bins of a row's temporal positive, never outside its segment. Widen it if what
-        you look for lasts longer; take (0, 0) where bins are longer than that, as in sleep scored by the minute.
+    positives : tuple of int or None, default None
+        Offsets (earliest, latest) in bins of a row's temporal positive, never outside its segment. None takes (-2, 2)
+        where bins are up to 5 s wide, and (0, 0) where they are wider than 10 s, as in sleep scored by the minute.
+        Widen it if what you look for lasts longer.
     dropout : float, default 0.6
         Neuron dropout: each view draws its share of lost units from 0 to this. Lower it for recordings of few units,
         of which every one counts.
@@ -96,13 +99,14 @@ class MYOW(MultiSessionEstimator):
     symmetric : bool, default True
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
-    embedding : {"auto", "representation", "prediction"}, default "auto"
+    embedding : {"auto", "representation", "prediction"}, default "representation"
         What `transform` gives: y = f(x), or what the predictor makes of it. A prediction averages over what could
-        have been seen: it holds less noise of the single bin, and less detail; choose "representation" for place,
-        phase or anything that changes within a trial. "auto" predicts where most of the variance is new in every bin.
-    unit_norm : bool, default False
-        Whether the embedding is scaled to unit length. Choose True for classes and directions; False keeps lengths,
-        which a readout of position or speed can use.
+        have been seen: it holds less noise of the single bin, and less detail; choose it for what stays the same in a
+        trial, such as the direction of a reach, if few labels are to tell it. "auto" predicts where most of the
+        variance is new in every bin.
+    unit_norm : bool, default True
+        Whether the embedding is scaled to unit length, which suits classes and directions, since how strongly the units fire
+        together often says little of them; choose False for speed, which a readout can take from lengths.
     k : int or None, default None
         Neighbours that the mined view is chosen from. Raise it for more variety, lower it if mined views seldom share
         their anchor's label. None takes 10, or a quarter of a pool of fewer than 40.
@@ -236,15 +240,17 @@ class MYOW(MultiSessionEstimator):
     (60, 4)
     """
 
+    readout_scaling: ClassVar[Literal["each", "common"]] = "common"
+
     context: tuple[int, int] = (0, 0)
-    steps: int = 600
-    encoder: str | nn.Module | Callable[[int, int], nn.Module] = "pooled"
+    steps: int | None = None
+    encoder: str | nn.Module | Callable[[int, int], nn.Module] = "residual"
     dim: int = 64
-    noise: float = 1.0
+    noise: float = 0.5
     mined_weight: float = 0.4
     hidden: tuple[int, ...] = (128, 128)
     activation: Literal["relu", "prelu", "gelu"] = "relu"
-    positives: tuple[int, int] = (-2, 2)
+    positives: tuple[int, int] | None = None
     dropout: float = 0.6
     noise_unit: Literal["input", "change"] = "change"
     noise_to: Literal["bin", "window"] = "window"
@@ -253,8 +259,8 @@ class MYOW(MultiSessionEstimator):
     predictor: int = 256
     target_momentum: float = 0.95
     symmetric: bool = True
-    embedding: Literal["auto", "representation", "prediction"] = "auto"
-    unit_norm: bool = False
+    embedding: Literal["auto", "representation", "prediction"] = "representation"
+    unit_norm: bool = True
     k: int | None = None
     pool: Literal["batch", "sample", "recording", "queue"] = "recording"
     pool_size: int = 1024
@@ -312,7 +318,7 @@ class MYOW(MultiSessionEstimator):
             momentum_schedule=self.target_schedule,
             symmetric=self.symmetric,
             embedding=self.embedding,
-            positives=tuple(self.positives),
+            positives=self.near_positives(),
             augment=NeuralAugment.from_settings(self),
             unit_norm=self.unit_norm,
             **self.session_settings(),

@@ -25,6 +25,7 @@ from ..nn.scaling import Scaling, transform_values
 from ..training.diagnostics import effective_rank
 from ..training.module import TrainingModule
 from ..training.rows import LookedUpRows, TrainingRows, spread_rows
+from ..training.windows import default_positives
 from .base import Learner
 
 __all__ = ["RecordingEstimator", "offset_of"]
@@ -50,6 +51,7 @@ class RecordingEstimator(Learner):
     hidden: tuple[int, ...]
     dim: int
     activation: Literal["relu", "prelu", "gelu"]
+    positives: tuple[int, int] | None
 
     readout_scaling: ClassVar[Literal["each", "common"]] = "each"
     """How a readout scales this embedding: where features are units, one scale for all keeps those that seldom fire small."""
@@ -103,6 +105,11 @@ class RecordingEstimator(Learner):
                 f"the encoder turns windows of shape (2, {window}, {n_units}) into {shape}; it must give (2, dim) = (2, {self.dim})"
             )
         return encoder
+
+    def near_positives(self) -> tuple[int, int]:
+        """Return the bins in which a positive may lie: those asked for, else what the width of a bin suggests."""
+        asked: tuple[int, int] | None = self.positives
+        return default_positives(getattr(self, "bin_size_", 1.0)) if asked is None else (int(asked[0]), int(asked[1]))
 
     # Inner workings.
 

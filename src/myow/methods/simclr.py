@@ -218,7 +218,7 @@ class SimCLR(MultiSessionEstimator):
             n_features,
             projector,
             self.temperature,
-            positives=tuple(self.positives),
+            positives=self.near_positives(),
             augment=NeuralAugment.from_settings(self),
             unit_norm=self.unit_norm,
             **self.session_settings(),

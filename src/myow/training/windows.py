@@ -12,6 +12,7 @@ from ..errors import DataError, SettingError
 
 __all__ = [
     "choose_contexts",
+    "default_positives",
     "draw_between",
     "draw_far",
     "draw_outside",
@@ -98,6 +99,25 @@ def nearest(bins: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.in
     left = np.maximum(right - 1, 0)
     nearer = np.where(np.abs(bins[left] - wanted) <= np.abs(bins[right] - wanted), left, right)
     return np.asarray(nearer, dtype=np.int64)
+
+
+NEAR = 10.0
+"""Seconds in which activity may be expected to show the same."""
+
+
+def default_positives(bin_size: float) -> tuple[int, int]:
+    """Return how many bins before and after a row its positive may lie, from the width of a bin.
+
+    Two, so that views share what lasts and not the noise of one bin; fewer where these would lie further away than 10 s, and none
+    where bins are longer than that, as in sleep scored by the minute.
+
+    Examples
+    --------
+    >>> default_positives(0.1), default_positives(4.0), default_positives(60.0)
+    ((-2, 2), (-2, 2), (0, 0))
+    """
+    most = min(2, int(NEAR / bin_size + 1e-6))
+    return -most, most
 
 
 def positive_ranges(data: Rows, earliest: int, latest: int) -> NDArray[np.int64]:

@@ -1,0 +1,219 @@
+"""Decoding on recordings of many kinds, beside what takes no learning: rows, a table, a figure, and one test over recordings.
+
+    MYOW_DATA=FOLDER python benchmarks/panel.py --out FOLDER [--recordings a,b] [--methods a,b] [--folds 3] [--seeds 1]
+        [--labels 1,2,5,all] [--single] [--set KEY=VALUE] [--jobs 1]
+
+FOLDER holds ``panel/NAME.npz`` (docs/worth.md says what they are and how to make them) and the published recordings; what is
+missing is left out and said. Every recording is benched by `myow.evaluation.bench` into a folder of its own, so that a run that was
+stopped goes on. Settings were searched on the recordings marked "tuned", on parts of their training rows; the others only
+confirm. A figure of a recording is the mean over folds and seeds; the test takes one difference a recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import ttest_1samp, wilcoxon
+
+from myow.datasets import load_recording
+from myow.errors import MyowError
+from myow.evaluation.bench import Bench, run_bench
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recording of the panel: its class label, labels to regress, and a window that fits its trials."""
+
+    target: str
+    window: tuple[int, int]
+    continuous: tuple[str, ...] = ()
+    tuned: bool = False
+    file: bool = True
+
+
+PANEL = {
+    "shenoy_reach": Entry("direction", (2, 2), tuned=True),
+    "rat_ca1_track": Entry("place", (2, 2), ("position", "speed"), tuned=True),
+    "rat_m1_taps": Entry("phase", (2, 2), tuned=True),
+    "sleep_day1": Entry("state", (0, 0), tuned=True),
+    "monkey_it_objects": Entry("object", (1, 1), tuned=True),
+    "chewie-1": Entry("direction", (2, 2), tuned=True, file=False),
+    "simulated-reach": Entry("direction", (2, 2), ("latent",), tuned=True, file=False),
+    "rat_ofc_odour": Entry("epoch", (2, 2)),
+    "mouse_ca1_calcium": Entry("place", (2, 2), ("position",)),
+    "fly_compass": Entry("sector", (2, 2), ("heading",)),
+    "chewie-2": Entry("direction", (2, 2), file=False),
+    "mihi-1": Entry("direction", (2, 2), file=False),
+    "mouse-ca1": Entry("state", (2, 2), file=False),
+}
+METHODS = ("raw", "pca", "poisson-nb", "lda", "byol", "simclr", "myow", "unmined")
+UNLEARNT = ("raw", "pca")
+SETTINGS = ("pca.dim=16",)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of rows, table and figure")
+    parser.add_argument("--recordings", default=",".join(PANEL), help="names, a,b")
+    parser.add_argument("--methods", default=",".join(METHODS), help="identifiers, a,b")
+    parser.add_argument("--folds", type=int, default=3, help="folds by segment")
+    parser.add_argument("--seeds", type=int, default=1, help="repetitions, which deal the folds anew")
+    parser.add_argument("--labels", default="1,2,5,all", help="labelled segments a class, a,b")
+    parser.add_argument("--single", action="store_true", help="single bins in place of windows")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE or METHOD.KEY=VALUE")
+    parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
+    options = parser.parse_args()
+    unknown = [name for name in options.recordings.split(",") if name not in PANEL]
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: no recording of the panel; choices: {', '.join(PANEL)}")
+    rows = []
+    for name in options.recordings.split(","):
+        try:
+            rows += bench(name, options)
+        except MyowError as error:
+            print(f"{name}: left out, {error}", flush=True)
+    if not rows:
+        parser.error("no recording was at hand; let MYOW_DATA name their folder")
+    cells = means(rows)
+    text = table(cells) + "\n\n" + tests(cells)
+    (options.out / "table.md").write_text(text + "\n")
+    (options.out / "cells.json").write_text(json.dumps([[*key, value] for key, value in cells.items()]))
+    draw(cells, options.out)
+    print(text)
+
+
+def place(name: str) -> str:
+    """Return what names a recording to the bench."""
+    return str(Path(os.environ.get("MYOW_DATA", ".")) / "panel" / f"{name}.npz") if PANEL[name].file else name
+
+
+def bench(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Bench one recording on its class label, and on the labels to regress; return the rows."""
+    entry, found = PANEL[name], []
+    context = (0, 0) if options.single else entry.window
+    kind = load_recording(place(name)).kind
+    methods = [m for m in options.methods.split(",") if kind == "counts" or m != "poisson-nb"]
+    for target, readout in [(entry.target, "class"), *((one, "continuous") for one in entry.continuous)]:
+        some = methods if readout == "class" else [m for m in methods if m not in ("poisson-nb", "lda")]
+        plan = Bench(
+            datasets=[place(name)],
+            methods=some,
+            protocol="cv",
+            contexts=[context],
+            readouts=[readout],
+            labels=options.labels.split(","),
+            folds=options.folds,
+            seeds=options.seeds,
+            settings=[*SETTINGS, *options.set],
+            target=target,
+        )
+        outcome = run_bench(plan, options.out / f"{name}-{target}", n_jobs=options.jobs, report=say)
+        found += [row | {"recording": name} for row in outcome.rows]
+    return found
+
+
+def say(done: Any, number: int, total: int) -> None:
+    """Print a line a fit."""
+    row = done.row
+    print(f"{number}/{total} {done.job.describe()}: {row['error'] or str(row.get('seconds')) + ' s'}", flush=True)
+
+
+Cells = dict[tuple[str, str, str, str], float]
+
+
+def means(rows: list[dict[str, Any]]) -> Cells:
+    """Average over folds and seeds: by recording, target, method and labels."""
+    found = defaultdict(list)
+    for row in rows:
+        for score in row["scores"]:
+            if score.get("control") is None:
+                value = score["balanced_accuracy"] if score["readout"] == "class" else score["r2"]
+                found[row["recording"], row["target"], row["method"], str(score["labels"])].append(value)
+    return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def gains(cells: Cells, labels: str, of: str, over: tuple[str, ...]) -> dict[str, float]:
+    """Return, by recording, by how much a method is above the best of some others on the class label."""
+    found = {}
+    for name, entry in PANEL.items():
+        others = [cells[key] for m in over if (key := (name, entry.target, m, labels)) in cells]
+        mine = cells.get((name, entry.target, of, labels))
+        if mine is not None and others:
+            found[name] = mine - max(others)
+    return found
+
+
+def table(cells: Cells) -> str:
+    """Return a Markdown table: a row a recording, label and method, a column a number of labels."""
+    labels = list(dict.fromkeys(key[3] for key in cells))
+    lines = ["| recording | label | method | " + " | ".join(labels) + " |", "|---" * (3 + len(labels)) + "|"]
+    for name, target, method in dict.fromkeys(key[:3] for key in cells):
+        values = " | ".join(f"{cells.get((name, target, method, one), float('nan')):.3f}" for one in labels)
+        lines.append(f"| {name}{' (tuned)' if PANEL[name].tuned else ''} | {target} | {method} | {values} |")
+    return "\n".join(lines)
+
+
+def tests(cells: Cells) -> str:
+    """Return mean differences over recordings, apart for those that were tuned on, with one test over the others and over all."""
+    lines = []
+    for labels in dict.fromkeys(key[3] for key in cells):
+        for of, over in (("myow", UNLEARNT), ("myow", ("byol", "unmined"))):
+            found = gains(cells, labels, of, over)
+            for title, names in (
+                ("tuned on", [n for n in found if PANEL[n].tuned]),
+                ("confirming", [n for n in found if not PANEL[n].tuned]),
+                ("all", list(found)),
+            ):
+                values = np.array([found[n] for n in names])
+                if len(values) < 3:
+                    continue
+                p, signed = ttest_1samp(values, 0).pvalue, wilcoxon(values).pvalue
+                worst = names[int(values.argmin())]
+                lines.append(
+                    f"- {labels} labels, {of} over the better of {' and '.join(over)}, {title} ({len(values)}): "
+                    f"{100 * values.mean():+.1f} points, worst {100 * values.min():+.1f} ({worst}); t test p {p:.3f}, signed ranks p {signed:.3f}"
+                )
+    return "\n".join(lines)
+
+
+def draw(cells: Cells, out: Path) -> None:
+    """Draw the gain over the better of raw counts and components, recordings down."""
+    from matplotlib.figure import Figure
+
+    labels = list(dict.fromkeys(key[3] for key in cells))
+    names = list(gains(cells, labels[0], "myow", UNLEARNT))
+    figure = Figure(figsize=(8, 0.38 * len(names) + 1.6), layout="constrained")
+    axes = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
+    styles = {
+        "myow": ("o", "#b3242a"),
+        "unmined": ("s", "#8c8c8c"),
+        "byol": ("^", "#3c6fa8"),
+        "simclr": ("v", "#c99a2e"),
+    }
+    for axis, one in zip(axes, labels, strict=True):
+        axis.axvline(0, color="black", linewidth=0.8)
+        for method, (marker, colour) in styles.items():
+            found = gains(cells, one, method, UNLEARNT)
+            axis.plot(
+                [100 * found.get(n, np.nan) for n in names], range(len(names)), marker, color=colour, label=method
+            )
+        axis.set_title(
+            "all labels" if one == "all" else f"{one} labelled segment{'s' * (one != '1')} a class", fontsize=9
+        )
+        axis.set_xlabel("points above the better of\nraw counts and components", fontsize=8)
+    axes[0].set_yticks(range(len(names)), [n + (" *" if PANEL[n].tuned else "") for n in names])
+    axes[0].invert_yaxis()
+    axes[-1].legend(fontsize=8, frameon=False)
+    figure.supylabel("* settings were searched on parts of its training rows", fontsize=7, x=0)
+    figure.savefig(out / "gain.png", dpi=150)
+
+
+if __name__ == "__main__":
+    main()
