@@ -9,7 +9,8 @@ from tiny import SMALL, SMALL_MINING, Notes, reach, sleep
 
 from myow import MYOW
 from myow.methods import candidates
-from myow.methods.candidates import MemoryBank, covered, draw_rows, run_means
+from myow.methods.candidates import MemoryBank, covered, draw_rows, mining_rule, run_means
+from myow.nn.neighbours import mine
 from myow.training.rows import TrainingRows
 
 
@@ -156,3 +157,24 @@ def test_batches_keep_their_shapes_only_where_the_whole_recording_is_encoded(mon
     _, rows = model._initialise(reach())
     model.network_.prepare(rows)
     assert model.network_.static is static
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_where_all_rows_are_candidates_neighbours_are_found_once_a_refresh_as_they_would_be_each_step(views):
+    recording = reach(n_segments=12)
+    rows = TrainingRows(recording, torch.zeros(len(recording), 1), (0, 0), torch.device("cpu"))
+    bank = MemoryBank(rows, 3, key_bins=2, pool_size=1000, every=3, k=4)
+    assert bank.finds_all
+    rule = mining_rule(rows, "segment", None, "all")
+    bank.refresh(code(len(recording))[1])
+    bank.find_all(rule)
+    anchors = torch.tensor([0, 5, 40, 90])
+    draws = torch.rand((4, views), generator=torch.Generator().manual_seed(1))
+    pool = torch.arange(len(recording))
+    expected, there = mine(bank.keys[anchors], bank.keys, 4, rule.excluded(anchors, pool), draws)
+    chosen, found = bank.choose(anchors, draws)
+    assert torch.equal(chosen, expected)
+    assert torch.equal(found, there)
+    for other in ({"key_bins": 0}, {"pool_size": 20}, {"k": None}):
+        settings = {"key_bins": 2, "pool_size": 1000, "every": 3, "k": 4} | other
+        assert not MemoryBank(rows, 3, **settings).finds_all

@@ -15,4 +15,6 @@ def test_the_true_latent_is_recovered_better_than_from_raw_counts(seed):
     assert latent["r2"] > latent["raw"]["r2"]
     direction = myow.evaluate(model, *parts, target="direction", readout="class", labels=1)
     assert direction["accuracy"] > direction["raw"]["accuracy"] + 0.05
-    assert direction["accuracy"] > direction["untrained"]["accuracy"] + 0.05  # a residual encoder begins with components
+    assert (
+        direction["accuracy"] > direction["untrained"]["accuracy"] + 0.05
+    )  # a residual encoder begins with components

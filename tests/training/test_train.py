@@ -173,7 +173,7 @@ def test_the_learning_rate_reaches_the_optimizer():
 
 
 def test_the_first_step_of_a_warm_up_moves_no_weight_and_the_target_follows_the_online_network():
-    rec, settings = reach(), SMALL | {"warmup": 0.5, "target_momentum": 0.6}
+    rec, settings = reach(), SMALL | {"warmup": 0.5, "target_momentum": 0.6, "encoder": "mlp"}
     start = BYOL(**settings).initialise(rec).network_
     seen = []
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..data.rows import Rows, group_runs
 from ..data.sessions import Sessions
 from ..errors import DataError, SettingError, unknown_name
-from ..nn.neighbours import default_gap, excluded_pairs, excluded_ranges
+from ..nn.neighbours import default_gap, excluded_pairs, excluded_ranges, nearest
 from ..settings import read_fields
 from ..training.rows import SessionRows, TrainingRows
 from ..training.windows import positive_ranges
@@ -137,14 +137,21 @@ class MemoryBank(nn.Module):
         Candidates of a step.
     every : int
         Steps between two refreshes.
+    k : int, optional
+        Neighbours that are looked for. Where all rows are candidates of each step, and what anchors are compared by is held too, they
+        are found once a refresh, for all rows.
     """
 
     values: Tensor
     keys: Tensor
     starts: Tensor
     age: Tensor
+    near: Tensor
+    admissible: Tensor
 
-    def __init__(self, data: TrainingRows, dim: int, *, key_bins: int, pool_size: int, every: int) -> None:
+    def __init__(
+        self, data: TrainingRows, dim: int, *, key_bins: int, pool_size: int, every: int, k: int | None = None
+    ) -> None:
         super().__init__()
         self.n_rows = len(data)
         self.pool_size = min(pool_size, self.n_rows)
@@ -163,6 +170,10 @@ class MemoryBank(nn.Module):
         self.register_buffer("starts", torch.zeros(n_stretches, dtype=torch.int64, device=data.device))
         # On the CPU: it decides what is done next, and nobody should wait for a GPU to know that.
         self.register_buffer("age", torch.zeros((), dtype=torch.int64))
+        self.finds_all = bool(k) and key_bins > 0 and self.whole and self.pool_size == self.n_rows
+        if self.finds_all:
+            self.register_buffer("near", torch.zeros(held, k or 0, dtype=torch.int64, device=data.device))
+            self.register_buffer("admissible", torch.zeros(held, dtype=torch.int64, device=data.device))
 
     def due(self) -> bool:
         """Whether the next batch begins with a refresh."""
@@ -216,6 +227,19 @@ class MemoryBank(nn.Module):
         for rows in torch.split(torch.arange(self.n_rows, device=self.values.device), self.at_once):
             self.values[rows] = encode(rows).to(self.values)
         self.keys.copy_(run_means(self.values, *self.around.long().unbind(1)) if self.key_bins else self.values)
+
+    @torch.no_grad()
+    def find_all(self, rule: MiningRule) -> None:
+        """Find the nearest admissible rows of every row, by what is held."""
+        every = torch.arange(self.n_rows, device=self.keys.device)
+        for rows in torch.split(every, self.at_once):
+            near, similarity = nearest(self.keys[rows], self.keys, self.near.shape[1], rule.excluded(rows, every))
+            self.near[rows], self.admissible[rows] = near, torch.isfinite(similarity).sum(dim=1)
+
+    def choose(self, anchors: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Choose among those that were found, as `myow.nn.neighbours.mine` does: rows (A, V), and whether there is any (A,)."""
+        there = self.admissible[anchors]
+        return self.near[anchors].gather(1, (draws * there[:, None]).long()), there > 0
 
     def _encoded(self, rows: Tensor, encode: Encode) -> tuple[Tensor, Tensor]:
         """Encode rows, and those around them, each once: representations and what is compared, shape (R, D) each."""

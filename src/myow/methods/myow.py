@@ -446,7 +446,7 @@ class MYOWNetwork(PairedViews):
         self.key_bins = near if mining.pool == "recording" else 0
         if mining.pool == "recording":
             size, every = mining.pool_size, mining.pool_refresh
-            self.bank = MemoryBank(data, self.dim, key_bins=self.key_bins, pool_size=size, every=every)
+            self.bank = MemoryBank(data, self.dim, key_bins=self.key_bins, pool_size=size, every=every, k=self.k)
             self.static = self.bank.whole  # of a changing part, what is encoded has no fixed shape
         elif mining.pool == "queue":
             self.queue = MemoryQueue(mining.pool_size, self.dim).to(data.device)
@@ -566,10 +566,16 @@ class MYOWNetwork(PairedViews):
             Mined projections to be predicted, averaged over the V views.
         """
         mining, pool, projected = self.mining, views.pool, None
+        if mining.pool == "recording" and self.refreshes:
+            self.bank.refresh(self._encode_rows)
+            if self.bank.finds_all:
+                self.bank.find_all(self.rule)
+        if mining.pool == "recording" and self.bank.finds_all:
+            rows, found = self.bank.choose(anchors, views.choice)
+            goal = self._goal(self.bank.values[rows.flatten()]).view(*rows.shape, -1)
+            return found, torch.where(found[:, None], rows, -1), self._averaged_views(goal)
         match mining.pool:
             case "recording":  # rows of the whole recording, encoded anew now and then
-                if self.refreshes:
-                    self.bank.refresh(self._encode_rows)
                 keys, y_pool = self.bank.candidates(pool)
             case "batch":  # the target's views of the batch
                 projected = gather_values(self._second(self.mined_target, y_target, z_target))
@@ -593,11 +599,17 @@ class MYOWNetwork(PairedViews):
         if projected is not None:
             goal = projected[index]
         else:
-            chosen = y_pool[index.flatten()]
-            # In parallel layout the mined projector stands on y, and nothing would read the projection.
-            z = chosen if mining.layout == "parallel" else self.target.projector(chosen)
-            goal = self._second(self.mined_target, chosen, z).view(*index.shape, -1)
-        return found, rows, goal[:, 0] if mining.views == 1 else F.normalize(goal, dim=2).mean(dim=1)
+            goal = self._goal(y_pool[index.flatten()]).view(*index.shape, -1)
+        return found, rows, self._averaged_views(goal)
+
+    def _goal(self, y: Tensor) -> Tensor:
+        """Return what the target makes of mined representations."""
+        # In parallel layout the mined projector stands on y, and nothing would read the projection.
+        return self._second(self.mined_target, y, y if self.mining.layout == "parallel" else self.target.projector(y))
+
+    def _averaged_views(self, goal: Tensor) -> Tensor:
+        """Average the goals (A, V, Z) of several mined views of an anchor, as unit vectors."""
+        return goal[:, 0] if self.mining.views == 1 else F.normalize(goal, dim=2).mean(dim=1)
 
     def _second(self, projector: nn.Module, y: Tensor, z: Tensor) -> Tensor:
         """Apply a mined projector where the layout puts it: on the projection, or on the representation."""
