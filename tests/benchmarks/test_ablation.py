@@ -128,7 +128,7 @@ def test_an_interrupted_run_goes_on_and_other_settings_are_other_lines(run):
     assert list(cells(said)) == ["tiny", "off"]
     assert run("--plan", "few", "--only", "off")[0] == 0
     assert run("--plan", "few", "--only", "off", "--context", "1,1")[0] == 4
-    changed = [PLANS["few"][0], entry("mining", "off", mined_weight="0", noise="0.5")]
+    changed = [PLANS["few"][0], entry("mining", "off", mined_weight="0", noise="0.4")]
     run.plans.write_text(json.dumps({"few": changed}))
     assert run("--plan", "few")[0] == 2
     assert len({line["key"] for line in lines_of(run)}) == len(lines_of(run)) == 10

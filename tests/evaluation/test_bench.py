@@ -239,7 +239,7 @@ def test_a_readout_is_the_same_whatever_the_test_rows_are(job, monkeypatch):
             fits.score("class", labels)
         monkeypatch.setattr(evaluation, "_fit", original)
         z = fits.model.transform(fits.parts[0])
-        found.append([(reader.strength, reader.n_train_, reader.predict(z).tolist()) for reader in kept])
+        found.append([(reader.strength, reader.n_train_, reader.predict(z).tolist()) for reader, _ in kept])
     assert len(found[0]) == 3
     assert found[0] == found[1]
 

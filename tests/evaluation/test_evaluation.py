@@ -326,7 +326,7 @@ def test_every_row_is_given_the_same_context_window(monkeypatch):
 
 
 def test_the_untrained_row_is_the_same_network_before_training():
-    start = MYOW(**SMALL).initialise(PARTS[0])
+    start = MYOW(**SMALL, unit_norm=False).initialise(PARTS[0])
     result = evaluate(start, *PARTS, readout="class")
     same = {k: v for k, v in result["untrained"].items() if k != "method"}
     assert same == {k: result[k] for k in same}

@@ -504,7 +504,7 @@ def evaluate(
         "raw_common": (lambda _: raw, "common"),
         "pca": (lambda _: components, "each"),
         "pca_common": (lambda _: components, "common"),
-        "untrained": (lambda _: untrained, None),
+        "untrained": (lambda _: untrained, model.readout_scaling),
     }
     # Readouts are hundreds of tiny fits: more than one thread only makes them wait for each other.
     with threadpool_limits(1):

@@ -596,10 +596,7 @@ class MYOWNetwork(PairedViews):
         with torch.autocast(y.device.type, enabled=False):  # neighbours are told by small differences
             index, found = mine(queries.float(), keys.float(), self.k, excluded, views.choice)
         rows = torch.where(found[:, None], pool[index], -1)
-        if projected is not None:
-            goal = projected[index]
-        else:
-            goal = self._goal(y_pool[index.flatten()]).view(*index.shape, -1)
+        goal = self._goal(y_pool[index.flatten()]).view(*index.shape, -1) if projected is None else projected[index]
         return found, rows, self._averaged_views(goal)
 
     def _goal(self, y: Tensor) -> Tensor:
