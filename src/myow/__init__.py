@@ -26,6 +26,7 @@ _HOMES = {
     "inspect": "io",
     "open_recording": "io",
     "read": "io",
+    "suggest": "methods.recordings",
     "read_embedding": "io.embeddings",
     "write": "io.embeddings",
     "write_stored": "io.on_disk",

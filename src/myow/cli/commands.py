@@ -179,7 +179,14 @@ def inspect(
     from ..datasets import inspect_file
 
     found = inspect_file(file, load)
-    print(json.dumps(found.describe()) if as_json else found)
+    if as_json:
+        print(json.dumps(found.describe()))
+        return
+    print(found)
+    if found.recording is not None:
+        from ..methods.recordings import suggest
+
+        print(f"suggested: {suggest(found.recording)}")
 
 
 def demo(

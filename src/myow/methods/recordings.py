@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -23,12 +23,12 @@ from ..nn.mlp import ResidualEncoder, build_encoder
 from ..nn.read_in import read_in_encoders
 from ..nn.scaling import Scaling, transform_values
 from ..training.diagnostics import effective_rank
-from ..training.module import TrainingModule
+from ..training.module import TrainingModule, default_steps
 from ..training.rows import LookedUpRows, TrainingRows, spread_rows
-from ..training.windows import default_positives
+from ..training.windows import NEAR, default_positives
 from .base import Learner
 
-__all__ = ["RecordingEstimator", "offset_of"]
+__all__ = ["RecordingEstimator", "Suggestion", "offset_of", "suggest"]
 
 COMPONENT_ROWS = 4096  # whose components residual encoders begin with, at most
 MOST_BYTES = 1 << 28
@@ -232,6 +232,89 @@ def offset_of(recording: Recording) -> list[float]:
         return []
     means: list[float] = recording.counts.mean(axis=0).tolist()
     return means
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What `suggest` would take for a recording.
+
+    Attributes
+    ----------
+    bin_size : float
+        Width of a bin in s; that of the recording, unless its bins hold too little.
+    context : tuple of int
+        Bins (before, after) of the window, at that width.
+    steps : int
+        Training steps that the default takes.
+    positives : tuple of int
+        Bins (before, after) in which the default looks for a row's positive.
+    why : tuple of str
+        A sentence for each.
+    """
+
+    bin_size: float
+    context: tuple[int, int]
+    steps: int
+    positives: tuple[int, int]
+    why: tuple[str, ...]
+
+    def __str__(self) -> str:
+        head = f"bins of {self.bin_size:g} s, context={self.context}, steps={self.steps}, positives={self.positives}"
+        return "\n".join([head, *(f"  {line}" for line in self.why)])
+
+
+HELD = 5.0  # spikes of all units in a bin; fewer say little of what the population does
+SEEN = 0.25  # seconds on either side of a bin that its window takes in
+
+
+def suggest(recording: Recording) -> Suggestion:
+    """Suggest bin width, context and steps for a recording, and say why.
+
+    It looks at the width of a bin, the median length of a segment, the number of rows, and for counts at the spikes that a bin
+    holds. Labels are not looked at, and nothing is trained.
+
+    Parameters
+    ----------
+    recording : Recording
+        What is to be trained on.
+
+    Returns
+    -------
+    Suggestion
+
+    Examples
+    --------
+    >>> counts = np.random.default_rng(0).poisson(0.5, size=(600, 50))
+    >>> found = suggest(Recording(counts, bin_size=0.1, segments=np.repeat(np.arange(60), 10)))
+    >>> found.context, found.steps, found.bin_size
+    ((2, 2), 1000, 0.1)
+    """
+    length = int(np.median(np.unique(recording.segments, return_counts=True)[1]))
+    width, why = recording.bin_size, []
+    if recording.kind == "counts":
+        held = recording._activity()[0] * recording.n_units
+        times = min(int(np.ceil(HELD / max(held, 1e-9))), max(1, length // 10))
+        width *= times
+        said = f"a bin of {recording.bin_size:g} s holds {held:.3g} spikes of {recording.n_units} units"
+        why.append(
+            f"{said}: {'take ' + format(width, 'g') + ' s' if times > 1 else 'enough, or segments too short for wider ones'}"
+        )
+        length //= times
+    reach = min(max(1, round(SEEN / width)), 10, length // 2)
+    if width > NEAR:
+        reach = 0
+        why.append(
+            f"bins of {width:g} s are longer than what activity shows lasts: no window, and no positives beside a row"
+        )
+    else:
+        why.append(
+            f"a window of {2 * reach + 1} bins sees {reach * width:.3g} s on either side, in segments of {length} bins (median); "
+            f"for a live stream take context=({reach}, 0)"
+        )
+    rows = len(recording) * recording.bin_size / width
+    steps = default_steps(round(rows))
+    why.append(f"{rows:.0f} rows are gone through {steps * 256 / max(rows, 1):.0f} times in {steps} steps of 256")
+    return Suggestion(width, (reach, reach), steps, default_positives(width), tuple(why))
 
 
 def _input(name: str, kind: str) -> str:

@@ -11,6 +11,7 @@ from ..data.rows import Rows, group_runs
 from ..errors import DataError, SettingError
 
 __all__ = [
+    "NEAR",
     "choose_contexts",
     "default_positives",
     "draw_between",
