@@ -16,14 +16,14 @@ def made(n_bins=600, length=10, rate=1.0, width=0.1, kind="counts"):
 @pytest.mark.parametrize(
     ("given", "context", "steps", "positives", "width"),
     [
-        ({}, (2, 2), 1000, (-2, 2), 0.1),
-        ({"length": 3}, (1, 1), 1000, (-2, 2), 0.1),
-        ({"length": 1}, (0, 0), 1000, (-2, 2), 0.1),
-        ({"n_bins": 9000}, (2, 2), 1800, (-2, 2), 0.1),
-        ({"width": 60.0}, (0, 0), 1000, (0, 0), 60.0),
-        ({"width": 0.02, "length": 300, "n_bins": 3000}, (10, 10), 1732, (-2, 2), 0.02),
-        ({"rate": 0.1, "length": 100}, (1, 1), 1000, (-2, 2), 0.3),
-        ({"rate": 0.1, "kind": "continuous"}, (2, 2), 1000, (-2, 2), 0.1),
+        ({}, (2, 2), 1200, (-2, 2), 0.1),
+        ({"length": 3}, (1, 1), 1200, (-2, 2), 0.1),
+        ({"length": 1}, (0, 0), 1200, (-2, 2), 0.1),
+        ({"n_bins": 9000}, (2, 2), 1200, (-2, 2), 0.1),
+        ({"width": 60.0}, (0, 0), 1200, (0, 0), 60.0),
+        ({"width": 0.02, "length": 300, "n_bins": 3000}, (10, 10), 1200, (-2, 2), 0.02),
+        ({"rate": 0.1, "length": 100}, (1, 1), 1200, (-2, 2), 0.3),
+        ({"rate": 0.1, "kind": "continuous"}, (2, 2), 1200, (-2, 2), 0.1),
     ],
 )
 def test_a_suggestion_follows_from_what_it_looks_at(given, context, steps, positives, width):

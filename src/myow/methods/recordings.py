@@ -287,7 +287,7 @@ def suggest(recording: Recording) -> Suggestion:
     >>> counts = np.random.default_rng(0).poisson(0.5, size=(600, 50))
     >>> found = suggest(Recording(counts, bin_size=0.1, segments=np.repeat(np.arange(60), 10)))
     >>> found.context, found.steps, found.bin_size
-    ((2, 2), 1000, 0.1)
+    ((2, 2), 1200, 0.1)
     """
     length = int(np.median(np.unique(recording.segments, return_counts=True)[1]))
     width, why = recording.bin_size, []
@@ -312,7 +312,7 @@ def suggest(recording: Recording) -> Suggestion:
             f"for a live stream take context=({reach}, 0)"
         )
     rows = len(recording) * recording.bin_size / width
-    steps = default_steps(round(rows))
+    steps = default_steps()
     why.append(f"{rows:.0f} rows are gone through {steps * 256 / max(rows, 1):.0f} times in {steps} steps of 256")
     return Suggestion(width, (reach, reach), steps, default_positives(width), tuple(why))
 
