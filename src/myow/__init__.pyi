@@ -27,8 +27,8 @@ from .methods.loading import load_model as load_model
 from .methods.myow import MYOW as MYOW
 from .methods.myow import Unmined as Unmined
 from .methods.pivae import PiVAE as PiVAE
-from .methods.runs import pull_from_hub as pull_from_hub
 from .methods.recordings import suggest as suggest
+from .methods.runs import pull_from_hub as pull_from_hub
 from .methods.runs import push_to_hub as push_to_hub
 from .methods.simclr import SimCLR as SimCLR
 from .methods.supervised import Supervised as Supervised
