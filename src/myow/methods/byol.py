@@ -35,8 +35,9 @@ class BYOL(MultiSessionEstimator):
         (before, 0) keeps the embedding causal, as a live stream needs it. Windows stop at the edges of a segment,
         where the nearest bin stands in for what is missing.
     steps : int or None, default None
-        Training steps, each on one batch. None takes 1,200 for each session that is trained on. The time that a fit takes
-        is in proportion to it.
+        Training steps, each on one batch. None takes 1,200 for up to two thousand rows, and as the square root of the rows
+        for more, up to 1,800; of several sessions, as many as each needs. The time that a fit takes is in proportion to
+        it.
     encoder : str, nn.Module or callable, default "residual"
         Network from windows (B, W, N) to representations (B, dim). "residual" is a linear map that begins with the
         principal components of the windows, and a perceptron on top of it, so that little is lost of what raw activity

@@ -312,7 +312,7 @@ def suggest(recording: Recording) -> Suggestion:
             f"for a live stream take context=({reach}, 0)"
         )
     rows = len(recording) * recording.bin_size / width
-    steps = default_steps()
+    steps = default_steps(round(rows))
     why.append(f"{rows:.0f} rows are gone through {steps * 256 / max(rows, 1):.0f} times in {steps} steps of 256")
     return Suggestion(width, (reach, reach), steps, default_positives(width), tuple(why))
 

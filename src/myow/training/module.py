@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -100,22 +101,30 @@ class ClosedForm(TrainingModule):
         raise NotImplementedError(f"{type(self).__name__} learns without gradients and has no loss; train no steps")
 
 
-def default_steps(n_sessions: int = 1) -> int:
-    """Return the steps that a training needs, from the number of sessions.
+def default_steps(n_rows: int, n_sessions: int = 1) -> int:
+    """Return the steps that a training needs, from its rows and sessions.
 
-    1,200 for each, since a batch holds rows of all. More rows do not need more: a recording of ten thousand rows read
-    directions of reaches worse from one labelled trial after 1,800 (docs/decisions/defaults.md).
+    1,200 for up to two thousand rows, and as the square root of the rows for more, up to 1,800: more rows hold more to learn, but also
+    show it more often. Several sessions need the steps of each, since a batch holds rows of all.
 
     Parameters
     ----------
+    n_rows : int
+        Rows that are trained on, of all sessions.
     n_sessions : int, optional
-        Sessions that are trained on.
+        Sessions that they are of.
 
     Returns
     -------
     int
+
+    Examples
+    --------
+    >>> [default_steps(rows) for rows in (500, 3000, 1_000_000)], default_steps(3000, 3)
+    ([1200, 1470, 1800], 3600)
     """
-    return 1200 * n_sessions
+    each = n_rows / n_sessions
+    return n_sessions * round(1200 * min(1.5, max(1.0, math.sqrt(each / 2000))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +196,7 @@ class TrainingConfig:
     @classmethod
     def from_settings(cls, settings: Any, n_rows: int, n_sessions: int = 1) -> Self:
         """Read the attributes of the same names, of an estimator say, for a training on so many rows."""
-        steps = settings.steps if settings.steps is not None else default_steps(n_sessions)
+        steps = settings.steps if settings.steps is not None else default_steps(n_rows, n_sessions)
         config = read_fields(cls, settings, steps=steps)
         batch = min(config.batch_size, n_rows)
         steps = config.steps
