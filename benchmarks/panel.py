@@ -207,7 +207,6 @@ def draw(cells: Cells, out: Path) -> None:
         axis.set_title(
             "all labels" if one == "all" else f"{one} labelled segment{'s' * (one != '1')} a class", fontsize=9
         )
-        axis.set_xlabel("points above the better of\nraw counts and components", fontsize=8)
     axes[0].set_yticks(range(len(names)), [n + (" *" if PANEL[n].tuned else "") for n in names])
     axes[0].invert_yaxis()
     axes[-1].legend(fontsize=8, frameon=False)
