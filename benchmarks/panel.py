@@ -199,7 +199,7 @@ def draw(cells: Cells, out: Path) -> None:
     }
     for axis, one in zip(axes, labels, strict=True):
         axis.axvline(0, color="black", linewidth=0.8)
-        for method, (marker, colour) in styles.items():
+        for method, (marker, colour) in reversed(styles.items()):  # MYOW on top
             found = gains(cells, one, method, UNLEARNT)
             axis.plot(
                 [100 * found.get(n, np.nan) for n in names], range(len(names)), marker, color=colour, label=method
