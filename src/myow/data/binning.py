@@ -204,9 +204,8 @@ def occupied_bins(train: NDArray[np.float64], bins: Bins) -> tuple[NDArray[np.in
     ([0, 2], [2, 1])
     """
     times = np.sort(_nanoseconds(train))
-    if (
-        len(bins.starts) and (bins.ends[:-1] <= bins.starts[1:]).all()
-    ):  # a spike lies in one bin: there are fewer spikes to look up than bins
+    if len(bins.starts) and (bins.ends[:-1] <= bins.starts[1:]).all():
+        # A spike lies in one bin, and there are fewer spikes to look up than bins.
         at = np.searchsorted(bins.starts, times, side="right") - 1
         return np.unique(at[(at >= 0) & (times < bins.ends[at])], return_counts=True)
     counts = np.searchsorted(times, bins.ends) - np.searchsorted(times, bins.starts)

@@ -74,7 +74,8 @@ BLOCK = 1 << 22  # values that are checked at a time
 def check_values(values: ArrayLike, kind: str) -> NDArray[Any]:
     """Return counts in the smallest integer type that holds them, or signals as float32; shape (T, N).
 
-    The result is a copy, unless the values have that type already and can no longer be written to. Signals stay in double precision where single precision would lose what varies, as of a small signal on a large offset.
+    The result is a copy, unless the values have that type already and can no longer be written to. Signals stay in double
+    precision where single precision would lose what varies, as of a small signal on a large offset.
     """
     if kind not in ("counts", "continuous"):
         raise DataError(f"kind is {kind!r}; it must be 'counts' or 'continuous'")

@@ -258,7 +258,8 @@ def decode(
     target, readout : str
         What to read, and how.
     labels : int, optional
-        Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one segment. Default: all.
+        Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one
+        segment. Default: all.
     draws : int, optional
         Random choices of those to average over.
     seed : int, optional
@@ -452,7 +453,8 @@ def evaluate(
     readout : {"angle", "class", "continuous", "knn"}, optional
         Default: "class" for whole numbers and names, "angle" for cyclic real numbers, else "continuous".
     labels : int, optional
-        Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one segment. Default: all.
+        Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one
+        segment. Default: all.
     draws : int, optional
         Random choices of those segments to average over.
     seen : Recording, optional

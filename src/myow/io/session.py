@@ -15,6 +15,7 @@ from ..errors import DataError, SettingError, unknown_name
 from ..settings import split_names
 
 __all__ = [
+    "FEW",
     "OF_ARRAYS",
     "OF_SESSIONS",
     "OWNERS",

@@ -17,6 +17,7 @@ from .array_session import read_arrays
 from .binned import bin_session
 from .named_arrays import Arrays, Titles, at_hand
 from .session import (
+    FEW,
     OF_ARRAYS,
     OWNERS,
     TIMES,
@@ -37,8 +38,6 @@ from .session import (
 )
 
 __all__ = ["OPTIONS", "check_clock", "check_units", "find_column", "from_spikes", "read", "units_by_owner"]
-
-FEW = 20  # spikes; fewer may all lie at whole seconds
 
 
 def from_spikes(

@@ -40,7 +40,7 @@ class BYOL(MultiSessionEstimator):
         it.
     encoder : str, nn.Module or callable, default "residual"
         Network from windows (B, W, N) to representations (B, dim). "residual" is a linear map that begins with the
-        principal components of the windows, and a perceptron on top of it, so that little is lost of what raw activity
+        principal components of the windows, and a perceptron beside it, added up, so that little is lost of what raw activity
         shows; "mlp" is the perceptron alone; "pooled" averages the window first, which suits short recordings. Or a
         module of one's own, or a callable that makes one from (W, N).
     dim : int, default 64

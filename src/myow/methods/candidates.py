@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..data.rows import Rows, group_runs
 from ..data.sessions import Sessions
 from ..errors import DataError, SettingError, unknown_name
-from ..nn.neighbours import default_gap, excluded_pairs, excluded_ranges, nearest
+from ..nn.neighbours import choose, default_gap, excluded_pairs, excluded_ranges, nearest
 from ..settings import read_fields
 from ..training.rows import SessionRows, TrainingRows
 from ..training.windows import positive_ranges
@@ -238,8 +238,7 @@ class MemoryBank(nn.Module):
 
     def choose(self, anchors: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
         """Choose among those that were found, as `myow.nn.neighbours.mine` does: rows (A, V), and whether there is any (A,)."""
-        there = self.admissible[anchors]
-        return self.near[anchors].gather(1, (draws * there[:, None]).long()), there > 0
+        return choose(self.near[anchors], self.admissible[anchors], draws)
 
     def _encoded(self, rows: Tensor, encode: Encode) -> tuple[Tensor, Tensor]:
         """Encode rows, and those around them, each once: representations and what is compared, shape (R, D) each."""

@@ -93,7 +93,8 @@ class PairedViews(TrainingModule):
         ranges = positive_ranges(data.data, *self.positives).astype(np.int32)  # half the room, of millions of rows
         self.ranges = torch.from_numpy(ranges).to(data.device)
         self.augmenting = augment_of(data, self.augment, self.scaling)
-        self.scaled = data.scaled(self.scaling)
+        # Other rows hold no table of values: they are looked up, or of several sessions, or images.
+        self.scaled = data.scaled(self.scaling) if type(data) is TrainingRows else None
 
     def release(self) -> None:
         """Let go of the rows and of the ranges made from them; a network with read-ins keeps some representations."""

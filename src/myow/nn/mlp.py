@@ -93,7 +93,7 @@ class PooledEncoder(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """Flatten the context window, then a linear map with a perceptron on top of it: y = W x + g(x).
+    """Flatten the context window, then a linear map and a perceptron beside it, added up: y = W x + g(x).
 
     Training begins with the principal components of the windows, since W begins with their axes, once `begin` has them, and g
     with zeros. What a linear readout of all labels needs is then there from the start and need not be learnt; g and W learn

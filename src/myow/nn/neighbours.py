@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ..data.rows import group_runs
 from ..errors import SettingError
 
-__all__ = ["default_gap", "excluded_pairs", "excluded_ranges", "mine", "nearest"]
+__all__ = ["choose", "default_gap", "excluded_pairs", "excluded_ranges", "mine", "nearest"]
 
 WHOLE = 2**24  # so many similarities at most are held as one matrix; more are computed in chunks
 QUERIES, CANDIDATES = 1024, 1024  # of a chunk, about as much as a processor's cache holds
@@ -112,7 +112,11 @@ def mine(queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, d
         False for anchors that had no admissible candidate; their index means nothing.
     """
     index, similarity = nearest(queries, candidates, k, excluded)
-    admissible = torch.isfinite(similarity).sum(dim=1)
+    return choose(index, torch.isfinite(similarity).sum(dim=1), draws)
+
+
+def choose(index: Tensor, admissible: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose among the neighbours (B, k) of each anchor, of which the first `admissible`, (B,), may be mined, as `mine` does."""
     rank = (draws * admissible[:, None]).long()
     return index.gather(1, rank), admissible > 0
 

@@ -148,8 +148,8 @@ class TrainingRows:
         """Go once through the transformed values of all rows, a number of rows at a time, in order."""
         yield self.values
 
-    def scaled(self, scaling: Callable[[Tensor], Tensor]) -> TrainingRows | None:
-        """Return the same rows with scaled values, so that no window has to be scaled; None where they are not held."""
+    def scaled(self, scaling: Callable[[Tensor], Tensor]) -> TrainingRows:
+        """Return the same rows with scaled values, so that no window has to be scaled; of these rows, not of looked-up ones."""
         rows = copy.copy(self)
         with torch.no_grad():
             rows.values = scaling(self.values)
@@ -197,9 +197,6 @@ class LookedUpRows(TrainingRows):
         if len(wanted) == len(rows) and np.array_equal(place, np.arange(len(rows))):
             return values
         return values.index_select(0, torch.from_numpy(place).to(values.device))
-
-    def scaled(self, scaling: Callable[[Tensor], Tensor]) -> None:
-        """Return nothing, since no table of values is held."""
 
     def at_once(self, most: int) -> int:
         """Return how many rows to gather in one go: fewer where wide windows of many units would take too much room."""
@@ -303,9 +300,6 @@ class SessionRows(TrainingRows):
         for start in range(0, len(self), many):
             yield self.look_up(torch.arange(start, min(start + many, len(self)), device=self.device))
 
-    def scaled(self, scaling: Callable[[Tensor], Tensor]) -> None:
-        """Return nothing, since sessions are held side by side."""
-
     def at_once(self, most: int) -> int:
         """Return how many rows to gather in one go where all are wanted, at most so many."""
         return min(part.at_once(most) for part in self.parts)
@@ -375,9 +369,6 @@ class ImageRows(TrainingRows):
     def inside(self, rows: Tensor) -> Tensor:
         """Return the rows as they are: an image has no window."""
         return rows
-
-    def scaled(self, scaling: Callable[[Tensor], Tensor]) -> None:
-        """Return nothing, since images stay bytes."""
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return some images: indices of shape (...,) become values in [0, 1] of shape (..., H, W, C)."""
