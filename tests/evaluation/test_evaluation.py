@@ -1,10 +1,12 @@
 """Decoding performance of an embedding: what each number is, what may decide it, and what it is compared with."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from tiny import reach
 
 from myow import BYOL, LDA, MYOW, PCA, Raw, Recording, Supervised, Untrained, evaluate, open_recording, write_stored
 from myow.errors import DataError, MyowError, SettingError, UnknownNameError
@@ -525,3 +527,14 @@ def test_components_of_many_rows_are_those_of_evenly_spaced_ones(few_fitted):
     # What is common to all rows, mean and scale, is learnt from all of them: signals that are not scaled have neither.
     plain = {"input": "none", "scale": "none", "dim": 3}
     assert np.allclose(PCA(**plain).fit(rec).transform(rec), PCA(**plain).fit(some).transform(rec), atol=1e-5)
+
+
+def test_classes_of_few_test_segments_are_named():
+    recording = reach(n_segments=48)
+    model = MYOW(**SMALL).fit(recording)
+    few, many = recording.select(slice(0, 4 * 12)), recording.select(slice(0, 12 * 12))  # of four directions
+    with pytest.warns(UserWarning, match=r"4 of 4 classes of direction have fewer than 3 test segments \(0 1, 1 1"):
+        evaluate(model, recording, recording, few)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(model, recording, recording, many)

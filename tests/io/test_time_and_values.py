@@ -87,6 +87,15 @@ def test_spikes_and_trials_on_different_clocks_are_refused_with_both_ranges(spik
     assert "\n" not in str(caught.value)
 
 
+def test_clocks_are_compared_before_millions_of_bins_are_laid(monkeypatch):
+    laid = []
+    monkeypatch.setattr("myow.io.binned.make_bins", lambda *_: laid.append(1))
+    made = session([REGULAR], intervals=trials(np.arange(0, 10, 2) * 1e6, np.arange(1.5, 10, 2) * 1e6))
+    with pytest.raises(DataError, match="are its times in seconds"):
+        bin_session(made, Notes(), bin_size=0.1)
+    assert not laid
+
+
 def test_most_spikes_beyond_all_trials_are_refused_unless_the_trials_are_named():
     made = session([np.arange(0.05, 40, 0.1)], intervals=trials([0, 5], [4, 9]))
     with pytest.raises(DataError, match=r"310 spikes beyond all of them.*segments=trials"):
