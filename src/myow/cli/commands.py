@@ -15,6 +15,7 @@ import typer
 from ..errors import MyowError, SettingError
 from .options import (
     AsJson,
+    Classifier,
     Data,
     Device,
     Folder,
@@ -277,12 +278,21 @@ def evaluate(
     data: Annotated[str | None, typer.Argument(help="Another recording.", show_default="the one trained on")] = None,
     target: Annotated[str | None, typer.Option(help="Label to read out.", show_default="the first")] = None,
     readout: Annotated[
-        str | None, typer.Option(help="angle, class, continuous or knn.", show_default="what fits the label")
+        str | None,
+        typer.Option(help="angle, class (or classification), continuous or knn.", show_default="what fits the label"),
     ] = None,
     labels: Annotated[
         int | None,
         typer.Option(help="Labelled segments (or minutes) per class that the readout may use.", show_default="all"),
     ] = None,
+    semi_supervised: Annotated[
+        bool,
+        typer.Option(
+            "--semi-supervised",
+            help="With --labels and --readout class: learn from unlabelled training segments too, for a label that is constant in each.",
+        ),
+    ] = False,
+    classifier: Classifier = "logistic",
     load: LoadOptions = [],  # noqa: B006
     device: Annotated[str, typer.Option(help="Where images are embedded and read out.")] = "cpu",
     readout_epochs: ReadoutEpochs = 100,
@@ -297,6 +307,10 @@ def evaluate(
             raise SettingError(
                 "images are read out by k-NN and a linear readout, on the images trained on; leave the recording, --readout and --session out"
             )
+        if semi_supervised or classifier != "logistic":
+            raise SettingError(
+                "images are read out by k-NN and a linear readout; leave --semi-supervised and --classifier out"
+            )
         from ..figures.bench_tables import print_image_evaluation
         from .images import evaluate_images_run
 
@@ -305,7 +319,17 @@ def evaluate(
         return
     from .train import evaluate_run
 
-    result = evaluate_run(run, data, target=target, readout=readout, labels=labels, load=load, session=session)
+    result = evaluate_run(
+        run,
+        data,
+        target=target,
+        readout=readout,
+        labels=labels,
+        classifier=classifier,
+        semi_supervised=semi_supervised,
+        load=load,
+        session=session,
+    )
     if as_json:
         print(json.dumps(result))
     else:
@@ -330,6 +354,14 @@ def bench(
     labels: Annotated[
         str, typer.Option(metavar="A,B", help="all, or labelled segments (minutes) per class: all,1,2,5,10.")
     ] = "all",
+    semi_supervised: Annotated[
+        bool,
+        typer.Option(
+            "--semi-supervised",
+            help="Read class out once more for each number of --labels, from unlabelled training segments too.",
+        ),
+    ] = False,
+    classifier: Classifier = "logistic",
     folds: Annotated[int, typer.Option(help="Folds, with --protocol cv.")] = 5,
     seeds: Annotated[int, typer.Option(help="Repetitions; each has a seed of its own and deals the folds anew.")] = 1,
     draws: Annotated[int, typer.Option(help="Random choices of labelled segments to average over.")] = 5,
@@ -365,6 +397,10 @@ def bench(
         "progress": not (quiet or as_json),
     }
     if protocol == "images":
+        if semi_supervised or classifier != "logistic":
+            raise SettingError(
+                "images are read out by k-NN and a linear readout; leave --semi-supervised and --classifier out"
+            )
         with stopped(f"stopped; {out} holds what was done, the same command goes on where it stopped"):
             result = bench_images_run(out, **common, device=device, readout_epochs=readout_epochs)
     else:
@@ -376,6 +412,8 @@ def bench(
                 contexts=context,
                 rows=rows,
                 readouts=split_names(readouts),
+                classifier=classifier,
+                semi_supervised=semi_supervised,
                 folds=folds,
                 draws=draws,
                 n_jobs=jobs,
@@ -405,11 +443,12 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..figures.style import BASELINES
+    from ..figures.style import BASELINES, readout_title
 
+    options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
     few = "all labels" if result["labels"] is None else f"{result['labels']} labelled per class"
     table = Table(
-        title=f"{result['dataset']}: {result['target']}, readout {result['readout']}, {few}, {result['n_test']} test bins",
+        title=f"{result['dataset']}: {result['target']}, {readout_title(result['readout'], **options)}, {few}, {result['n_test']} test bins",
         title_justify="left",
     )
     shown = [key for key in _COLUMNS if result[key] is not None]

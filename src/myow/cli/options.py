@@ -14,6 +14,7 @@ import typer
 
 __all__ = [
     "AsJson",
+    "Classifier",
     "Data",
     "Device",
     "Folder",
@@ -84,6 +85,12 @@ ReadoutEpochs = Annotated[int, typer.Option(help="Epochs of the linear readout o
 Session = Annotated[
     str | None,
     typer.Option(help="Of a model of several sessions: whose units these are.", show_default="the one that fits"),
+]
+Classifier = Annotated[
+    str,
+    typer.Option(
+        help="Of readout class: logistic, lda (its covariance shrunk), or auto, the better on validation rows."
+    ),
 ]
 LoadOptions = Annotated[
     list[str], typer.Option("--data", help="Option of the dataset or file, key=value.", show_default=False)

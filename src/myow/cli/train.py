@@ -16,6 +16,7 @@ from ..data.splits import Split, split_rows
 from ..datasets import card_of, load_recording
 from ..errors import FileError, SettingError, unknown_name
 from ..evaluation.evaluate import evaluate, find_target
+from ..evaluation.readouts import reading_name
 from ..io.embeddings import check_options, write
 from ..io.files import make_folder, write_json
 from ..methods import make_method, method_class
@@ -235,6 +236,8 @@ def evaluate_run(
     target: str | None = None,
     readout: str | None = None,
     labels: int | None = None,
+    classifier: str = "logistic",
+    semi_supervised: bool = False,
     load: Sequence[str] = (),
     session: str | None = None,
 ) -> dict[str, Any]:
@@ -259,13 +262,16 @@ def evaluate_run(
         target=target,
         readout=readout,
         labels=labels,
+        classifier=classifier,
+        semi_supervised=semi_supervised,
         seen=recording if own and run.rows == "all" else None,
     )
     about = {"dataset": recording.name or (data or run.data), "rows": run.rows}
     for row in (result, *(value for value in result.values() if isinstance(value, dict) and "dataset" in value)):
         row |= about
     if own:
-        which = "_".join([str(result["target"]), str(result["readout"]), *([] if labels is None else [str(labels)])])
+        reading = reading_name(result["readout"], classifier, semi_supervised)
+        which = "_".join([str(result["target"]), reading, *([] if labels is None else [str(labels)])])
         # A label's name comes from a file: it must not lead out of the folder.
         write_json(folder.path / f"evaluation_{re.sub(r'[^A-Za-z0-9.-]+', '_', which)}.json", result)
         from ..figures import run_figures

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording
-from ..data.splits import constant_label
+from ..data.rows import group_runs
+from ..data.splits import Labelled, constant_label, draw_labelled
 from ..errors import DataError, SettingError, unknown_name
 from ..methods import method_name
 from ..methods.baselines import PCA, Raw, Untrained
@@ -25,13 +26,14 @@ from . import metrics
 from .metrics import confusion_matrix
 from .readouts import (
     Angle,
-    Labelled,
     Readout,
     Scaling,
-    draw_labelled,
+    check_classifier,
     fit_readout,
     fit_readout_few,
+    fit_readout_semi_supervised,
     readout_class,
+    readout_name,
     require_known,
 )
 from .statistics import interval_of_mean, interval_of_r2, resampling_blocks
@@ -47,6 +49,7 @@ __all__ = [
     "majority_rate",
     "score_predictions",
     "score_readout",
+    "why_not_semi_supervised",
 ]
 
 
@@ -239,6 +242,8 @@ def decode(
     seed: int = 0,
     scaling: Scaling | None = None,
     choose: bool = True,
+    classifier: str = "logistic",
+    semi_supervised: bool = False,
 ) -> dict[str, Any]:
     """Score one estimator on one label.
 
@@ -268,13 +273,15 @@ def decode(
         How the readout scales features. Default: as the estimator asks for.
     choose : bool, optional
         Whether a strength is chosen; if not, the readout keeps its fixed default.
+    classifier, semi_supervised
+        As of `evaluate`.
 
     Returns
     -------
     dict
         The numbers of `Scores`, means over draws; "per_draw", the headline of each; "spread", its deviation;
         "label_unit"; "confusion", summed over draws, where there are classes; "readout_rows", how many rows were "used" of
-        how many, where that is not all of them.
+        how many, where that is not all of them; "classifiers", how many draws took which, where `classifier` is "auto".
 
     Raises
     ------
@@ -282,6 +289,10 @@ def decode(
         If the target or readout cannot be used on these rows.
     """
     train, _, test = parts
+    readout = readout_name(readout)
+    check_classifier(classifier, readout)
+    if semi_supervised and (why := why_not_semi_supervised(train, target, readout)):
+        raise DataError(why)
     period = train.periods.get(target)
     y_train, y_test = train.labels[target], test.labels[target]
     drawn: list[Labelled | None] = [None]
@@ -299,16 +310,25 @@ def decode(
     scores: list[dict[str, Any]] = []
     predictions = []
     there: list[int] = []
+    taken: list[str] = []
     for chosen in drawn:
         estimator = fitted(chosen)
         if isinstance(estimator, DecoderEstimator):
+            if semi_supervised or classifier != "logistic":
+                raise SettingError(
+                    f"{method_name(type(estimator))} names classes itself, with no readout; leave semi_supervised and classifier out"
+                )
             predicted = estimator.predict(test)
             scores.append(dict(score_predictions(judge, predicted, y_test, n_train=estimator.n_labelled_, **place)))
         else:
             by = scaling or estimator.readout_scaling
             most = most_fitted((sum(estimator.context) + 1) * train.n_units)
-            reader, n_rows = _fit(estimator, parts, target, readout, chosen, by, choose, most)
+            if semi_supervised and chosen is not None:
+                reader, n_rows = _fit_semi_supervised(estimator, train, target, chosen, by, classifier, most)
+            else:
+                reader, n_rows = _fit(estimator, parts, target, readout, chosen, by, choose, classifier, most)
             there.append(n_rows)
+            taken.append(getattr(reader, "classifier", ""))
             if len(test) > most:
                 require_known(reader, y_test, "test")
                 predicted = np.concatenate([reader.predict(z) for z in estimator.transform_blocks(test)])
@@ -321,6 +341,8 @@ def decode(
     result = _average(scores, judge.headline)
     if there and result["n_train"] < round(float(np.mean(there))):
         result["readout_rows"] = {"used": result["n_train"], "of": round(float(np.mean(there)))}
+    if classifier == "auto":
+        result["classifiers"] = {name: taken.count(name) for name in sorted(set(taken))}
     result["spread"] = (
         None if labels is None else float(np.std(result["per_draw"], ddof=min(1, len(result["per_draw"]) - 1)))
     )
@@ -340,12 +362,14 @@ def _fit(
     labelled: Labelled | None,
     scaling: Scaling,
     choose: bool,
+    classifier: str,
     most: int,
 ) -> tuple[Readout, int]:
     """Fit a readout on so many rows at most; return it, and how many there were."""
     train, valid, _ = parts
     period = train.periods.get(target)
     y, y_valid = train.labels[target], valid.labels[target]
+    options: dict[str, Any] = {"period": period, "scaling": scaling, "classifier": classifier}
     if choose and labelled is not None:
         there = len(labelled.rows)
         if len(train) <= most:
@@ -355,7 +379,7 @@ def _fit(
             rows = labelled.rows[some]
             labelled = replace(labelled, rows=np.arange(len(rows)), parts=labelled.parts[some])
             z, y = _embed(estimator, train, rows), y[rows]
-        return fit_readout_few(readout, z, y, labelled, period=period, scaling=scaling), there
+        return fit_readout_few(readout, z, y, labelled, **options), there
     there = len(train) + len(valid) * choose
     rows = _spread(y, readout, len(train) * min(most, there) // there)
     z, y = _embed(estimator, train, rows), y[rows]
@@ -363,7 +387,63 @@ def _fit(
         return readout_class(readout)(period=period, scaling=scaling).fit(z, y), there
     rows = _spread(y_valid, readout, -(-len(valid) * min(most, there) // there))
     z_valid, y_valid = _embed(estimator, valid, rows), y_valid[rows]
-    return fit_readout(readout, z, y, z_valid, y_valid, period=period, scaling=scaling), there
+    return fit_readout(readout, z, y, z_valid, y_valid, **options), there
+
+
+def _fit_semi_supervised(
+    estimator: RecordingEstimator,
+    train: Recording,
+    target: str,
+    labelled: Labelled,
+    scaling: Scaling,
+    classifier: str,
+    most: int,
+) -> tuple[Readout, int]:
+    """Fit a readout on labelled and unlabelled training rows, so many at most; return it, and how many there were."""
+    rows = np.arange(len(train))
+    if len(train) > most:
+        # No more than half of the rows are labelled ones, and labels do not choose the others.
+        some = _spread(train.labels[target][labelled.rows], "class", most // 2)
+        labelled = replace(labelled, rows=labelled.rows[some], parts=labelled.parts[some])
+        others = max(1, most - len(labelled.rows))
+        rows = np.union1d(np.arange(others) * len(train) // others, labelled.rows)
+        labelled = replace(labelled, rows=np.searchsorted(rows, labelled.rows))
+    z, y = _embed(estimator, train, rows), train.labels[target][rows]
+    reader = fit_readout_semi_supervised(z, y, train.segments[rows], labelled, scaling=scaling, classifier=classifier)
+    return reader, len(train)
+
+
+def why_not_semi_supervised(train: Recording, target: str, readout: str) -> str:
+    """Say why unlabelled segments cannot help to read out a label; "" if they can.
+
+    Parameters
+    ----------
+    train : Recording
+        Training rows.
+    target, readout : str
+        What to read, and how.
+
+    Returns
+    -------
+    str
+    """
+    if readout_name(readout) != "class":
+        return f"semi-supervised learning is of classes, and the readout is '{readout}'; use readout 'class', or leave it out"
+    if constant_label(train, target) is None:
+        values = train.labels[target]
+        heads, lengths = group_runs(train.segments)
+        mixed = [bool((values[h : h + n] != values[h]).any()) for h, n in zip(heads, lengths, strict=True)]
+        return (
+            f"label '{target}' changes inside {sum(mixed)} of {len(mixed)} training segments, first in segment "
+            f"{train.segments[heads[mixed.index(True)]]}; semi-supervised learning needs one that is the same in all bins of "
+            "a segment, such as the direction of a reach; choose another label, or leave it out"
+        )
+    if train.n_segments < 2:
+        return (
+            f"the recording has one training segment; semi-supervised learning of '{target}' needs a segment of each class "
+            "and unlabelled ones besides; give the recording segments, or leave it out"
+        )
+    return ""
 
 
 def _spread(y: NDArray[Any], readout: str, most: int) -> NDArray[np.int64]:
@@ -429,6 +509,8 @@ def evaluate(
     readout: str | None = None,
     labels: int | None = None,
     draws: int = 10,
+    classifier: str = "logistic",
+    semi_supervised: bool = False,
     seen: Recording | None = None,
     random_state: int = 0,
 ) -> dict[str, Any]:
@@ -451,12 +533,21 @@ def evaluate(
     target : str, optional
         Label to read out. Default: the first.
     readout : {"angle", "class", "continuous", "knn"}, optional
-        Default: "class" for whole numbers and names, "angle" for cyclic real numbers, else "continuous".
+        Default: "class" for whole numbers and names, "angle" for cyclic real numbers, else "continuous". Other names are
+        "circular", "classification" and "regression".
     labels : int, optional
         Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one
         segment. Default: all.
     draws : int, optional
         Random choices of those segments to average over.
+    classifier : {"logistic", "lda", "auto"}, optional
+        What classifies, for readout "class": logistic regression; linear discriminant analysis, its covariance shrunk by the
+        Ledoit-Wolf rule; or the better one of the two, on validation rows, with `labels` by cross-validation of the labelled
+        segments, where there is one a class the second.
+    semi_supervised : bool, optional
+        With `labels`: whether the readout learns from unlabelled training segments too, whose class it infers first; for
+        readout "class" of a label that is the same in all bins of a segment. Validation and test rows take no part. See
+        `myow.evaluation.readouts.fit_readout_semi_supervised`. With all labels nothing is unlabelled, and it changes nothing.
     seen : Recording, optional
         Rows that the encoder was trained on, if more than `train`; principal components are learnt from the same.
     random_state : int, optional
@@ -474,7 +565,8 @@ def evaluate(
         scales all features instead;
         "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order, where
         there are classes. Where not all rows were fitted on, "readout_rows" and "pca_rows" say how many were "used" "of" how
-        many, for readouts and principal components; else there are no such keys.
+        many, for readouts and principal components; else there are no such keys. "classifier" and "semi_supervised" are there where
+        they were asked for, and "classifiers", how many draws took which, with "auto".
 
     Raises
     ------
@@ -485,7 +577,10 @@ def evaluate(
     if draws < 1:
         raise SettingError(f"draws is {draws}; it must be 1 or more")
     target = find_target((train, valid, test), target)
-    readout = readout or default_readout(train, target)
+    readout = readout_name(readout or default_readout(train, target))
+    check_classifier(classifier, readout)
+    if semi_supervised and (why := why_not_semi_supervised(train, target, readout)):
+        raise DataError(why)
     _warn_of_few(train, test, target, readout)
     known = train if seen is None else seen
     context = (int(model.context[0]), int(model.context[1]))
@@ -520,6 +615,8 @@ def evaluate(
                 draws=draws,
                 seed=random_state,
                 scaling=scaling,
+                classifier=classifier,
+                semi_supervised=semi_supervised,
             )
             for name, (fitted, scaling) in rows.items()
         }
@@ -534,6 +631,8 @@ def evaluate(
         "rows": "train" if seen is None else "all",
         "majority": majority_rate(y_train, y_test) if has_classes(y_train, readout) else None,
     }
+    about |= {"classifier": classifier} if classifier != "logistic" else {}
+    about |= {"semi_supervised": True} if semi_supervised else {}
     most = most_fitted((sum(context) + 1) * known.n_units)
     if len(known) > most:
         about["pca_rows"] = {"used": most, "of": len(known)}

@@ -20,7 +20,7 @@ from ..errors import DataError, FileError
 from ..evaluation.bench_summary import Cell, Track
 from ..evaluation.published import GROUPS, PUBLISHED, grouped_methods, method_name, published_beside
 from . import decoding, embedding, style
-from .style import capital, file_word, save_numbered
+from .style import capital, file_word, readout_title, save_numbered
 
 __all__ = ["draw_bench", "draw_dots"]
 
@@ -98,7 +98,7 @@ def draw_dots(cells: Sequence[Cell], track: Track, readout: str, labels: str, *,
     _key(figure, groups, chosen, bool(poster))
     measure = metric.replace("_", " ") if metric != "r2" else "R²"
     fitted = "all training labels" if labels == "all" else f"{labels} labelled {_unit(chosen, labels)} per class"
-    figure.text(0.015, 1 - 0.2 / height, f"{capital(measure)}: {readout} readout, {fitted}", fontsize=10)
+    figure.text(0.015, 1 - 0.2 / height, f"{capital(measure)}: {readout_title(readout)}, {fitted}", fontsize=10)
     figure.text(0.015, 1 - 0.38 / height, track.describe(), fontsize=8, color=style.MUTED)
     return figure
 

@@ -102,8 +102,9 @@ def _evaluation_row(axes: Axes, place: int, title: str, scores: Mapping[str, Any
 
 
 def _title(result: Mapping[str, Any]) -> str:
-    target, readout = result.get("target", ""), result.get("readout", "")
-    return f"{style.shorten(result.get('dataset') or 'recording', 40)}: {style.shorten(target)}, {readout} readout"
+    options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
+    readout = style.readout_title(str(result.get("readout", "")), **options)
+    return f"{style.shorten(result.get('dataset') or 'recording', 40)}: {style.shorten(result.get('target', ''))}, {readout}"
 
 
 def _circumstances(result: Mapping[str, Any]) -> str:
@@ -200,7 +201,9 @@ def draw_confusion(
     fitted = "all training labels"
     if labels is not None:
         fitted = f"{labels} labelled {label_unit}{'' if labels == 1 else 's'} per class"
-    what = ", ".join(p for p in (style.shorten(dataset, 30), f"{readout} readout" if readout else "", fitted) if p)
+    what = ", ".join(
+        p for p in (style.shorten(dataset, 30), style.readout_title(readout) if readout else "", fitted) if p
+    )
     axes.set_title(f"{what}\naccuracy {value:.3f}{within}")
     return figure
 
@@ -400,7 +403,9 @@ def draw_label_curves(cells: Sequence[Cell], track: Track, readout: str) -> Figu
         if column == 0:
             axes.set_ylabel("R²" if metric == "r2" else "accuracy")
     _key(figure, groups, looks, below)
-    figure.text(0.015, 1 - 0.2 / height, f"What the {readout} readout reaches with few labels", fontsize=10)
+    figure.text(
+        0.015, 1 - 0.2 / height, f"What the {style.readout_title(readout)} reaches with few labels", fontsize=10
+    )
     figure.text(0.015, 1 - 0.38 / height, track.describe(), fontsize=8, color=style.MUTED)
     return figure
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..data.images import Images
 from ..data.recording import Recording
 from ..evaluation.mined import neighbour_statistics
+from ..evaluation.readouts import reading_name
 from ..methods.images import ImageEstimator
 from ..methods.recordings import RecordingEstimator
 from ..methods.runs import RunFolder
@@ -165,7 +166,10 @@ def _evaluations(folder: RunFolder) -> Named:
                 decoding.draw_confusion(
                     result["confusion"]["counts"],
                     result["confusion"]["classes"],
-                    **{key: result[key] for key in ("dataset", "target", "readout", "labels")},
+                    **{key: result[key] for key in ("dataset", "target", "labels")},
+                    readout=reading_name(
+                        result["readout"], result.get("classifier", "logistic"), result.get("semi_supervised", False)
+                    ),
                     label_unit=result["label_unit"] or "segment",
                     accuracy=result["accuracy"] if of_classes else None,
                     interval=result["interval"] if of_classes else None,

@@ -43,6 +43,7 @@ __all__ = [
     "end_labels",
     "file_word",
     "new_figure",
+    "readout_title",
     "save",
     "save_numbered",
     "sequential_map",
@@ -145,6 +146,34 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     # Ticks and texts are made late, while the figure is rendered, so the style must hold here too.
     with context(), writing(path) as part:
         figure.savefig(part, format="png", dpi=DPI)
+
+
+_OPTIONS = {"lda": "LDA", "auto": "logistic or LDA", "semi": "semi-supervised"}
+
+
+def readout_title(reading: str, *, classifier: str = "logistic", semi_supervised: bool = False) -> str:
+    """Name a readout and its options.
+
+    Parameters
+    ----------
+    reading : str
+        A readout, or what rows of the bench call it with its options.
+    classifier, semi_supervised : optional
+        Options that the word does not hold, as an evaluation has them.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> readout_title("class-auto-semi"), readout_title("angle"), readout_title("class", semi_supervised=True)
+    ('class readout (logistic or LDA, semi-supervised)', 'angle readout', 'class readout (semi-supervised)')
+    """
+    readout, *options = reading.split("-")
+    options += [classifier, "semi" if semi_supervised else ""]
+    words = [_OPTIONS[option] for option in options if option in _OPTIONS]
+    return f"{readout} readout" + (f" ({', '.join(words)})" if words else "")
 
 
 def file_word(word: str) -> str:

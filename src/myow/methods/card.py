@@ -199,9 +199,11 @@ def _recording(found: Mapping[str, Any]) -> list[str]:
     score = "r2" if found.get("readout") == "continuous" else "accuracy"
     unit = found.get("label_unit")
     labels = "all" if found.get("labels") is None else f"{shown(found['labels'])} {shown(unit)}s a class"
+    options = [found["classifier"]] if found.get("classifier") else []
+    options += ["semi-supervised"] if found.get("semi_supervised") else []
     return [
         shown(found.get("target")),
-        shown(found.get("readout")),
+        ", ".join(shown(word) for word in (found.get("readout"), *options)),
         labels,
         "R2" if score == "r2" else score,
         _with_interval(found, score),
