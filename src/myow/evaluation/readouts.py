@@ -16,7 +16,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from ..data.splits import Labelled
 from ..errors import DataError, SettingError, unknown_name
-from ..methods.decoders import discriminants
 from . import metrics
 from .metrics import accuracy, angular_error
 from .statistics import name_segments
@@ -204,6 +203,8 @@ class Discriminant(_OfClasses):
     default = 1.0
 
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
+        from ..methods.decoders import discriminants  # figures, which need the names of readouts, do without torch
+
         index = np.searchsorted(self.classes_, y)
         self._weights, self._bias = discriminants(x, index, np.bincount(index) / len(index))
 
