@@ -11,11 +11,19 @@ from torch import Tensor, nn
 
 from ..nn.losses import cosine_loss
 from ..nn.mlp import perceptron
-from ..training.augment import NeuralAugment, mostly_new
+from ..training.augment import NeuralAugment
 from ..training.optim import update_ema
 from ..training.rows import TrainingRows
 from .multisession import MultiSessionEstimator
-from .paired_views import EncoderProjector, Pair, PairedViews, check_networks, frozen_copy, target_momentum
+from .paired_views import (
+    EmbeddingChoice,
+    EncoderProjector,
+    Pair,
+    PairedViews,
+    check_networks,
+    frozen_copy,
+    target_momentum,
+)
 
 __all__ = ["BYOL", "BYOLNetwork"]
 
@@ -82,11 +90,11 @@ class BYOL(MultiSessionEstimator):
     symmetric : bool, default True
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
-    embedding : {"auto", "representation", "prediction"}, default "representation"
-        What `transform` gives: y = f(x), or what the predictor makes of it. A prediction averages over what could
-        have been seen: it holds less noise of the single bin, and less detail; choose it for what stays the same in a
-        trial, such as the direction of a reach, if few labels are to tell it. "auto" predicts where most of the
-        variance is new in every bin.
+    embedding : {"auto", "representation", "prediction", "both"}, default "auto"
+        What `transform` gives: y = f(x), what the predictor makes of it, or both side by side, each of unit length. A
+        prediction averages over what could have been seen: it holds less noise of the single bin, and less detail;
+        choose it for what stays the same in a trial, such as the direction of a reach, if few labels are to tell it.
+        "auto" gives both where whole segments are like certain others, in the activity alone, else y.
     unit_norm : bool, default True
         Whether the embedding is scaled to unit length, which suits classes and directions, since how strongly the units fire
         together often says little of them; choose False for speed, which a readout can take from lengths.
@@ -191,7 +199,7 @@ class BYOL(MultiSessionEstimator):
     predictor: int = 256
     target_momentum: float = 0.95
     symmetric: bool = True
-    embedding: Literal["auto", "representation", "prediction"] = "representation"
+    embedding: Literal["auto", "representation", "prediction", "both"] = "auto"
     unit_norm: bool = True
     read_in: int | None = None
     align: float = 1.0
@@ -254,8 +262,6 @@ class BYOLNetwork(PairedViews):
         See `myow.methods.paired_views.PairedViews`.
     """
 
-    predicts: Tensor
-
     def __init__(
         self,
         encoder: nn.Module,
@@ -279,14 +285,12 @@ class BYOLNetwork(PairedViews):
         self.target = frozen_copy(self.online)
         self.momentum, self.momentum_schedule = momentum, momentum_schedule
         self.symmetric, self.embedding = symmetric, embedding
-        if embedding == "auto":
-            self.register_buffer("predicts", torch.zeros((), dtype=torch.bool))
+        self.embedded = EmbeddingChoice(embedding)
 
     def prepare(self, data: TrainingRows) -> None:
         """List, once, the parameters that the moving average ties together."""
         super().prepare(data)
-        if self.embedding == "auto":
-            self.predicts.fill_(mostly_new(data, self.scaling))
+        self.embedded.choose(data, self.scaling)
         self._averaged = list(self.target.parameters()), list(self.online.parameters())
 
     def release(self) -> None:
@@ -319,8 +323,5 @@ class BYOLNetwork(PairedViews):
     def encode(self, x: Tensor) -> Tensor:
         """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them, (B, Z)."""
         y: Tensor = self.online.encoder(x)
-        predicts = bool(self.predicts) if self.embedding == "auto" else self.embedding == "prediction"
-        if not predicts:
-            return y
-        prediction: Tensor = self.predictor(self.online.projector(y))
-        return prediction
+        embedding: Tensor = self.embedded(y, lambda: self.predictor(self.online.projector(y)))
+        return embedding

@@ -106,6 +106,8 @@ def _network(model: Learner, tensors: dict[str, Tensor]) -> Any:
     # First weights, soon replaced, are drawn from the global generator.
     with torch.random.fork_rng(devices=[]), Bounded(2 * values + LEAST_ROOM, 16 * len(tensors) + 4096):
         network = model.build(model.n_features_in_)
+    if "predicts" in tensors:  # as earlier versions kept what "auto" chose
+        tensors["embedded.place"] = tensors.pop("predicts").to(torch.uint8)
     for name, tensor in network.state_dict().items():
         if name in tensors and tensors[name].dtype != tensor.dtype:
             raise ValueError(f"{name} is of type {tensors[name].dtype}")

@@ -15,7 +15,7 @@ from ..errors import SettingError
 from ..nn.losses import cosine_loss, masked_mean
 from ..nn.mlp import perceptron
 from ..nn.neighbours import mine
-from ..training.augment import NeuralAugment, mostly_new
+from ..training.augment import NeuralAugment
 from ..training.augment_images import ImageAugment, ImageDraws, shared_draws
 from ..training.distributed import current, gather_values
 from ..training.optim import ramp, update_ema
@@ -23,7 +23,15 @@ from ..training.rows import TrainingRows
 from ..training.windows import choose_contexts
 from .candidates import MemoryBank, MemoryQueue, Mining, draw_rows, mining_rule
 from .multisession import MultiSessionEstimator
-from .paired_views import EncoderProjector, Pair, PairedViews, check_networks, frozen_copy, target_momentum
+from .paired_views import (
+    EmbeddingChoice,
+    EncoderProjector,
+    Pair,
+    PairedViews,
+    check_networks,
+    frozen_copy,
+    target_momentum,
+)
 
 __all__ = ["MYOW", "MYOWNetwork", "Unmined"]
 
@@ -99,11 +107,11 @@ class MYOW(MultiSessionEstimator):
     symmetric : bool, default True
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
-    embedding : {"auto", "representation", "prediction"}, default "representation"
-        What `transform` gives: y = f(x), or what the predictor makes of it. A prediction averages over what could
-        have been seen: it holds less noise of the single bin, and less detail; choose it for what stays the same in a
-        trial, such as the direction of a reach, if few labels are to tell it. "auto" predicts where most of the
-        variance is new in every bin.
+    embedding : {"auto", "representation", "prediction", "both"}, default "auto"
+        What `transform` gives: y = f(x), what the predictor makes of it, or both side by side, each of unit length. A
+        prediction averages over what could have been seen: it holds less noise of the single bin, and less detail;
+        choose it for what stays the same in a trial, such as the direction of a reach, if few labels are to tell it.
+        "auto" gives both where whole segments are like certain others, in the activity alone, else y.
     unit_norm : bool, default True
         Whether the embedding is scaled to unit length, which suits classes and directions, since how strongly the units fire
         together often says little of them; choose False for speed, which a readout can take from lengths.
@@ -259,7 +267,7 @@ class MYOW(MultiSessionEstimator):
     predictor: int = 256
     target_momentum: float = 0.95
     symmetric: bool = True
-    embedding: Literal["auto", "representation", "prediction"] = "representation"
+    embedding: Literal["auto", "representation", "prediction", "both"] = "auto"
     unit_norm: bool = True
     k: int | None = None
     pool: Literal["batch", "sample", "recording", "queue"] = "recording"
@@ -374,7 +382,7 @@ class MYOWNetwork(PairedViews):
         See `myow.methods.paired_views.target_momentum`.
     symmetric : bool
         Whether each view predicts the other, or only the first the second.
-    embedding : {"representation", "prediction", "auto"}
+    embedding : {"representation", "prediction", "both", "auto"}
         What `embed` gives; "auto" decides by the rows that it is prepared for.
     batch_norm : bool
         Whether projectors and predictors have batch norm.
@@ -383,8 +391,6 @@ class MYOWNetwork(PairedViews):
     **views
         See `myow.methods.paired_views.PairedViews`.
     """
-
-    predicts: Tensor
 
     def __init__(
         self,
@@ -417,8 +423,7 @@ class MYOWNetwork(PairedViews):
         self.online = EncoderProjector(encoder, mlp(dim, *projector))  # f and g
         self.predictor = mlp(projected, predictor, projected)  # q
         self.target = frozen_copy(self.online)  # f' and g'
-        if embedding == "auto":
-            self.register_buffer("predicts", torch.zeros((), dtype=torch.bool))
+        self.embedded = EmbeddingChoice(embedding)
         # The second projector stands on the first ("cascaded"), beside it ("parallel"), or is the first ("single").
         width = dim if mining.layout == "parallel" else projected
         self.mined_projector: nn.Module = nn.Identity()
@@ -434,8 +439,7 @@ class MYOWNetwork(PairedViews):
     def prepare(self, data: TrainingRows) -> None:
         """Fix which rows may be mined, and refuse a recording in which some row could mine nothing."""
         super().prepare(data)
-        if self.embedding == "auto":
-            self.predicts.fill_(mostly_new(data, self.scaling))
+        self.embedded.choose(data, self.scaling)
         averaged = [*self.target.parameters(), *self.mined_target.parameters()]
         followed = [*self.online.parameters(), *self.mined_projector.parameters()]
         self._averaged = averaged, followed
@@ -539,15 +543,14 @@ class MYOWNetwork(PairedViews):
     def encode(self, x: Tensor) -> Tensor:
         """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them, (B, Z)."""
         y: Tensor = self.online.encoder(x)
-        predicts = bool(self.predicts) if self.embedding == "auto" else self.embedding == "prediction"
-        if not predicts:
-            return y
+        embedding: Tensor = self.embedded(y, lambda: self._predict(y))
+        return embedding
+
+    def _predict(self, y: Tensor) -> Tensor:
         z = self.online.projector(y)
-        if self.mining.mined_weight == 0:
-            prediction: Tensor = self.predictor(z)
-        else:
-            prediction = self.mined_predictor(self._second(self.mined_projector, y, z))
-        return prediction
+        mines = self.mining.mined_weight != 0
+        made: Tensor = self.mined_predictor(self._second(self.mined_projector, y, z)) if mines else self.predictor(z)
+        return made
 
     # Mining.
 
