@@ -13,6 +13,7 @@ from myow import BYOL, MYOW, ImageBYOL
 from myow.errors import SettingError, TrainingError
 from myow.training import loop
 from myow.training.cuda_graph import CapturedStep
+from myow.training.rows import ImageRows
 
 COMPILE = torch.compile
 LONG = {"steps": 20_000, "batch_size": 512}
@@ -134,7 +135,7 @@ def failing(when):
 
 @pytest.mark.parametrize("when", [1, 5])
 def test_unasked_it_goes_on_in_python_without_a_word(monkeypatch, when):
-    monkeypatch.setattr(loop, "_is_compiled", lambda config, device: config.compile == "auto")  # as on a GPU
+    monkeypatch.setattr(loop, "_is_compiled", lambda config, data: config.compile == "auto")  # as on a GPU
     settings = {k: v for k, v in IMAGE_RUNS[0].values[1].items() if k != "steps"} | {"steps": 8}
     weights, metrics = fitted(ImageBYOL(**settings, compile=False), tiny_images())
     monkeypatch.setattr(torch, "compile", failing(when))
@@ -166,7 +167,7 @@ def test_faults_of_ones_own_stay_what_they_are(traced, monkeypatch):
     settings = IMAGE_RUNS[0].values[1] | {"encoder": Broken, "compile": False}
     with pytest.raises(ZeroDivisionError, match="of one's own"):
         ImageBYOL(**settings).fit(tiny_images())
-    monkeypatch.setattr(loop, "_is_compiled", lambda config, device: True)
+    monkeypatch.setattr(loop, "_is_compiled", lambda config, data: True)
     with pytest.raises(ZeroDivisionError, match="of one's own"):
         ImageBYOL(**settings | {"compile": "auto"}).fit(tiny_images())
 
@@ -184,12 +185,25 @@ def test_a_compiler_that_is_missing_is_named(monkeypatch):
         MYOW(**MINED, compile=True).fit(reach())
 
 
+def test_rows_that_are_looked_up_in_python_are_refused_and_a_later_session_is_not_compiled(traced):
+    settings = MINED | {"read_in": 6, "steps": 4, "compile": True}
+    with pytest.raises(SettingError, match=r"rows of several sessions or on disk .* use compile=False"):
+        MYOW(**settings).fit({name: reach(seed=seed) for seed, name in enumerate("ab")})
+    model = MYOW(**settings).fit({"a": reach()})
+    graphs = traced.graphs
+    assert graphs
+    model.adapt(reach(seed=2), name="b", steps=4)
+    assert traced.graphs == graphs
+
+
 # Settings
 
 
 def is_compiled(device, **settings):
     config = ImageBYOL(**LONG | {"epochs": None} | settings).training_config(5000)
-    return loop._is_compiled(config, torch.device(device))
+    rows = object.__new__(ImageRows)
+    rows.device = torch.device(device)
+    return loop._is_compiled(config, rows)
 
 
 def test_auto_compiles_long_trainings_on_a_gpu_and_nothing_else(monkeypatch):

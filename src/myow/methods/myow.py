@@ -197,7 +197,7 @@ class MYOW(MultiSessionEstimator):
         "auto" does so on a GPU where the step allows it; False helps when debugging.
     compile : bool, default False
         Whether `torch.compile` fuses the operations of networks and loss. It takes up to a minute before the first step,
-        longer than most fits; try it for trainings of many minutes on a GPU.
+        longer than most fits; try it for trainings of one session that take many minutes.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.

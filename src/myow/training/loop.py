@@ -19,7 +19,7 @@ from .diagnostics import Diagnostics, finite_terms
 from .distributed import current, mean_terms, same_buffers, wrap
 from .module import TrainingConfig, TrainingModule
 from .optim import build_optimizer, learning_rate
-from .rows import BatchStream, TrainingRows, batches_of
+from .rows import BatchStream, ImageRows, TrainingRows, batches_of
 
 __all__ = ["Forward", "Step", "train"]
 
@@ -74,7 +74,7 @@ def train(
         _end(module, callbacks)
         return 0
     captured = is_captured(config, module, data)
-    forward = Forward(wrap(module), config, data.device)
+    forward = Forward(wrap(module), config, data)
     optimizer = build_optimizer(
         config.optimizer,
         module,
@@ -216,19 +216,19 @@ class Forward:
         What to call.
     config : TrainingConfig
         Whether to compile. "auto" does so on a GPU for a long training on one process.
-    device : torch.device
-        Where the module is.
+    data : TrainingRows
+        The rows, on the module's device.
 
     Raises
     ------
     SettingError
-        If it has to be compiled, and what that needs is not there.
+        If it has to be compiled, and cannot be.
     """
 
-    def __init__(self, module: torch.nn.Module, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(self, module: torch.nn.Module, config: TrainingConfig, data: TrainingRows) -> None:
         self._module = module
         self._required = config.compile is True
-        self.compiled = _is_compiled(config, device)
+        self.compiled = _is_compiled(config, data)
         # What is not one graph would be compiled in parts that pass through Python: not unasked.
         self._call = torch.compile(module, dynamic=False, fullgraph=not self._required) if self.compiled else module
 
@@ -260,16 +260,20 @@ class Forward:
         return True
 
 
-def _is_compiled(config: TrainingConfig, device: torch.device) -> bool:
+def _is_compiled(config: TrainingConfig, data: TrainingRows) -> bool:
     """Decide whether networks and loss are compiled; refuse to where that was asked for and cannot be."""
     if config.compile is True:
-        lacks = compiler_lacks(device)
+        if type(data) not in (TrainingRows, ImageRows):
+            raise SettingError(
+                "compile is True, but rows of several sessions or on disk are looked up in Python; use compile=False"
+            )
+        lacks = compiler_lacks(data.device)
         if lacks is not None:
             raise SettingError(f"compile is True, but {lacks} is not found; install it, or use compile=False")
         return True
-    if config.compile is False or device.type != "cuda" or current().size > 1 or config.accumulate > 1:
+    if config.compile is False or data.device.type != "cuda" or current().size > 1 or config.accumulate > 1:
         return False
-    return config.steps * config.batch_size >= WORTH_COMPILING and compiler_lacks(device) is None
+    return config.steps * config.batch_size >= WORTH_COMPILING and compiler_lacks(data.device) is None
 
 
 def _is_memory(error: Exception) -> bool:
