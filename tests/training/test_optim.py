@@ -9,7 +9,7 @@ from torch import nn
 
 from myow.errors import UnknownNameError
 from myow.nn.mlp import perceptron
-from myow.training.optim import LARS, build_optimizer, learning_rate, parameter_groups, ramp, update_ema
+from myow.training.optim import LARS, _fused_sgd, build_optimizer, learning_rate, parameter_groups, ramp, update_ema
 
 
 def lars_by_hand(w, g, m, *, lr, momentum, decay, trust, adapt):
@@ -113,6 +113,24 @@ def test_every_optimizer_decays_weights_alone_and_bears_late_gradients(name, kin
         assert torch.equal(late.weight, before["3.weight"]) == (step < 2)
     if name != "adamw":
         assert optimizer.param_groups[0]["momentum"] == 0.9
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_plain_momentum_in_one_pass_does_the_same_with_gradients_that_come_late(momentum):
+    trained = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        module = perceptron((3, 4, 2))
+        groups = parameter_groups(module, 0.5)
+        plain = torch.optim.SGD(groups, lr=0.1, momentum=momentum)
+        optimizer = _fused_sgd(parameter_groups(module, 0.5), 0.1, momentum) if fused else plain
+        for step in range(4):
+            for i, p in enumerate(module.parameters()):
+                p.grad = None if step < 2 and i > 1 else (p.detach() + step).sin()
+            optimizer.step()
+        trained.append([p.detach() for p in module.parameters()])
+    for a, b in zip(*trained, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_weight_decay_shrinks_weights_and_spares_the_rest():

@@ -408,7 +408,8 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         settings = {k: repr(type(v)) if callable(v) else plain(v) for k, v in self.get_params().items()}
         settings.pop("device")
         settings.pop("threads")  # nor does it matter on how many
-        settings.pop("cuda_graph", None)  # nor whether steps are replayed
+        settings.pop("cuda_graph", None)  # nor whether steps are replayed, or compiled
+        settings.pop("compile", None)
         settings |= {} if targets is None else {"labels": targets.digest()}
         return settings | {"random_state": self.seed_, "rows": data.digest(), "method": type(self).__name__}
 

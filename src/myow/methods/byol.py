@@ -142,6 +142,9 @@ class BYOL(MultiSessionEstimator):
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
         "auto" does so on a GPU where the step allows it; False helps when debugging.
+    compile : bool, default False
+        Whether `torch.compile` fuses the operations of networks and loss. It takes up to a minute before the first step,
+        longer than most fits; try it for trainings of one session that take many minutes.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -216,6 +219,7 @@ class BYOL(MultiSessionEstimator):
     device: str = "auto"
     threads: int | None = 1
     cuda_graph: bool | Literal["auto"] = "auto"
+    compile: bool = False
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
     target_schedule: Literal["constant", "cosine"] = "constant"

@@ -208,7 +208,7 @@ class MultiSessionEstimator(RecordingEstimator):
         sessions = {**self.sessions_, name: described(recording)}
         others = [self._hold(other, device) for other in known.values()]
         rows = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions, anchors=[len(known)])
-        config = TrainingConfig.from_settings(self, len(recording))
+        config = TrainingConfig.from_settings(self, len(recording), compile=False)  # some seconds of training
         if steps:
             config = replace(config, steps=steps)
         many = config.steps if steps is None else steps

@@ -203,6 +203,9 @@ class MYOW(MultiSessionEstimator):
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
         "auto" does so on a GPU where the step allows it; False helps when debugging.
+    compile : bool, default False
+        Whether `torch.compile` fuses the operations of networks and loss. It takes up to a minute before the first step,
+        longer than most fits; try it for trainings of one session that take many minutes.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -297,6 +300,7 @@ class MYOW(MultiSessionEstimator):
     device: str = "auto"
     threads: int | None = 1
     cuda_graph: bool | Literal["auto"] = "auto"
+    compile: bool = False
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
     target_schedule: Literal["constant", "cosine"] = "constant"
@@ -387,7 +391,8 @@ class MYOWNetwork(PairedViews):
     batch_norm : bool
         Whether projectors and predictors have batch norm.
     milder : ImageAugment, optional
-        How images are changed before they become candidates; rows of recordings are not.
+        How images are changed before they are encoded as candidates; rows of recordings are not. A queue of images takes the
+        views instead, which the target network is shown anyway.
     **views
         See `myow.methods.paired_views.PairedViews`.
     """
@@ -503,7 +508,7 @@ class MYOWNetwork(PairedViews):
                 pool = self.bank.draw(generator, refresh=self.refreshes)
         of_pool = of_anchors = None
         if self.milder is not None:
-            if mining.pool in ("queue", "sample"):
+            if mining.pool == "sample":
                 of_pool = shared_draws(self.milder, len(pool), generator)
             if mining.mined_anchor == "row":
                 of_anchors = shared_draws(self.milder, len(rows), generator)
@@ -521,6 +526,9 @@ class MYOWNetwork(PairedViews):
             if self.symmetric:  # the same windows for both networks; what is made of them changes places
                 y_target, z_target = y_target.roll(len(y) // 2, 0), z_target.roll(len(z) // 2, 0)
         augmented = cosine_loss(self.predictor(z), z_target).mean()
+        if self.mining.pool == "queue" and self.milder is not None:
+            # One view of each image, from the first step on: a pass of its own costs a fifth of a step.
+            self.queue.push(views.pool, gather_values(y_target[: views.pair.rows.shape[1]]).float())
         if not self.mines:
             return {"loss": augmented, "augmented": augmented}
         # L_m: each anchor predicts what the target network makes of a neighbour from elsewhere.
@@ -583,6 +591,9 @@ class MYOWNetwork(PairedViews):
             case "batch":  # the target's views of the batch
                 projected = gather_values(self._second(self.mined_target, y_target, z_target))
                 pool, y_pool = gather_values(pool), gather_values(y_target)
+                keys = y_pool
+            case "queue" if self.milder is not None:  # images, of which the queue has this batch's views already
+                pool, y_pool = self.queue.rows, self.queue.values
                 keys = y_pool
             case _:  # other rows, encoded now, of which each process does its share; a queue keeps those of before
                 own = pool[current().share(len(pool))]
