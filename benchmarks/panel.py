@@ -1,7 +1,7 @@
 """Decoding on recordings of many kinds, beside what takes no learning: rows, a table, a figure, and one test over recordings.
 
     MYOW_DATA=FOLDER python benchmarks/panel.py --out FOLDER [--recordings a,b] [--methods a,b] [--folds 3] [--seeds 1]
-        [--labels 1,2,5,all] [--single] [--set KEY=VALUE] [--jobs 1] [--outside cebra-time,cebra-behavior,umap]
+        [--labels 1,2,5,all] [--single] [--set KEY=VALUE] [--jobs 1] [--outside cebra-time,cebra-behavior,umap] [--linear]
 
 FOLDER holds ``panel/NAME.npz`` (docs/worth.md says what they are and how to make them) and the published recordings; what is
 missing is left out and said. Every recording is benched by `myow.evaluation.bench` into a folder of its own, so that a run that was
@@ -27,8 +27,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import ttest_1samp, wilcoxon
+from sklearn.linear_model import Ridge
 
-from myow import Raw, Recording
+from myow import MYOW, Raw, Recording
 from myow.datasets import load_recording
 from myow.errors import MyowError
 from myow.evaluation.bench import Bench, run_bench
@@ -79,18 +80,30 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE or METHOD.KEY=VALUE")
     parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
     parser.add_argument("--outside", default="", help=f"methods of other libraries, a,b, of {', '.join(OUTSIDE)}")
+    parser.add_argument("--linear", action="store_true", help="count linear dimensions of MYOW's embedding instead")
     options = parser.parse_args()
     unknown = [name for name in options.recordings.split(",") if name not in PANEL]
     if unknown:
         parser.error(f"{', '.join(unknown)}: no recording of the panel; choices: {', '.join(PANEL)}")
+    if options.linear:
+        print(
+            "| recording | linear dimensions | median R² | 1 label: all dimensions, without | all labels |\n"
+            + "|---" * 5
+            + "|"
+        )
     rows = []
     for name in options.recordings.split(","):
         try:
+            if options.linear:
+                print(linear(name, options), flush=True)
+                continue
             rows += bench(name, options)
             for method in filter(None, options.outside.split(",")):
                 rows += outside(name, method, options)
         except MyowError as error:
             print(f"{name}: left out, {error}", flush=True)
+    if options.linear:
+        return
     if not rows:
         parser.error("no recording was at hand; let MYOW_DATA name their folder")
     cells = means(rows)
@@ -247,6 +260,8 @@ def outside(name: str, method: str, options: argparse.Namespace) -> list[dict[st
     context = (0, 0) if options.single else entry.window
     kind, uses_labels = OUTSIDE[method]
     recording = load_recording(place(name))
+    numbers = [None if labels == "all" else int(labels) for labels in options.labels.split(",")]
+    few = {numbers[0], numbers[-1]}  # what a choice is judged by
     found, choice = [], None
     for seed, fold in product(range(options.seeds), range(options.folds)):
         about = {"recording": name, "target": entry.target, "method": method, "seed": seed, "fold": fold,
@@ -261,8 +276,8 @@ def outside(name: str, method: str, options: argparse.Namespace) -> list[dict[st
 
         def score(model: Any, train: Recording = train, valid: Recording = valid) -> float:
             some = [
-                decode(lambda _: model, (train, valid, valid), target=entry.target, readout="class", labels=k, draws=3)
-                for k in (1, 5)
+                decode(lambda _: model, (train, train, valid), target=entry.target, readout="class", labels=k, draws=3)
+                for k in few
             ]
             return float(np.mean([one["balanced_accuracy"] for one in some]))
 
@@ -271,8 +286,7 @@ def outside(name: str, method: str, options: argparse.Namespace) -> list[dict[st
         model.fit(train, valid, entry.target, score)
         choice = model.choice
         scores = []
-        for labels in options.labels.split(","):
-            k = None if labels == "all" else int(labels)
+        for labels, k in zip(options.labels.split(","), numbers, strict=True):
             result = decode(
                 lambda _, model=model: model, (train, valid, test), target=entry.target, readout="class", labels=k,
                 draws=5, seed=seed,
@@ -292,6 +306,43 @@ def outside(name: str, method: str, options: argparse.Namespace) -> list[dict[st
         print(f"{name} {method}, fold {fold + 1}/{options.folds}: {row['seconds']} s, {choice}", flush=True)
         found.append(row)
     return found
+
+
+class Kept(Outside):
+    """Some dimensions of a fitted model's embedding."""
+
+    def __init__(self, model: Any, kept: NDArray[np.bool_]) -> None:
+        self.model, self.kept, self.context, self.readout_scaling = model, kept, model.context, model.readout_scaling
+
+    def transform(self, recording: Recording) -> NDArray[np.float32]:
+        return self.model.transform(recording)[:, self.kept]
+
+
+def linear(name: str, options: argparse.Namespace) -> str:
+    """Count the dimensions of MYOW's embedding that are linear in its input, and decode without them; returns a line of a table.
+
+    A dimension counts as linear if a ridge regression from the window of scaled roots, fitted on the training rows of the first
+    fold, explains 99 % of its variance on test rows.
+    """
+    entry = PANEL[name]
+    recording, context = load_recording(place(name)), (0, 0) if options.single else entry.window
+    rows = part_rows(recording, None, protocol="cv", target=entry.target, fold=0, folds=options.folds, seed=0)
+    train, valid, test = (recording.select(part) for part in rows)
+    model = MYOW(context=context, random_state=0).fit(train)
+    raw = Raw(context=context).fit(train)
+    straight = Ridge(1e-3).fit(raw.transform(train), model.transform(train)).predict(raw.transform(test))
+    z = model.transform(test)
+    explained = 1 - (z - straight).var(axis=0) / np.maximum(z.var(axis=0), 1e-12)
+    kept = explained < 0.99
+    scores = [
+        decode(
+            lambda _, of=of: of, (train, valid, test), target=entry.target, readout="class", labels=labels, draws=5
+        )["balanced_accuracy"]
+        for labels in (1, None)
+        for of in (model, Kept(model, kept))
+    ]  # fmt: skip
+    values = " | ".join(f"{a:.3f}, {b:.3f}" for a, b in (scores[:2], scores[2:]))
+    return f"| {name} | {(~kept).sum()} of {len(kept)} | {np.median(explained):.2f} | {values} |"
 
 
 Cells = dict[tuple[str, str, str, str], float]
