@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
@@ -58,7 +59,24 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     ]
 
 
-class LARS(torch.optim.Optimizer):
+class _Uncompiled(torch.optim.Optimizer):
+    """Optimizer whose methods are torch's own, without the wrappers that import torch's compiler: almost a second a process."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class _AdamW(_Uncompiled, torch.optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class _SGD(_Uncompiled, torch.optim.SGD):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+class LARS(_Uncompiled):
     r"""SGD with momentum whose step on each weight is scaled to the weight's norm (You et al. 2017).
 
     With gradient g, decay :math:`\lambda`, trust coefficient :math:`\eta` and momentum :math:`\mu`:
@@ -147,12 +165,12 @@ def build_optimizer(
     groups = [g for g in parameter_groups(module, weight_decay) if g["params"]]
     match name:
         case "adamw":
-            return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+            return _AdamW(groups, lr=learning_rate, fused=True)
         case "sgd" if captured:  # torch's own asks the tensor for its number
             return LARS([g | {"adapt": False} for g in groups], lr=learning_rate, momentum=momentum)
         case "sgd":
             # Not fused: that fails when some parameters get their first gradient later, as mined projectors do.
-            return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
+            return _SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
         case "lars":
             return LARS(groups, lr=learning_rate, momentum=momentum)
     raise unknown_name("optimizer", name, OPTIMIZERS)
