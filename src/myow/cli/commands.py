@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,9 @@ def train(
     data: Annotated[
         str,
         typer.Argument(
-            help="A dataset's name (see 'myow datasets') or a file; several sessions as A,B.", show_default=False
+            metavar="DATA",
+            help="A dataset's name (see 'myow datasets') or a file; several sessions as A,B.",
+            show_default=False,
         ),
     ],
     out: Out,
@@ -235,7 +238,9 @@ def datasets(as_json: AsJson = False) -> None:
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(help="A file of any format that can be read.", show_default=False)],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A file of any format that can be read.", show_default=False)
+    ],
     load: LoadOptions = [],  # noqa: B006  (typer copies it)
     as_json: AsJson = False,
 ) -> None:
@@ -257,7 +262,7 @@ def settings_of(
     method: Annotated[
         str | None,
         typer.Argument(
-            metavar="[METHOD]",
+            metavar="METHOD",
             help=f"One of {', '.join(METHOD_NAMES)}.",
             autocompletion=lambda: list(METHOD_NAMES),
             show_default="list methods and presets",
@@ -289,7 +294,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Train without labels on simulated reaches, and decode from one labelled trial a direction, beside raw counts."""
-    from .train import demo_run
+    from .bench import demo_run
 
     with stopped("stopped; nothing new was kept"):
         found = demo_run(dataset, out, seed=seed, overwrite=overwrite, progress=not (quiet or as_json))
@@ -368,7 +373,9 @@ def card(run: Folder) -> None:
 
 def evaluate(
     run: Folder,
-    data: Annotated[str | None, typer.Argument(help="Another recording.", show_default="the one trained on")] = None,
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="Another recording.", show_default="the one trained on")
+    ] = None,
     target: Annotated[
         str | None, typer.Option(metavar="NAME", help="Label to read out.", show_default="the first")
     ] = None,
@@ -512,22 +519,26 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain lines fit 80 columns, boxes do not
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with 'myow demo'; 'myow COMMAND -h' explains each command.",
 )
 
-for command in (
-    demo,
-    datasets,
-    inspect,
-    settings_of,
-    train,
-    adapt,
-    embed,
-    export,
-    card,
-    evaluate,
-    bench,
-):
-    app.command(command.__name__.removesuffix("_of"), context_settings={"help_option_names": ["-h", "--help"]})(command)
+SHORT: dict[Callable[..., None], str] = {  # what the list of commands says; each must fit behind its name
+    demo: "Show on simulated reaches what can be gained, in half a minute.",
+    datasets: "List the recordings and images that can be named.",
+    inspect: "Show what a file holds, and what would be used of it.",
+    settings_of: "Explain the settings of a method; list methods and presets.",
+    train: "Train a representation into a folder.",
+    adapt: "Learn a read-in for a session that was not trained on.",
+    embed: "Write the embedding of a recording or of images.",
+    export: "Write a model as an ONNX graph.",
+    card: "Describe a model in Markdown.",
+    evaluate: "Decode from an embedding, beside raw counts and others.",
+    bench: "Compare methods on recordings or images.",
+}
+HELP = {"help_option_names": ["-h", "--help"]}
+
+for command, short in SHORT.items():
+    app.command(command.__name__.removesuffix("_of"), short_help=short, context_settings=HELP)(command)
 
 
 def _print_version(asked: bool) -> None:

@@ -103,7 +103,9 @@ PRESET_NAMES = [*PRESETS, *IMAGE_PRESETS]
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Take what a TOML file says as the defaults of a command: its options by name, and a table ``set`` of settings.
+    """Take what a TOML file says as the defaults of a command: its arguments and options by name, settings in a table ``set``.
+
+    Options of the file that is read (``--data``) stand in a table ``load`` where ``data`` names that file, else in ``data``.
 
     Raises
     ------
@@ -122,16 +124,18 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise FileError(f"{path} is no TOML file ({error})") from error
     known: dict[str, Any] = {}
     for one in context.command.params:
-        long = [option.removeprefix("--") for option in one.opts if option.startswith("--")]
-        known |= dict.fromkeys(long or [str(one.name)], one)
+        known |= {option.removeprefix("--"): one for option in one.opts if option.startswith("--")}
     known = {name: one for name, one in known.items() if name not in ("config", "help")}
+    arguments = {str(one.name): one for one in context.command.params if one.param_type_name == "argument"}
+    if "data" in known and "data" in arguments:  # the option has a table of another name
+        known["load"] = known.pop("data")
     defaults: dict[str, Any] = {}
     for key, value in found.items():
-        if key not in known:
-            raise unknown_name(f"option of {context.command.name} in {path}", key, known)
-        parameter = known[key]
+        parameter = known.get(key) or arguments.get(key)
+        if parameter is None:
+            raise unknown_name(f"option of {context.command.name} in {path}", key, [*known, *arguments])
         is_flag, several = getattr(parameter, "is_flag", False), getattr(parameter, "multiple", False)
-        if isinstance(value, dict) and several and key in ("set", "data"):
+        if isinstance(value, dict) and several and key in ("set", "data", "load"):
             value = [f"{name}={_text(each)}" for name, each in value.items()]
         elif several and isinstance(value, list):
             value = [_text(each) for each in value]
@@ -258,8 +262,10 @@ def _wrapped(text: str, indent: int, width: int = 80) -> str:
     return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
-Data = Annotated[str, typer.Argument(help="A dataset's name (see 'myow datasets') or a file.", show_default=False)]
-Folder = Annotated[Path, typer.Argument(help="A folder that 'myow train' wrote.", show_default=False)]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="A dataset's name (see 'myow datasets') or a file.", show_default=False)
+]
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that 'myow train' wrote.", show_default=False)]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object, and nothing else, on stdout.")]
 Seed = Annotated[
@@ -301,7 +307,7 @@ def print_ending(message: str, out: Path, evaluated: Sequence[str], then: Sequen
     beside = [name for name in names if name not in ("model.myow", "checkpoint.safetensors")]
     drawn = len(list(out.glob("*.png")))
     print(message)
-    print(f"beside it: {', '.join(beside)}" + (f", {drawn} figures (*.png)" if drawn else ""))
+    print(_wrapped(f"beside it: {', '.join([*beside, *([f'{drawn} figures (*.png)'] if drawn else [])])}", 2))
     for word, words in (("next:", ["evaluate", str(out), *evaluated]), ("     ", then)):
         print(f"{word} {shlex.join(['myow', *words])}")
 
@@ -388,7 +394,7 @@ def print_cards(cards: Sequence[Mapping[str, Any]]) -> None:
             counts = str(card["train"]), str(card["test"]), "x".join(map(str, card["size"])), str(card["classes"])
             images.append((card["name"], card["kind"], *counts, *ends))
         else:
-            bins = "unknown" if card["bins"] is None else str(card["bins"])
+            bins = "?" if card["bins"] is None else str(card["bins"])
             shape = str(card["units"]), bins, f"{card['bin_size']:g}", str(card["segments"])
             recordings.append((card["name"], card["kind"], *shape, *ends))
     print("\n\n".join(_aligned(rows) for rows in (recordings, images) if len(rows) > 1))

@@ -8,11 +8,8 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..data.images import Images
 from ..data.recording import Recording
@@ -25,7 +22,6 @@ from ..methods.base import Learner
 from ..methods.deploy import embed, one_session
 from ..methods.multisession import MultiSessionEstimator
 from ..methods.presets import preset as preset_settings
-from ..methods.recordings import RecordingEstimator
 from ..methods.runs import (
     Parts,
     Run,
@@ -48,7 +44,6 @@ __all__ = [
     "Trained",
     "adapt_run",
     "chosen_settings",
-    "demo_run",
     "draw_run",
     "embed_run",
     "evaluate_run",
@@ -375,112 +370,6 @@ def _recording_and_parts(
     # "released" means each recording's own rule.
     name = None if run.split == "released" else run.split
     return recording, split_rows(recording, choose_split(name, run.split_seed, wanted, recording)[1]), False
-
-
-DEMO_STEPS = 600  # as good on simulated reaches as the default's 1200
-DEMO_SHARES = (0.5, 0.1, 0.4)  # more test trials than usual, for an interval that says something
-DEMO_DRAWS = 20
-
-
-def demo_run(data: str, out: Path, *, seed: int = 0, overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
-    """Train without labels, decode from one labelled segment a class and from all labels, compare with raw counts, draw.
-
-    Returns
-    -------
-    dict
-        "trained", a line; "evaluations", as of `myow.evaluate` with one label and with all; "gain" over raw counts with one
-        label ("difference", "interval", "against", the better of two scalings), None where the label has no classes;
-        "verdict", sentences; "pictures", paths; "seed".
-    """
-    card, folder = card_of(data), RunFolder(out)
-    simulated = card is not None and card.kind == "simulated"
-    # The folder of an earlier demo may be taken again; what else lies there, only if that was said.
-    again = folder.holds_run() and (held := folder.read()).data == data and held.settings.get("steps") == DEMO_STEPS
-    trained = train_run(
-        data,
-        out,
-        settings=["context=2,2", f"steps={DEMO_STEPS}"],
-        load=[f"seed={seed}"] if simulated else [],
-        seed=seed,
-        overwrite=overwrite or again,
-        progress=progress,
-        shares=DEMO_SHARES,
-    )
-    readout = "class" if card is not None and card.readout == "angle" else None
-    results = [evaluate_run(out, readout=readout, labels=n, draws=DEMO_DRAWS, draw=False) for n in (1, None)]
-    gain = _gain_over_raw(trained, out, results[0]) if results[0]["accuracy"] is not None else None
-    return {
-        "evaluations": results,
-        "gain": gain,
-        "verdict": _verdict(results, gain),
-        "pictures": [str(path) for path in draw_run(out, trained)],
-        "trained": trained.message,
-        "seed": seed,
-    }
-
-
-def _gain_over_raw(trained: Trained, out: Path, few: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the paired difference to raw counts with the labels of an evaluation, whose draws are drawn again."""
-    from ..evaluation.evaluate import decode
-    from ..evaluation.statistics import interval_of_drawn_mean, resampling_blocks
-    from ..methods.baselines import Raw
-
-    recording: Any = trained.recording
-    parts: Any = tuple(recording.select(rows) for rows in RunFolder(out).read().rows_of_parts())
-    test, model = parts[-1], trained.model
-    against = max(("raw", "raw_common"), key=lambda name: float(few[name]["accuracy"]))
-    raw = Raw(context=model.context).fit(parts[0])
-    hits = []
-    compared: list[tuple[Any, Any]] = [(model, None), (raw, "common" if against == "raw_common" else "each")]
-    for estimator, scaling in compared:
-        predicted: list[Any] = []
-        decode(
-            partial(_same, estimator),
-            parts,
-            target=few["target"],
-            readout=few["readout"],
-            labels=few["labels"],
-            draws=DEMO_DRAWS,
-            scaling=scaling,
-            predictions=predicted,
-        )
-        hits.append(np.stack(predicted) == test.labels[few["target"]])
-    difference = hits[0].astype(np.float64) - hits[1]
-    blocks = resampling_blocks(test.segments, bins=test.bins, bin_size=test.bin_size)
-    interval = interval_of_drawn_mean(difference, blocks)
-    return {
-        "difference": float(difference.mean()),
-        "interval": None if interval is None else list(interval),
-        "against": against,
-        "draws": len(difference),
-        "test_segments": test.n_segments,
-    }
-
-
-def _same(estimator: RecordingEstimator, labelled: object) -> RecordingEstimator:
-    return estimator
-
-
-def _verdict(results: Sequence[Mapping[str, Any]], gain: Mapping[str, Any] | None) -> list[str]:
-    """Say in sentences what the numbers show, and no more."""
-    few, every = results
-    name = str(few["method"]).upper()
-    if gain is None:
-        return [f"{name} reads {few['target']} with R² {few['r2']:.3f}, raw counts with {few['raw']['r2']:.3f}."]
-    unit = "trial" if few["label_unit"] == "segment" else few["label_unit"]
-    points, interval = 100 * gain["difference"], gain["interval"]
-    scale = " (one scale)" if gain["against"] == "raw_common" else ""
-    said = (
-        f"From one labelled {unit} a {few['target']}, {name} reads {abs(points):.1f} points {'more' if points >= 0 else 'less'} "
-        f"than raw counts{scale}"
-    )
-    if interval is None:
-        return [f"{said}; a single test segment gives no interval."]
-    low, high = (100 * end for end in interval)
-    of = f"95 % interval {low:+.1f} to {high:+.1f}, over {gain['draws']} choices of labels and {gain['test_segments']} test segments"
-    shown = "no gain is shown" if low <= 0 <= high else "it gains" if low > 0 else "it loses"
-    best = max(float(every[key]["accuracy"]) for key in ("raw", "raw_common"))
-    return [f"{said} ({of}): {shown}.", f"With all labels it reads {every['accuracy']:.3f}, raw counts {best:.3f}."]
 
 
 def embed_run(
