@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from command import myow, trials, write
 
@@ -20,6 +21,7 @@ from myow.evaluation import evaluate as evaluation
 from myow.evaluation.bench_jobs import Job, carry_out, control, part_rows, run_job
 from myow.evaluation.bench_summary import RowsFile
 from myow.methods import method_names
+from myow.version import __version__
 
 QUICK = [
     *("--set", "steps=3", "--set", "dim=4", "--set", "hidden=8", "--set", "predictor=8", "--set", "batch_size=32"),
@@ -113,6 +115,10 @@ def test_tables_and_figures_are_written(whole):
     out, result = whole
     for name in ("table.md", "table.csv", "table.tex", "rows.jsonl"):
         assert (out / name).stat().st_size > 0
+    facts = json.loads((out / "table.json").read_text())
+    assert facts["version"] == __version__
+    assert facts["bench"]["labels"]
+    assert len(pd.read_csv(out / "table.csv")) == len(result["cells"])
     figures = [f for f in result["files"] if f.endswith(".png")]
     assert {Path(f).name.split("_")[0] for f in figures} == {"dots", "labels", "confusion", "embeddings"}
     assert all(Path(f).read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for f in figures)

@@ -1,6 +1,8 @@
 """Optimizers and schedules against updates written out in NumPy."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -205,3 +207,44 @@ def test_moving_average_of_a_moving_network_weighs_each_step():
     n = len(history)
     expected = m**n * 3.0 + (1 - m) * sum(m ** (n - 1 - i) * v for i, v in enumerate(history))
     assert float(target[0]) == pytest.approx(expected)
+
+
+def trained(optimizer, network):
+    torch.manual_seed(0)
+    for _ in range(4):
+        optimizer.zero_grad(set_to_none=True)
+        network(torch.randn(8, 5)).pow(2).sum().backward()
+        optimizer.step()
+    return [p.detach().clone() for p in network.parameters()]
+
+
+@pytest.mark.parametrize(
+    ("name", "torchs"),
+    [
+        ("adamw", lambda groups: torch.optim.AdamW(groups, lr=0.01, fused=True)),
+        ("sgd", lambda groups: torch.optim.SGD(groups, lr=0.01, momentum=0.9, foreach=True)),
+    ],
+)
+def test_optimizers_take_the_steps_of_torchs_own(name, torchs):
+    torch.manual_seed(1)
+    one = nn.Linear(5, 3)
+    other = nn.Linear(5, 3)
+    other.load_state_dict(one.state_dict())
+    ours = build_optimizer(name, one, learning_rate=0.01, weight_decay=0.1, momentum=0.9)
+    theirs = torchs([group for group in parameter_groups(other, 0.1) if group["params"]])
+    for a, b in zip(trained(ours, one), trained(theirs, other), strict=True):
+        assert torch.equal(a, b)
+    theirs.load_state_dict(ours.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    assert all(p.requires_grad and p.is_leaf for p in one.parameters())
+
+
+def test_a_fit_saved_and_loaded_does_not_import_torchs_compiler(tmp_path):
+    code = (
+        "import sys, numpy as np, myow\n"
+        "model = myow.MYOW(steps=3, dim=4).fit(np.random.default_rng(0).poisson(2.0, size=(60, 8)))\n"
+        f"model.save({str(tmp_path / 'a.myow')!r})\n"
+        f"myow.load_model({str(tmp_path / 'a.myow')!r})\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -239,6 +239,7 @@ def decode(
     seed: int = 0,
     scaling: Scaling | None = None,
     choose: bool = True,
+    predictions: list[NDArray[Any]] | None = None,
 ) -> dict[str, Any]:
     """Score one estimator on one label.
 
@@ -268,6 +269,8 @@ def decode(
         How the readout scales features. Default: as the estimator asks for.
     choose : bool, optional
         Whether a strength is chosen; if not, the readout keeps its fixed default.
+    predictions : list, optional
+        Takes what was predicted for the test rows, a draw an entry.
 
     Returns
     -------
@@ -297,7 +300,7 @@ def decode(
         "groups": test.segments, "bins": test.bins, "bin_size": test.bin_size, "seed": seed,
     }  # fmt: skip
     scores: list[dict[str, Any]] = []
-    predictions = []
+    predictions = [] if predictions is None else predictions
     there: list[int] = []
     for chosen in drawn:
         estimator = fitted(chosen)

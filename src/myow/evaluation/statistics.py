@@ -17,6 +17,7 @@ __all__ = [
     "adjust",
     "compare",
     "corrected_interval",
+    "interval_of_drawn_mean",
     "interval_of_mean",
     "interval_of_r2",
     "resampling_blocks",
@@ -91,6 +92,51 @@ def interval_of_mean(values: ArrayLike, blocks: ArrayLike, *, resamples: int = 1
     v = np.asarray(values, dtype=np.float64)
     sums = np.column_stack([v, np.ones_like(v)])
     return _interval(sums, blocks, lambda s: s[:, 0] / s[:, 1], resamples, seed)
+
+
+def interval_of_drawn_mean(values: ArrayLike, blocks: ArrayLike, *, resamples: int = 2000, seed: int = 0) -> Interval:
+    """95 % percentile interval of a mean over draws and rows, such as a paired difference with few labels.
+
+    Draws and blocks are resampled together, so that the interval holds what would change with other labelled segments and
+    with other test segments; what another training would change, it does not hold.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, T)
+        One value a draw of labelled segments and test row: 1, 0 or -1 for a difference of hits.
+    blocks : array_like of int, shape (T,)
+        From `resampling_blocks`.
+    resamples : int, optional
+        Number of resamples.
+    seed : int, optional
+        Seed of the resampling.
+
+    Returns
+    -------
+    tuple of float, or None
+        Low and high; None where there is a single block or a single draw.
+
+    Examples
+    --------
+    >>> interval_of_drawn_mean([[1, 0, 1, 1], [1, 1, 0, 1]], blocks=[0, 0, 1, 1])
+    (0.5, 1.0)
+    """
+    v, index = np.asarray(values, dtype=np.float64), np.asarray(blocks)
+    if v.ndim != 2 or v.shape[1] != len(index) or not v.size:
+        raise DataError(
+            f"values have shape {v.shape}, but blocks name {len(index)} rows; give one value a draw and row"
+        )
+    n_blocks = int(index.max()) + 1
+    if n_blocks < 2 or len(v) < 2:
+        return None
+    sums, rows = np.zeros((n_blocks, len(v))), np.bincount(index, minlength=n_blocks)
+    np.add.at(sums, index, v.T)
+    rng = np.random.default_rng(seed)
+    of_blocks = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples)
+    of_draws = rng.multinomial(len(v), np.full(len(v), 1 / len(v)), size=resamples) / len(v)
+    means = ((of_blocks @ sums) * of_draws).sum(axis=1) / (of_blocks @ rows)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def interval_of_r2(

@@ -192,6 +192,10 @@ class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.values = values
         self.operations = operations
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler, to tell it not to compile this: almost a second
+
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Count an operation, and what it is about to make."""
         self.operations -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
@@ -58,7 +59,24 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     ]
 
 
-class LARS(torch.optim.Optimizer):
+class _Uncompiled(torch.optim.Optimizer):
+    """Optimizer whose methods are torch's own, without the wrappers that import torch's compiler: almost a second a process."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class _AdamW(_Uncompiled, torch.optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class _SGD(_Uncompiled, torch.optim.SGD):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+class LARS(_Uncompiled):
     r"""SGD with momentum whose step on each weight is scaled to the weight's norm (You et al. 2017).
 
     With gradient g, decay :math:`\lambda`, trust coefficient :math:`\eta` and momentum :math:`\mu`:
@@ -147,13 +165,13 @@ def build_optimizer(
     groups = [g for g in parameter_groups(module, weight_decay) if g["params"]]
     match name:
         case "adamw":
-            return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+            return _AdamW(groups, lr=learning_rate, fused=True)
         case "sgd" if all(p.is_cuda for g in groups for p in g["params"]):
             return _fused_sgd(groups, learning_rate, momentum)
         case "sgd" if captured:  # on a CPU, torch's own asks the tensor for its number
             return LARS([g | {"adapt": False} for g in groups], lr=learning_rate, momentum=momentum)
         case "sgd":
-            return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
+            return _SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
         case "lars":
             return LARS(groups, lr=learning_rate, momentum=momentum)
     raise unknown_name("optimizer", name, OPTIMIZERS)
@@ -165,7 +183,7 @@ def _fused_sgd(groups: list[dict[str, Any]], rate: float, momentum: float) -> to
     Velocities begin as zeros, which is what torch makes of them at the first gradient: it refuses a step in which some parameters
     have one and others get their first gradient, as mined projectors do where mining begins.
     """
-    optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=True)
+    optimizer = _SGD(groups, lr=rate, momentum=momentum, fused=True)
     if momentum:
         for group in optimizer.param_groups:
             for p in group["params"]:
