@@ -14,6 +14,7 @@ from .version import __version__ as __version__
 
 _HOMES = {
     "Embedding": "data.embedding",
+    "Evaluation": "evaluation.result",
     "Images": "data.images",
     "Recording": "data.recording",
     "embed": "methods.deploy",

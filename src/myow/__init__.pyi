@@ -5,6 +5,7 @@ from .data.recording import Recording as Recording
 from .datasets import load as load
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.images import evaluate_images as evaluate_images
+from .evaluation.result import Evaluation as Evaluation
 from .io import inspect as inspect
 from .io import open_recording as open_recording
 from .io import read as read

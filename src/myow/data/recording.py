@@ -612,7 +612,7 @@ class Recording:
         return tuple(self.select(rows) for rows in split_rows(self, rule))
 
     def folds(
-        self, n: int = 5, *, stratify: str | None = None, random_state: int = 0, gap: float = 300.0
+        self, n: int = 5, *, stratify: str | None = None, random_state: int = 0, gap: float | None = None
     ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Return splits by segment for cross-validation, as scikit-learn takes them: ``cv=rec.folds(5)``.
 
@@ -626,7 +626,8 @@ class Recording:
             Seed by which segments are dealt; where there is one segment, the folds are stretches of time, and a seed above 0
             moves them.
         gap : float, optional
-            Seconds left out between training and test rows, where there is one segment; other segments are whole.
+            Seconds left out between training and test rows, where there is one segment. Default: five minutes, less in a
+            short recording.
 
         Returns
         -------

@@ -31,7 +31,9 @@ __all__ = [
     "draw_labelled",
     "fit_readout",
     "fit_readout_few",
+    "nearest_classes",
     "readout_class",
+    "row_merits",
 ]
 
 STRETCH = 60.0
@@ -434,6 +436,26 @@ def _moments(x: NDArray[np.float64], scaling: Scaling) -> tuple[NDArray[np.float
 def _unit_length(x: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.asarray(x / np.where(length > 0, length, 1.0))
+
+
+def row_merits(readout: Readout, y: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
+    """Return what each row adds to the headline: a hit or a miss, or its squared error."""
+    true, found = readout.check(y), readout.check(predicted)
+    if readout.headline == "r2":
+        return np.asarray(((true - found) ** 2).reshape(len(true), -1).sum(axis=1))
+    if isinstance(readout, Angle):
+        error = metrics.angular_error(readout.radians(true), readout.radians(found))
+        return np.asarray(error < metrics.ANGLE_TOLERANCE, dtype=np.float64)
+    return np.asarray(true == found, dtype=np.float64)
+
+
+def nearest_classes(predicted: NDArray[Any], names: NDArray[Any], period: float | None) -> NDArray[Any]:
+    """Return predicted classes; an angle counts as the class nearest to it on the circle."""
+    if predicted.dtype.kind != "f" or period is None:
+        return predicted
+    away = np.abs((predicted[:, None] - names + period / 2) % period - period / 2)
+    nearest: NDArray[Any] = names[away.argmin(axis=1)]
+    return nearest
 
 
 MAX_FOLDS = 5

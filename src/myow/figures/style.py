@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
 from ..evaluation.mined import check_label
+from ..evaluation.result import BASELINES as BASELINES
 from ..io.files import make_folder, writing
 
 __all__ = [
@@ -48,16 +49,6 @@ __all__ = [
     "sequential_map",
     "shorten",
 ]
-
-BASELINES = {
-    "raw": "raw counts",
-    "raw_common": "raw counts, one scale",
-    "pca": "components",
-    "pca_common": "components, one scale",
-    "untrained": "untrained encoder",
-}
-"""Baselines of an evaluation, and their titles. "One scale": all features divided by one common deviation."""
-
 
 DPI = 150
 WIDTH = 8.0  # inches: 1200 pixels, the width of a README
