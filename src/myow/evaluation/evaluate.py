@@ -469,7 +469,7 @@ def evaluate(
     -------
     Evaluation
         A mapping, shown as a table with a verdict; it has `to_frame`, `to_dict` and `plot`. Its keys:
-        "dataset", "method", "target", "readout", "labels", "label_unit" ("segment" or "minute", None without `labels`);
+        "dataset", "method", "target", "readout", "period" (the label value of a full turn, or None), "labels", "label_unit" ("segment" or "minute", None without `labels`);
         "n_train", "n_test"; "accuracy", "delta_accuracy",
         "balanced_accuracy", "weighted_f1", "r2" (None where not meant); "interval" (95 %, bootstrap over test segments or
         blocks of time, of R2 for "continuous", else of the accuracy; with `labels` the mean over draws; of folds the
@@ -639,6 +639,7 @@ def _of_parts(
         "method": method_name(type(model)),
         "target": target,
         "readout": readout,
+        "period": train.periods.get(target),
         "labels": labels,
         "context": list(context),
         "rows": "train" if seen is None else "all",

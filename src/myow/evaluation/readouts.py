@@ -248,6 +248,20 @@ class Readout(ABC):
     def merit(self, z: ArrayLike, y: ArrayLike) -> float:
         """Return what is maximised when the strength is chosen, on rows that were not fitted."""
 
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Weights (D, K) and offsets (K,) of the fitted readout's K outputs, for an embedding as it is; None if not linear.
+
+        Outputs are scores of the classes, predictions, or cosine and sine of an angle.
+        """
+        return None
+
+    def _unscaled(
+        self, weights: NDArray[np.float64], offset: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn weights of scaled features into those of features as they are."""
+        plain = weights / self._scale[:, None]
+        return plain, offset - self._mean @ plain
+
     @abstractmethod
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None: ...
 
@@ -303,6 +317,12 @@ class Class(_OfClasses):
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(self._model.predict(x if self._span is None else x @ self._span))
+
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:  # noqa: D102
+        weights, offset = self._model.coef_.T, self._model.intercept_
+        if len(self.classes_) == 2:  # one score, of the second class
+            weights, offset = np.column_stack([0 * weights, weights]), np.array([0.0, offset[0]])
+        return self._unscaled(weights if self._span is None else self._span @ weights, offset)
 
 
 class Neighbours(_OfClasses):
@@ -362,6 +382,11 @@ class Continuous(Readout):
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(self._model.predict(x))
+
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """See `Readout.linear`."""
+        weights = np.atleast_2d(self._model.coef_).T
+        return self._unscaled(weights, np.atleast_1d(self._model.intercept_))
 
 
 class Angle(Continuous):
