@@ -432,9 +432,8 @@ class _Fits:
         return self._fit(known, known.labels[self.job.target], np.isin(seen, labelled))
 
     def _fit(self, known: Recording, labels: Any, labelled: NDArray[np.bool_] | None) -> RecordingEstimator:
-        model = make_method(
-            self.job.method, **dict(self.job.settings) | {"context": self.job.context, "random_state": self.job.seed}
-        )
+        own = {"context": self.job.context, "random_state": self.job.seed, "verbose": False}
+        model = make_method(self.job.method, **dict(self.job.settings) | own)
         start = time.perf_counter()
         model.fit(known, labels, labelled=labelled)
         took = time.perf_counter() - start

@@ -225,6 +225,9 @@ class ImageBYOL(ImageEstimator):
     threads : int or None, default None
         CPU threads while fitting; None for as many as torch is set to. Convolutions gain from them; bits may differ
         between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph. "auto" does not do so on images, whose encoders keep a GPU
         busy; try True for small ones.
@@ -274,6 +277,7 @@ class ImageBYOL(ImageEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
@@ -418,6 +422,9 @@ class ImageMYOW(ImageEstimator):
     threads : int or None, default None
         CPU threads while fitting; None for as many as torch is set to. Convolutions gain from them; bits may differ
         between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph. "auto" does not do so on images, whose encoders keep a GPU
         busy; try True for small ones.
@@ -484,6 +491,7 @@ class ImageMYOW(ImageEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
@@ -599,6 +607,9 @@ class ImageSimCLR(ImageEstimator):
     threads : int or None, default None
         CPU threads while fitting; None for as many as torch is set to. Convolutions gain from them; bits may differ
         between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph. "auto" does not do so on images, whose encoders keep a GPU
         busy; try True for small ones.
@@ -644,6 +655,7 @@ class ImageSimCLR(ImageEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
