@@ -27,6 +27,7 @@ from .options import (
     stopped,
     stopping,
 )
+from .stability import consistency, importance
 
 __all__ = ["adapt", "app", "card", "datasets", "demo", "embed", "evaluate", "export", "inspect", "main", "train"]
 
@@ -481,6 +482,8 @@ for command in (
     card,
     evaluate,
     bench,
+    consistency,
+    importance,
 ):
     app.command()(command)
 
