@@ -560,9 +560,11 @@ class Recording:
         if (np.diff(index) <= 0).any():
             raise DataError("the rows to select do not rise; recordings keep their order, sort them and drop repeats")
         labels = {k: v[index] for k, v in self.labels.items()}
-        return replace(
-            self, counts=self._rows(index), times=self.times[index], segments=self.segments[index], labels=labels
-        )
+        times, segments = self.times[index], self.segments[index]
+        part = replace(self, counts=self._rows(index), times=times, segments=segments, labels=labels)
+        if self in _TOLD:  # what is odd about a recording is said of it, not of each fold again
+            _TOLD.add(part)
+        return part
 
     def select_segments(self, segments: ArrayLike) -> Recording:
         """Keep the rows of some segments, named by their numbers."""

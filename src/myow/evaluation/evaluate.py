@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from ..data.recording import Recording
+from ..data.recording import Recording, warn_if_odd
 from ..data.splits import constant_label, fold_rows
 from ..errors import DataError, SettingError, unknown_name
 from ..methods import method_name
@@ -537,6 +537,7 @@ def _cross_validate(
     model: RecordingEstimator, whole: Recording, cv: int, target: str, refit: bool, controls: bool, how: dict[str, Any]
 ) -> dict[str, Any]:
     """Evaluate each fold, and put the folds together."""
+    warn_if_odd(whole)
     if not refit:
         check_is_fitted(model, "network_")
     constant = whole.n_segments > 1 and constant_label(whole, target) is not None

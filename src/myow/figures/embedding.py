@@ -148,7 +148,7 @@ def draw_embedding(
     figure.text(
         0.03,
         0.955,
-        f"{style.shorten(name or 'embedding', 60)}: {shown}, as wide as it gets in {dimensions} dimensions",
+        f"{style.shorten(name or 'embedding', 60)}: {shown}, along its {'two' if dimensions == 2 else 'three'} widest axes",
         fontsize=10,
     )
     return figure
