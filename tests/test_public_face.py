@@ -29,6 +29,9 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.spl
 UPWARDS = {
     ("data.embedding", "io.embeddings"),  # Embedding.to_pandas, to_xarray, to_pynapple
     ("data.recording", "io.spikes"),  # Recording.from_spikes
+    ("evaluation.result", "figures.decoding"),  # Evaluation.plot
+    ("evaluation.stability", "figures.decoding"),  # Importance.plot
+    ("evaluation.stability", "figures.embedding"),  # Consistency.plot
     ("methods.recordings", "evaluation.readouts"),  # RecordingEstimator.score
 }
 HEAVY = ("torch", "sklearn", "matplotlib", "scipy", "pooch", "rich")

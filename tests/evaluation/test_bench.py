@@ -18,8 +18,9 @@ from myow.datasets import load_recording
 from myow.errors import FileError, SettingError
 from myow.evaluation import bench_jobs as bench_fit
 from myow.evaluation import evaluate as evaluation
-from myow.evaluation.bench_jobs import Job, carry_out, control, part_rows, run_job
+from myow.evaluation.bench_jobs import Job, carry_out, part_rows, run_job
 from myow.evaluation.bench_summary import RowsFile
+from myow.evaluation.statistics import control
 from myow.methods import method_names
 from myow.version import __version__
 

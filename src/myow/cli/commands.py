@@ -40,6 +40,7 @@ from .options import (
     stopped,
     stopping,
 )
+from .stability import consistency, importance
 
 __all__ = [
     "adapt",
@@ -534,6 +535,8 @@ SHORT: dict[Callable[..., None], str] = {  # what the list of commands says; eac
     card: "Describe a model in Markdown.",
     evaluate: "Decode from an embedding, beside raw counts and others.",
     bench: "Compare methods on recordings or images.",
+    consistency: "Measure how far embeddings of seeds or sessions agree.",
+    importance: "Rank units by what the readout owes them.",
 }
 HELP = {"help_option_names": ["-h", "--help"]}
 

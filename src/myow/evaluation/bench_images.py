@@ -194,7 +194,7 @@ def _run(
     known: dict[str, Any],
 ) -> dict[str, Any]:
     estimator = image_method_class(job.method)
-    model = estimator(**job.settings | {"random_state": job.seed, "device": bench.device})
+    model = estimator(**job.settings | {"random_state": job.seed, "device": bench.device, "verbose": False})
     row: dict[str, Any] = {
         "key": job.key,
         "dataset": job.dataset,

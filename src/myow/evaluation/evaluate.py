@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -13,8 +14,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from ..data.recording import Recording
-from ..data.splits import constant_label
+from ..data.recording import Recording, warn_if_odd
+from ..data.splits import constant_label, fold_rows
 from ..errors import DataError, SettingError, unknown_name
 from ..methods import method_name
 from ..methods.baselines import PCA, Raw, Untrained
@@ -22,7 +23,7 @@ from ..methods.decoders import DecoderEstimator
 from ..methods.recordings import RecordingEstimator
 from ..training.rows import most_fitted
 from . import metrics
-from .metrics import confusion_matrix
+from .metrics import confusion_matrix, majority_rate
 from .readouts import (
     Angle,
     Labelled,
@@ -31,10 +32,32 @@ from .readouts import (
     draw_labelled,
     fit_readout,
     fit_readout_few,
+    nearest_classes,
     readout_class,
     require_known,
+    row_merits,
 )
-from .statistics import interval_of_mean, interval_of_r2, resampling_blocks
+from .result import (
+    BASELINES,
+    CONTROL_WORDS,
+    Evaluation,
+    difference_of,
+    headline_of,
+    interval_over,
+    mean_of,
+    mean_of_tries,
+    over_folds,
+    range_of_difference,
+    verdict,
+)
+from .statistics import (
+    control,
+    corrected_interval,
+    interval_of_mean,
+    interval_of_r2,
+    paired_interval,
+    resampling_blocks,
+)
 
 __all__ = [
     "Fitted",
@@ -164,36 +187,6 @@ def score_predictions(
     return scores
 
 
-def majority_rate(y_train: ArrayLike, y_test: ArrayLike) -> float:
-    """Accuracy on test rows of always saying the commonest training label (the smallest, if tied).
-
-    Parameters
-    ----------
-    y_train, y_test : array_like, shapes (T,) and (S,)
-        Classes.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-
-    Raises
-    ------
-    DataError
-        If either is empty.
-
-    Examples
-    --------
-    >>> majority_rate(["wake", "wake", "rem"], ["wake", "rem"])
-    0.5
-    """
-    train, test = np.asarray(y_train), np.asarray(y_test)
-    if not train.size or not test.size:
-        raise DataError(f"there are {train.size} training and {test.size} test labels; both must hold one or more")
-    values, counts = np.unique(train, return_counts=True)
-    return float((test == values[counts.argmax()]).mean())
-
-
 Fitted = Callable[[Labelled | None], RecordingEstimator]
 """Gives the estimator to be judged, for the labelled training rows or None for all: the same one if it learns no labels."""
 
@@ -240,6 +233,7 @@ def decode(
     scaling: Scaling | None = None,
     choose: bool = True,
     predictions: list[NDArray[Any]] | None = None,
+    rows: list[NDArray[np.float64]] | None = None,
 ) -> dict[str, Any]:
     """Score one estimator on one label.
 
@@ -271,6 +265,8 @@ def decode(
         Whether a strength is chosen; if not, the readout keeps its fixed default.
     predictions : list, optional
         Takes what was predicted for the test rows, a draw an entry.
+    rows : list, optional
+        Takes what each test row adds to the headline, shape (T,), mean over draws: hit or miss, or the squared error.
 
     Returns
     -------
@@ -295,7 +291,7 @@ def decode(
             draw_labelled(classes, train.segments, labels, rng, bins=train.bins, bin_size=train.bin_size)
             for _ in range(draws)
         ]
-    judge = readout_class(readout)(period=period)
+    by_rule = readout_class(readout)(period=period)
     place: dict[str, Any] = {
         "groups": test.segments, "bins": test.bins, "bin_size": test.bin_size, "seed": seed,
     }  # fmt: skip
@@ -306,7 +302,7 @@ def decode(
         estimator = fitted(chosen)
         if isinstance(estimator, DecoderEstimator):
             predicted = estimator.predict(test)
-            scores.append(dict(score_predictions(judge, predicted, y_test, n_train=estimator.n_labelled_, **place)))
+            scores.append(dict(score_predictions(by_rule, predicted, y_test, n_train=estimator.n_labelled_, **place)))
         else:
             by = scaling or estimator.readout_scaling
             most = most_fitted((sum(estimator.context) + 1) * train.n_units)
@@ -321,16 +317,18 @@ def decode(
                 scores.append(dict(score_readout(reader, z_test, y_test, **place)))
                 predicted = reader.predict(z_test)
         predictions.append(predicted)
-    result = _average(scores, judge.headline)
+    result = _average(scores, by_rule.headline)
     if there and result["n_train"] < round(float(np.mean(there))):
         result["readout_rows"] = {"used": result["n_train"], "of": round(float(np.mean(there)))}
     result["spread"] = (
         None if labels is None else float(np.std(result["per_draw"], ddof=min(1, len(result["per_draw"]) - 1)))
     )
     result["label_unit"] = None if drawn[0] is None else drawn[0].unit
+    if rows is not None:
+        rows.append(np.mean([row_merits(by_rule, y_test, predicted) for predicted in predictions], axis=0))
     if has_classes(y_test, readout):
         names = np.unique(np.concatenate([y_train, y_test]))
-        counts = sum(confusion_matrix(y_test, _classes(p, names, period), names) for p in predictions)
+        counts = sum(confusion_matrix(y_test, nearest_classes(p, names, period), names) for p in predictions)
         result["confusion"] = {"classes": names.tolist(), "counts": np.asarray(counts).tolist()}
     return result
 
@@ -385,18 +383,13 @@ def _embed(estimator: RecordingEstimator, part: Recording, rows: NDArray[np.int6
 
 
 def _average(scores: list[dict[str, Any]], headline: str) -> dict[str, Any]:
-    result: dict[str, Any] = {k: _mean([s[k] for s in scores]) for k in metrics.METRICS}
+    result: dict[str, Any] = {k: mean_of([s[k] for s in scores]) for k in metrics.METRICS}
     intervals = [s["interval"] for s in scores if s["interval"] is not None]
     result["interval"] = np.mean(intervals, axis=0).tolist() if intervals else None
     result["per_draw"] = [s[headline] for s in scores]
     result["n_train"] = round(float(np.mean([s["n_train"] for s in scores])))
     result["n_test"] = scores[0]["n_test"]
     return result
-
-
-def _mean(values: list[float | None]) -> float | None:
-    present = [v for v in values if v is not None]
-    return float(np.mean(present)) if present else None
 
 
 def _classes_to_draw_from(train: Recording, target: str) -> NDArray[Any]:
@@ -413,29 +406,27 @@ def _classes_to_draw_from(train: Recording, target: str) -> NDArray[Any]:
     return train.labels[constant[0]] if constant and train.n_segments > 1 else np.zeros(len(train), dtype=np.int64)
 
 
-def _classes(predicted: NDArray[Any], names: NDArray[Any], period: float | None) -> NDArray[Any]:
-    """Predicted classes; an angle counts as the class nearest to it on the circle."""
-    if predicted.dtype.kind != "f" or period is None:
-        return predicted
-    away = np.abs((predicted[:, None] - names + period / 2) % period - period / 2)
-    nearest: NDArray[Any] = names[away.argmin(axis=1)]
-    return nearest
-
-
 def evaluate(
     model: RecordingEstimator,
-    train: Recording,
-    valid: Recording,
-    test: Recording,
+    recording: Recording,
+    valid: Recording | None = None,
+    test: Recording | None = None,
     *,
     target: str | None = None,
     readout: str | None = None,
     labels: int | None = None,
     draws: int = 10,
     seen: Recording | None = None,
+    cv: int | None = None,
+    refit: bool = True,
+    controls: bool = False,
     random_state: int = 0,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Read a label out of an embedding, of raw counts, of principal components and of an untrained encoder.
+
+    Of one recording, segments are dealt to folds, stratified by the label where it is constant inside segments. In each fold a
+    clone of the model learns from the training segments alone, and test segments decide nothing. Of three parts, the
+    model is taken as it is fitted.
 
     The readout's strength is chosen on validation rows, then it is fitted on training and validation rows; test rows
     decide nothing. With `labels`, everything, the choice included, uses a few labelled training segments alone, the same
@@ -448,9 +439,11 @@ def evaluate(
     Parameters
     ----------
     model : RecordingEstimator
-        Fitted.
-    train, valid, test : Recording
-        Three parts of a recording.
+        Fitted, if it is not refitted here.
+    recording : Recording
+        The whole, to be cross-validated; or its training part, with `valid` and `test`.
+    valid, test : Recording, optional
+        The other two parts.
     target : str, optional
         Label to read out. Default: the first.
     readout : {"angle", "class", "continuous", "knn"}, optional
@@ -461,46 +454,164 @@ def evaluate(
     draws : int, optional
         Random choices of those segments to average over.
     seen : Recording, optional
-        Rows that the encoder was trained on, if more than `train`; principal components are learnt from the same.
+        Of three parts: rows that the encoder was trained on, if more than the training part; principal components are
+        learnt from the same.
+    cv : int, optional
+        Number of folds of a whole recording. Default: 5. There are none of three parts.
+    refit : bool, optional
+        Whether a clone is fitted in each fold. If not, the fitted model embeds all folds; it is said to be transductive if it
+        was trained on these rows, and baselines then learn from all of them too.
+    controls : bool, optional
+        Whether the same is done with labels that do not belong to the activity: exchanged between segments, and shifted in
+        time. What is read out then is not in the activity.
     random_state : int, optional
-        Seed of the draws and of the bootstrap.
+        Seed of folds, draws, controls and the bootstrap.
 
     Returns
     -------
-    dict
-        "dataset", "method", "target", "readout", "labels", "label_unit" ("segment" or "minute", None without `labels`);
+    Evaluation
+        A mapping, shown as a table with a verdict; it has `to_frame`, `to_dict` and `plot`. Its keys:
+        "dataset", "method", "target", "readout", "period" (the label value of a full turn, or None), "labels", "label_unit" ("segment" or "minute", None without `labels`);
         "n_train", "n_test"; "accuracy", "delta_accuracy",
         "balanced_accuracy", "weighted_f1", "r2" (None where not meant); "interval" (95 %, bootstrap over test segments or
-        blocks of time, of R2 for "continuous", else of the accuracy; with `labels` the mean over draws); "spread"
+        blocks of time, of R2 for "continuous", else of the accuracy; with `labels` the mean over draws; of folds the
+        corrected resampled t interval, which ends where an accuracy does); "spread"
         (deviation of the headline over draws, None without `labels`); "raw", "pca" and "untrained", with the same keys and
         the same readout, which standardises each feature; "raw_common" and "pca_common", where one common deviation
         scales all features instead;
         "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order, where
         there are classes. Where not all rows were fitted on, "readout_rows" and "pca_rows" say how many were "used" "of" how
         many, for readouts and principal components; else there are no such keys.
+        "differences": for each baseline the paired "difference" (embedding minus baseline), its interval "low" and "high",
+        which holds at 95 % for all baselines together (Bonferroni), and "verdict"; "verdict", the same in words;
+        "transductive": whether the encoder was trained on test rows, None if that cannot be told; with folds "folds", their
+        number, and "per_fold", the headline of each; with `controls` "controls", the scores under "exchanged" and "shifted".
 
     Raises
     ------
     DataError, SettingError
         If the target or readout cannot be used on these rows.
     """
-    check_is_fitted(model, "network_")
     if draws < 1:
         raise SettingError(f"draws is {draws}; it must be 1 or more")
-    target = find_target((train, valid, test), target)
-    readout = readout or default_readout(train, target)
-    _warn_of_few(train, test, target, readout)
+    if (valid is None) != (test is None):
+        raise SettingError("give one recording, or all three of training, validation and test rows")
+    how: dict[str, Any] = {"readout": readout, "labels": labels, "draws": draws, "seed": random_state}
+    if valid is not None and test is not None:
+        if cv is not None:
+            raise SettingError(f"cv={cv} parts a whole recording, and these are parts already; give one or the other")
+        check_is_fitted(model, "network_")
+        target = find_target((recording, valid, test), target)
+        how["readout"] = readout or default_readout(recording, target)
+        _warn_of_few(recording, test, target, how["readout"])
+        parts = (recording, valid, test)
+        result = _of_parts(model, parts, seen, target=target, controls=CONTROLS if controls else 0, **how)
+        return _finished(result | {"transductive": _saw(model, parts, seen)})
+    if seen is not None:
+        raise SettingError(
+            "seen says what a fitted model saw besides training rows; of a whole recording use refit=False"
+        )
+    target = find_target((recording,), target)
+    how["readout"] = readout or default_readout(recording, target)
+    _warn_of_few(recording, recording, target, how["readout"])
+    return _finished(_cross_validate(model, recording, cv or FOLDS, target, refit, controls, how))
+
+
+FOLDS = 5
+CONTROLS = 5  # times that labels are exchanged, of three parts; once a fold of a whole recording
+
+Parts = tuple[Recording, Recording, Recording]
+
+
+def _finished(result: dict[str, Any]) -> Evaluation:
+    return Evaluation(result | {"verdict": verdict(result)})
+
+
+def _saw(model: RecordingEstimator, parts: Parts, seen: Recording | None) -> bool | None:
+    """Whether a fitted model was trained on test rows, as far as checksums tell."""
+    trained = {about.get("digest") for about in model.trained_on_}
+    if seen is not None or parts[2].digest() in trained:
+        return True
+    return False if trained == {parts[0].digest()} else None
+
+
+def _cross_validate(
+    model: RecordingEstimator, whole: Recording, cv: int, target: str, refit: bool, controls: bool, how: dict[str, Any]
+) -> dict[str, Any]:
+    """Evaluate each fold, and put the folds together."""
+    warn_if_odd(whole)
+    if not refit:
+        check_is_fitted(model, "network_")
+    constant = whole.n_segments > 1 and constant_label(whole, target) is not None
+    stratify = target if constant and has_classes(whole.labels[target], how["readout"]) else None
+    found: list[dict[str, Any]] = []
+    for train, valid, test in fold_rows(whole, cv, seed=how["seed"], stratify=stratify, gap=None):
+        parts = whole.select(train), whole.select(valid), whole.select(test)
+        fitted = model
+        if refit:
+            fitted = clone(model)
+            if hasattr(model, "seed_"):
+                fitted.set_params(random_state=model.seed_)
+            fitted.fit(parts[0], parts[0].labels[target] if model.uses_labels else None)
+        number = len(found)
+        found.append(
+            _of_parts(
+                fitted,
+                parts,
+                None if refit else whole,
+                target=target,
+                controls=1 if controls else 0,
+                number=number,
+                **how,
+            )
+        )
+    result = over_folds(found)
+    key = headline_of(how["readout"])
+    share = float(np.mean([one["n_test"] / one["n_train"] for one in found]))
+    result |= {name: over_folds([one[name] for one in found], share, key) for name in BASELINES}
+    result |= {"interval": interval_over([one[key] for one in found], share, key), "folds": len(found)}
+    result["differences"] = {
+        name: difference_of(
+            float(np.mean(gained := [one[key] - one[name][key] for one in found])),
+            corrected_interval(gained, share, 1 - 0.05 / len(BASELINES), within=range_of_difference(key)),
+        )
+        for name in BASELINES
+    }
+    if controls:
+        result["controls"] = {
+            name: over_folds([one["controls"][name] for one in found], share, key) for name in CONTROL_WORDS
+        }
+    trained = {about.get("digest") for about in getattr(model, "trained_on_", [])}
+    result["transductive"] = False if refit else True if whole.digest() in trained else None
+    return result
+
+
+def _of_parts(
+    model: RecordingEstimator,
+    parts: Parts,
+    seen: Recording | None,
+    *,
+    target: str,
+    readout: str,
+    labels: int | None,
+    draws: int,
+    seed: int,
+    controls: int = 0,
+    number: int = 0,
+) -> dict[str, Any]:
+    """Score a fitted model and the baselines on one split, and compare them row by row."""
+    train, _, test = parts
     known = train if seen is None else seen
     context = (int(model.context[0]), int(model.context[1]))
     raw, components = Raw(context=context).fit(known), PCA(context=context).fit(known)
     untrained = _untrained(model, context).fit(known)
 
-    def trained(labelled: Labelled | None) -> RecordingEstimator:
-        if labelled is None or not model.uses_labels:
+    def trained(labelled: Labelled | None, of: Recording = train) -> RecordingEstimator:
+        if not model.uses_labels or (labelled is None and of is train):
             return model
-        # With few labels, what learns from labels learns anew, from those alone.
+        # With few labels, or false ones, what learns from labels learns anew, from those alone.
         again: RecordingEstimator = clone(model).set_params(random_state=model.seed_)
-        return again.fit(train, train.labels[target], labelled=labelled.rows)
+        return again.fit(of, of.labels[target], labelled=None if labelled is None else labelled.rows)
 
     # One common scale keeps the geometry that standardising each unit destroys; with few labels it is the stronger row.
     rows: dict[str, tuple[Fitted, Scaling | None]] = {
@@ -511,27 +622,27 @@ def evaluate(
         "pca_common": (lambda _: components, "common"),
         "untrained": (lambda _: untrained, model.readout_scaling),
     }
+    how: dict[str, Any] = {"target": target, "readout": readout, "labels": labels, "draws": draws, "seed": seed}
+    by_row: list[NDArray[np.float64]] = []
     # Readouts are hundreds of tiny fits: more than one thread only makes them wait for each other.
     with threadpool_limits(1):
         compared = {
-            name: decode(
-                fitted,
-                (train, valid, test),
-                target=target,
-                readout=readout,
-                labels=labels,
-                draws=draws,
-                seed=random_state,
-                scaling=scaling,
-            )
-            for name, (fitted, scaling) in rows.items()
+            name: decode(fitted, parts, scaling=scaling, rows=by_row, **how) for name, (fitted, scaling) in rows.items()
         }
+        false: dict[str, Any] = {}
+        for name, kind in zip(CONTROL_WORDS, ("permuted", "shifted"), strict=True) if controls else ():
+            tries = []
+            for i in range(number, number + controls):
+                a, b, c = (control(part, target, kind, seed=seed, fold=i, folds=number + controls) for part in parts)
+                tries.append(decode(partial(trained, of=a), (a, b, c), choose=False, **how))
+            false[name] = mean_of_tries(tries)
     y_train, y_test = train.labels[target], test.labels[target]
     about: dict[str, Any] = {
         "dataset": train.name,
         "method": method_name(type(model)),
         "target": target,
         "readout": readout,
+        "period": train.periods.get(target),
         "labels": labels,
         "context": list(context),
         "rows": "train" if seen is None else "all",
@@ -540,8 +651,25 @@ def evaluate(
     most = most_fitted((sum(context) + 1) * known.n_units)
     if len(known) > most:
         about["pca_rows"] = {"used": most, "of": len(known)}
-    result = about | compared.pop("")
-    return result | {name: about | {"method": name} | scores for name, scores in compared.items()}
+    key = headline_of(readout)
+    blocks = resampling_blocks(test.segments, bins=test.bins, bin_size=test.bin_size)
+    differences = {
+        name: difference_of(
+            compared[""][key] - compared[name][key],
+            paired_interval(
+                by_row[0],
+                theirs,
+                blocks,
+                true=y_test if key == "r2" else None,
+                level=1 - 0.05 / len(BASELINES),
+                seed=seed,
+            ),
+        )
+        for name, theirs in zip(BASELINES, by_row[1:], strict=True)
+    }
+    result = about | compared.pop("") | {"differences": differences}
+    result |= {name: about | {"method": name} | scores for name, scores in compared.items()}
+    return result | ({"controls": {name: about | scores for name, scores in false.items()}} if controls else {})
 
 
 FEW = 3  # segments
@@ -555,8 +683,7 @@ def _warn_of_few(train: Recording, test: Recording, target: str, readout: str) -
     number = {
         value: len(np.unique(test.segments[values == value])) for value in np.unique(train.labels[target]).tolist()
     }
-    few = {value: n for value, n in number.items() if n < FEW}
-    if few:
+    if few := {value: n for value, n in number.items() if n < FEW}:
         listed = ", ".join(f"{value} {n}" for value, n in list(few.items())[:5])
         warnings.warn(
             f"{test.name or 'the recording'}: {len(few)} of {len(number)} classes of {target} have fewer than {FEW} test segments "

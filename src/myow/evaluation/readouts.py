@@ -31,7 +31,9 @@ __all__ = [
     "draw_labelled",
     "fit_readout",
     "fit_readout_few",
+    "nearest_classes",
     "readout_class",
+    "row_merits",
 ]
 
 STRETCH = 60.0
@@ -246,6 +248,20 @@ class Readout(ABC):
     def merit(self, z: ArrayLike, y: ArrayLike) -> float:
         """Return what is maximised when the strength is chosen, on rows that were not fitted."""
 
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Weights (D, K) and offsets (K,) of the fitted readout's K outputs, for an embedding as it is; None if not linear.
+
+        Outputs are scores of the classes, predictions, or cosine and sine of an angle.
+        """
+        return None
+
+    def _unscaled(
+        self, weights: NDArray[np.float64], offset: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn weights of scaled features into those of features as they are."""
+        plain = weights / self._scale[:, None]
+        return plain, offset - self._mean @ plain
+
     @abstractmethod
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None: ...
 
@@ -301,6 +317,12 @@ class Class(_OfClasses):
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(self._model.predict(x if self._span is None else x @ self._span))
+
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:  # noqa: D102
+        weights, offset = self._model.coef_.T, self._model.intercept_
+        if len(self.classes_) == 2:  # one score, of the second class
+            weights, offset = np.column_stack([0 * weights, weights]), np.array([0.0, offset[0]])
+        return self._unscaled(weights if self._span is None else self._span @ weights, offset)
 
 
 class Neighbours(_OfClasses):
@@ -360,6 +382,11 @@ class Continuous(Readout):
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(self._model.predict(x))
+
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """See `Readout.linear`."""
+        weights = np.atleast_2d(self._model.coef_).T
+        return self._unscaled(weights, np.atleast_1d(self._model.intercept_))
 
 
 class Angle(Continuous):
@@ -434,6 +461,26 @@ def _moments(x: NDArray[np.float64], scaling: Scaling) -> tuple[NDArray[np.float
 def _unit_length(x: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.asarray(x / np.where(length > 0, length, 1.0))
+
+
+def row_merits(readout: Readout, y: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
+    """Return what each row adds to the headline: a hit or a miss, or its squared error."""
+    true, found = readout.check(y), readout.check(predicted)
+    if readout.headline == "r2":
+        return np.asarray(((true - found) ** 2).reshape(len(true), -1).sum(axis=1))
+    if isinstance(readout, Angle):
+        error = metrics.angular_error(readout.radians(true), readout.radians(found))
+        return np.asarray(error < metrics.ANGLE_TOLERANCE, dtype=np.float64)
+    return np.asarray(true == found, dtype=np.float64)
+
+
+def nearest_classes(predicted: NDArray[Any], names: NDArray[Any], period: float | None) -> NDArray[Any]:
+    """Return predicted classes; an angle counts as the class nearest to it on the circle."""
+    if predicted.dtype.kind != "f" or period is None:
+        return predicted
+    away = np.abs((predicted[:, None] - names + period / 2) % period - period / 2)
+    nearest: NDArray[Any] = names[away.argmin(axis=1)]
+    return nearest
 
 
 MAX_FOLDS = 5

@@ -94,8 +94,6 @@ class ImageEstimator(Learner):
             rate = RATE * min(self.batch_size, n_rows) * self.accumulate / RATE_AT
         return TrainingConfig.from_settings(self, n_rows, learning_rate=rate)
 
-    # Inner workings.
-
     def _n_dimensions(self) -> int:
         window = torch.zeros(1, *self.size_, 3, device=self.network_.scaling.mean.device)
         with torch.inference_mode():
@@ -243,9 +241,11 @@ class ImageBYOL(ImageEstimator):
     device : str, default "auto"
         Where to compute: "cpu", "cuda", ... "auto" takes a GPU if there is one.
     threads : int or None, default None
-        CPU threads while fitting; None for as many as torch is set to, which is all cores unless OMP_NUM_THREADS says
-        otherwise. Convolutions gain from them; give fewer on a machine that others use. Bits may differ between
-        numbers of threads.
+        CPU threads while fitting; None for as many as torch is set to, all cores unless OMP_NUM_THREADS says otherwise.
+        Give fewer on a machine that others use. Bits may differ between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves what a GPU waits for Python. "auto" does so on a
         GPU where the step allows it; False helps when debugging.
@@ -295,6 +295,7 @@ class ImageBYOL(ImageEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
@@ -438,9 +439,11 @@ class ImageMYOW(ImageEstimator):
     device : str, default "auto"
         Where to compute: "cpu", "cuda", ... "auto" takes a GPU if there is one.
     threads : int or None, default None
-        CPU threads while fitting; None for as many as torch is set to, which is all cores unless OMP_NUM_THREADS says
-        otherwise. Convolutions gain from them; give fewer on a machine that others use. Bits may differ between
-        numbers of threads.
+        CPU threads while fitting; None for as many as torch is set to, all cores unless OMP_NUM_THREADS says otherwise.
+        Give fewer on a machine that others use. Bits may differ between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves what a GPU waits for Python. "auto" does so on a
         GPU where the step allows it; False helps when debugging.
@@ -507,6 +510,7 @@ class ImageMYOW(ImageEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
@@ -621,9 +625,11 @@ class ImageSimCLR(ImageEstimator):
     device : str, default "auto"
         Where to compute: "cpu", "cuda", ... "auto" takes a GPU if there is one.
     threads : int or None, default None
-        CPU threads while fitting; None for as many as torch is set to, which is all cores unless OMP_NUM_THREADS says
-        otherwise. Convolutions gain from them; give fewer on a machine that others use. Bits may differ between
-        numbers of threads.
+        CPU threads while fitting; None for as many as torch is set to, all cores unless OMP_NUM_THREADS says otherwise.
+        Give fewer on a machine that others use. Bits may differ between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves what a GPU waits for Python. "auto" does so on a
         GPU where the step allows it; False helps when debugging.
@@ -669,6 +675,7 @@ class ImageSimCLR(ImageEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9

@@ -216,6 +216,7 @@ class MultiSessionEstimator(RecordingEstimator):
         if folder is not None:  # checksums take a while
             identity = self._identity(rows.data, None) | {"steps": many, "model": _digest(self.network_)}
         generator = torch.Generator(device).manual_seed(self.seed_)
+        callbacks = self._shown(callbacks, device)
         with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
             train(Adaptation(network, self.align), rows, config if many else None, generator, callbacks, checkpoint)
         self.network_ = network.requires_grad_(True).eval()

@@ -445,6 +445,7 @@ class _Beginning:
 
     step_ = 0
     began = False
+    shows_progress = True  # whoever trains into a folder says whether a bar is wanted
 
     def __init__(self, folder: RunFolder, held: Held | None) -> None:
         self._folder, self._held = folder, held
