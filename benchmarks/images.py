@@ -2,7 +2,7 @@ r"""How many images a second BYOL and MYOW train on, what mining costs, and how 
 
 Steps are timed inside `fit`, methods in turn and several times over, and the median is taken. "Encoder" is its forward and
 backward pass on both views, and the target's forward pass, on the same batch with nothing around them; what MYOW
-encodes besides, to fill its queue, counts as mining.
+encodes besides, with `--set pool=sample` say, counts as mining.
 
     python benchmarks/images.py [--encoder resnet18] [--width 64] [--batch 256] [--size 32] [--steps 20] [--repeats 3] \
         [--device auto] [--precision auto] [--compile] [--set key=value] [--json FILE]
@@ -97,6 +97,9 @@ def encoder_seconds(images: Images, options: argparse.Namespace) -> float:
     model = make("byol", options).initialise(images)
     network = model.network_.train()
     device = network.scaling.mean.device
+    if options.compile:
+        network.online.encoder.compile(dynamic=False)
+        network.target.encoder.compile(dynamic=False)
     x = torch.rand(2 * options.batch, options.size, options.size, 3, device=device)
     bfloat16 = model.training_config(len(images)).bfloat16(device)
     took = []

@@ -1,11 +1,12 @@
 """Decoding on recordings of many kinds, beside what takes no learning: rows, a table, a figure, and one test over recordings.
 
     MYOW_DATA=FOLDER python benchmarks/panel.py --out FOLDER [--recordings a,b] [--methods a,b] [--folds 3] [--seeds 1]
-        [--labels 1,2,5,all] [--single] [--set KEY=VALUE] [--jobs 1]
+        [--labels 1,2,5,all] [--single] [--set KEY=VALUE] [--jobs 1] [--outside cebra-time,cebra-behavior,umap] [--linear]
 
 FOLDER holds ``panel/NAME.npz`` (docs/worth.md says what they are and how to make them) and the published recordings; what is
 missing is left out and said. Every recording is benched by `myow.evaluation.bench` into a folder of its own, so that a run that was
-stopped goes on. Settings were searched on the recordings marked "tuned", on parts of their training rows; the others only
+stopped goes on. Methods of other libraries (``--outside``: CEBRA by time, CEBRA by the label, which uses labels, and UMAP; their packages
+are not dependencies of ours) are fitted on the same folds, read out in the same way, and kept in ``outside.jsonl``. Settings were searched on the recordings marked "tuned", on parts of their training rows; the others only
 confirm. A figure of a recording is the mean over folds and seeds; the test takes one difference a recording.
 """
 
@@ -14,17 +15,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from scipy.stats import ttest_1samp, wilcoxon
+from sklearn.linear_model import Ridge
 
+from myow import MYOW, Raw, Recording
 from myow.datasets import load_recording
 from myow.errors import MyowError
 from myow.evaluation.bench import Bench, run_bench
+from myow.evaluation.bench_jobs import part_rows
+from myow.evaluation.decode import decode
 
 
 @dataclass(frozen=True)
@@ -69,16 +79,31 @@ def main() -> None:
     parser.add_argument("--single", action="store_true", help="single bins in place of windows")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE or METHOD.KEY=VALUE")
     parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
+    parser.add_argument("--outside", default="", help=f"methods of other libraries, a,b, of {', '.join(OUTSIDE)}")
+    parser.add_argument("--linear", action="store_true", help="count linear dimensions of MYOW's embedding instead")
     options = parser.parse_args()
     unknown = [name for name in options.recordings.split(",") if name not in PANEL]
     if unknown:
         parser.error(f"{', '.join(unknown)}: no recording of the panel; choices: {', '.join(PANEL)}")
+    if options.linear:
+        print(
+            "| recording | linear dimensions | median R² | 1 label: all dimensions, without | all labels |\n"
+            + "|---" * 5
+            + "|"
+        )
     rows = []
     for name in options.recordings.split(","):
         try:
+            if options.linear:
+                print(linear(name, options), flush=True)
+                continue
             rows += bench(name, options)
+            for method in filter(None, options.outside.split(",")):
+                rows += outside(name, method, options)
         except MyowError as error:
             print(f"{name}: left out, {error}", flush=True)
+    if options.linear:
+        return
     if not rows:
         parser.error("no recording was at hand; let MYOW_DATA name their folder")
     cells = means(rows)
@@ -123,6 +148,201 @@ def say(done: Any, number: int, total: int) -> None:
     """Print a line a fit."""
     row = done.row
     print(f"{number}/{total} {done.job.describe()}: {row['error'] or str(row.get('seconds')) + ' s'}", flush=True)
+
+
+# Methods of other libraries.
+
+ARCHITECTURES = ("offset1-model", "offset5-model", "offset10-model")
+
+
+class Outside:
+    """What a readout asks of an estimator, for a method of another library."""
+
+    context = (0, 0)
+    readout_scaling = "common"
+
+    def __init__(
+        self, by: str | None, context: tuple[int, int], seed: int, choice: dict[str, Any] | None = None
+    ) -> None:
+        self.by, self.seed, self.choice = by, seed, choice
+        self.raw = Raw(context=context)
+
+    def transform(self, recording: Recording) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+    def transform_blocks(
+        self, recording: Recording, rows: NDArray[np.int64] | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        z = self.transform(recording)
+        yield z if rows is None else z[rows]
+
+
+class Cebra(Outside):
+    """CEBRA, its offset model, input and dimensions chosen on validation rows of the first fold; `by` names the label it may use.
+
+    CEBRA knows no segments while it learns: it takes rows as one series. Each segment is embedded on its own. First the input (counts
+    as they are, or roots of them, each unit scaled to one deviation) and the offset are chosen at 32 dimensions, by half as many steps, then the dimensions.
+    """
+
+    def fit(self, train: Recording, valid: Recording, target: str, score: Callable[[Any], float]) -> Self:
+        if self.choice is None:
+            tried = [
+                {"scaled": scaled, "model_architecture": model, "output_dimension": 32}
+                for scaled, model in product((False, True), ARCHITECTURES)
+            ]
+            best = max(tried, key=lambda choice: score(self._fitted(train, target, choice, 1000)))
+            wider = [best | {"output_dimension": dim} for dim in (16, 64)]
+            self.choice = max([best, *wider], key=lambda choice: score(self._fitted(train, target, choice, 1000)))
+        fitted = self._fitted(train, target, self.choice, 2000)
+        self.model, self.choice = fitted.model, fitted.choice
+        self.mean, self.deviation = fitted.mean, fitted.deviation
+        return self
+
+    def _fitted(self, train: Recording, target: str, choice: dict[str, Any], steps: int) -> Self:
+        from cebra import CEBRA
+
+        torch.manual_seed(self.seed)
+        np.random.seed(self.seed)  # noqa: NPY002  (what CEBRA draws from)
+        new = type(self)(self.by, (0, 0), self.seed, choice)
+        values = _roots(train) if choice["scaled"] else np.asarray(train.counts, np.float32)
+        new.mean = values.mean(axis=0) if choice["scaled"] else 0.0
+        new.deviation = np.where(values.std(axis=0) > 0, values.std(axis=0), 1) if choice["scaled"] else 1.0
+        new.model = CEBRA(
+            batch_size=min(512, len(train) - 1),
+            max_iterations=steps,
+            time_offsets=5,
+            conditional="time_delta" if self.by else "time",
+            device="cpu",
+            verbose=False,
+            **{k: v for k, v in choice.items() if k != "scaled"},
+        )
+        labels = [train.labels[target]] if self.by else []
+        new.model.fit(new._input(train), *labels)
+        return new
+
+    def _input(self, recording: Recording) -> NDArray[np.float32]:
+        values = _roots(recording) if self.choice["scaled"] else np.asarray(recording.counts, np.float32)
+        return ((values - self.mean) / self.deviation).astype(np.float32)
+
+    def transform(self, recording: Recording) -> NDArray[np.float32]:
+        values, starts = self._input(recording), np.flatnonzero(np.diff(recording.segments)) + 1
+        return np.concatenate([self.model.transform(part) for part in np.split(values, starts)])
+
+
+class Umap(Outside):
+    """UMAP of the windows that the methods of ours see: roots of counts, centred, one common deviation; 16 dimensions, else its defaults."""
+
+    def fit(self, train: Recording, valid: Recording, target: str, score: Callable[[Any], float]) -> Self:
+        from umap import UMAP
+
+        x = self.raw.fit(train).transform(train)
+        self.choice: dict[str, Any] = {}
+        self.model = UMAP(n_components=min(16, x.shape[1]), random_state=self.seed).fit(x)
+        return self
+
+    def transform(self, recording: Recording) -> NDArray[np.float32]:
+        return self.model.transform(self.raw.transform(recording))
+
+
+OUTSIDE = {"cebra-time": (Cebra, False), "cebra-behavior": (Cebra, True), "umap": (Umap, False)}
+"""Methods of other libraries, and whether they learn from the label."""
+
+
+def _roots(recording: Recording) -> NDArray[np.float32]:
+    values = np.asarray(recording.counts, np.float32)
+    return np.sqrt(values) if recording.kind == "counts" else values
+
+
+def outside(name: str, method: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Fit and read out a method of another library on the folds of the bench; rows that are there are not made again."""
+    entry, path = PANEL[name], options.out / "outside.jsonl"
+    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    context = (0, 0) if options.single else entry.window
+    kind, uses_labels = OUTSIDE[method]
+    recording = load_recording(place(name))
+    numbers = [None if labels == "all" else int(labels) for labels in options.labels.split(",")]
+    few = {numbers[0], numbers[-1]}  # what a choice is judged by
+    found, choice = [], None
+    for seed, fold in product(range(options.seeds), range(options.folds)):
+        about = {"recording": name, "target": entry.target, "method": method, "seed": seed, "fold": fold,
+                 "folds": options.folds, "context": list(context), "labels": options.labels}  # fmt: skip
+        held = next((row for row in known if about.items() <= row.items()), None)
+        if held is not None:
+            found.append(held)
+            choice = held["choice"]
+            continue
+        rows = part_rows(recording, None, protocol="cv", target=entry.target, fold=fold, folds=options.folds, seed=seed)
+        train, valid, test = (recording.select(part) for part in rows)
+
+        def score(model: Any, train: Recording = train, valid: Recording = valid) -> float:
+            some = [
+                decode(lambda _: model, (train, train, valid), target=entry.target, readout="class", labels=k, draws=3)
+                for k in few
+            ]
+            return float(np.mean([one["balanced_accuracy"] for one in some]))
+
+        start = time.perf_counter()
+        model = kind(entry.target if uses_labels else None, context, seed, choice)
+        model.fit(train, valid, entry.target, score)
+        choice = model.choice
+        scores = []
+        for labels, k in zip(options.labels.split(","), numbers, strict=True):
+            result = decode(
+                lambda _, model=model: model, (train, valid, test), target=entry.target, readout="class", labels=k,
+                draws=5, seed=seed,
+            )  # fmt: skip
+            scores.append(
+                {
+                    "readout": "class",
+                    "labels": labels,
+                    "control": None,
+                    "balanced_accuracy": result["balanced_accuracy"],
+                }
+            )
+        row = about | {"uses_labels": uses_labels, "choice": choice, "scores": scores}
+        row["seconds"] = round(time.perf_counter() - start, 1)
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{name} {method}, fold {fold + 1}/{options.folds}: {row['seconds']} s, {choice}", flush=True)
+        found.append(row)
+    return found
+
+
+class Kept(Outside):
+    """Some dimensions of a fitted model's embedding."""
+
+    def __init__(self, model: Any, kept: NDArray[np.bool_]) -> None:
+        self.model, self.kept, self.context, self.readout_scaling = model, kept, model.context, model.readout_scaling
+
+    def transform(self, recording: Recording) -> NDArray[np.float32]:
+        return self.model.transform(recording)[:, self.kept]
+
+
+def linear(name: str, options: argparse.Namespace) -> str:
+    """Count the dimensions of MYOW's embedding that are linear in its input, and decode without them; returns a line of a table.
+
+    A dimension counts as linear if a ridge regression from the window of scaled roots, fitted on the training rows of the first
+    fold, explains 99 % of its variance on test rows.
+    """
+    entry = PANEL[name]
+    recording, context = load_recording(place(name)), (0, 0) if options.single else entry.window
+    rows = part_rows(recording, None, protocol="cv", target=entry.target, fold=0, folds=options.folds, seed=0)
+    train, valid, test = (recording.select(part) for part in rows)
+    model = MYOW(context=context, random_state=0).fit(train)
+    raw = Raw(context=context).fit(train)
+    straight = Ridge(1e-3).fit(raw.transform(train), model.transform(train)).predict(raw.transform(test))
+    z = model.transform(test)
+    explained = 1 - (z - straight).var(axis=0) / np.maximum(z.var(axis=0), 1e-12)
+    kept = explained < 0.99
+    scores = [
+        decode(
+            lambda _, of=of: of, (train, valid, test), target=entry.target, readout="class", labels=labels, draws=5
+        )["balanced_accuracy"]
+        for labels in (1, None)
+        for of in (model, Kept(model, kept))
+    ]  # fmt: skip
+    values = " | ".join(f"{a:.3f}, {b:.3f}" for a, b in (scores[:2], scores[2:]))
+    return f"| {name} | {(~kept).sum()} of {len(kept)} | {np.median(explained):.2f} | {values} |"
 
 
 Cells = dict[tuple[str, str, str, str], float]

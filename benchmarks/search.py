@@ -32,7 +32,7 @@ from threadpoolctl import threadpool_limits
 import myow
 from myow.data.splits import Labelled
 from myow.errors import MyowError
-from myow.evaluation.evaluate import decode
+from myow.evaluation.decode import decode
 from myow.methods import make_method, method_class
 from myow.settings import parse_settings
 

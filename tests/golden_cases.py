@@ -74,10 +74,12 @@ def sessions():
 def images(kind):
     """A small network on small images."""
     settings = {"encoder": "resnet10", "width": 2, "epochs": None, "steps": 10, "batch_size": 16, "projector": (16, 8)}
+    settings |= {"learning_rate": 0.06}
     given = settings | COMMON
     data = tiny_images()
     if kind == "ImageMYOW":
         given |= {"predictor": 16, "pool_size": 32, "mined_projector": (8, 6), "mined_predictor": 8, "mined_start": 0.2}
+        given |= {"mined_weight": 0.5}
     elif kind == "ImageBYOL":
         given |= {"predictor": 16}
     return getattr(myow, kind)(**given).fit(data), data

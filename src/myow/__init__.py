@@ -14,11 +14,14 @@ from .version import __version__ as __version__
 
 _HOMES = {
     "Embedding": "data.embedding",
+    "Evaluation": "evaluation.result",
     "Images": "data.images",
     "Recording": "data.recording",
+    "consistency": "evaluation.stability",
     "embed": "methods.deploy",
     "evaluate": "evaluation.evaluate",
     "evaluate_images": "evaluation.images",
+    "importance": "evaluation.stability",
     "load": "datasets",
     "load_model": "methods.loading",
     "pull_from_hub": "methods.runs",

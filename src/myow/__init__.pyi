@@ -5,6 +5,9 @@ from .data.recording import Recording as Recording
 from .datasets import load as load
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.images import evaluate_images as evaluate_images
+from .evaluation.result import Evaluation as Evaluation
+from .evaluation.stability import consistency as consistency
+from .evaluation.stability import importance as importance
 from .io import inspect as inspect
 from .io import open_recording as open_recording
 from .io import read as read

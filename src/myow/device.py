@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import platform
+import shutil
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
 from .errors import SettingError
 
-__all__ = ["choose_device", "cpu_threads", "describe_machine"]
+__all__ = ["choose_device", "compiler_lacks", "cpu_threads", "describe_machine"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -53,3 +57,18 @@ def cpu_threads(threads: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def compiler_lacks(device: torch.device) -> str | None:
+    """Say what `torch.compile` needs on a device and does not find, or None; nothing is compiled to know that."""
+    on_gpu = device.type == "cuda"
+    if on_gpu and importlib.util.find_spec("triton") is None:
+        return "the package triton"
+    names = [os.environ.get("CC"), "gcc", "clang", "cc"] if on_gpu else [os.environ.get("CXX"), "g++", "clang++", "c++"]
+    if os.name == "nt":
+        names.append("cl")
+    if not any(shutil.which(name.split()[0]) for name in names if name and name.strip()):
+        return "a C compiler" if on_gpu else "a C++ compiler"
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
+        return "Python's header files (such as python3-dev)"
+    return None

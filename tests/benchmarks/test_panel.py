@@ -1,6 +1,7 @@
 """The panel: what it runs and does not run twice, and which differences its tests take."""
 
 import importlib.util
+import json
 import sys
 
 import numpy as np
@@ -53,6 +54,67 @@ def test_a_run_is_written_and_goes_on_and_says_what_is_missing(three, monkeypatc
     assert (three / "gain.png").stat().st_size > 1000
     panel.main()
     assert "8/8" not in capsys.readouterr().out
+
+
+def test_methods_of_other_libraries_are_read_out_on_the_same_folds_and_kept(three, monkeypatch, capsys):
+    seen = []
+
+    class Mean(panel.Outside):
+        """A method of "another library": mean counts of the window; it notes what it was given."""
+
+        def fit(self, train, valid, target, score):
+            seen.append((self.by, len(train), len(valid), score(self)))
+            self.choice = (self.choice or {"tried": 0}) | {"score": 1}
+            return self
+
+        def transform(self, recording):
+            return self.raw.fit(recording).transform(recording)
+
+    monkeypatch.setattr(panel, "OUTSIDE", {"mean": (Mean, False), "mean-behavior": (Mean, True)})
+    words = [
+        "panel.py",
+        "--out",
+        str(three),
+        "--recordings",
+        "a",
+        "--methods",
+        "raw,pca",
+        "--labels",
+        "1,all",
+        "--folds",
+        "2",
+    ]
+    monkeypatch.setattr(sys, "argv", [*words, "--outside", "mean,mean-behavior"])
+    panel.main()
+    assert [by for by, *_ in seen] == [None, None, "direction", "direction"]
+    assert all(0 <= score <= 1 for *_, score in seen)
+    cells = {tuple(cell[:-1]): cell[-1] for cell in json.loads((three / "cells.json").read_text())}
+    for labels in ("1", "all"):  # the same features, folds and draws as raw counts
+        assert cells["a", "direction", "mean", labels] == pytest.approx(
+            cells["a", "direction", "raw", labels], abs=0.15
+        )
+    rows = [json.loads(line) for line in (three / "outside.jsonl").read_text().splitlines()]
+    assert [(row["fold"], row["uses_labels"]) for row in rows] == [(0, False), (1, False), (0, True), (1, True)]
+    panel.main()
+    assert len(seen) == 4  # nothing is fitted again
+
+
+def test_dimensions_that_are_linear_in_the_input_are_counted_and_left_out(three, monkeypatch, capsys):
+    class Passes(panel.MYOW):
+        """MYOW with two dimensions of its input passed through."""
+
+        def transform(self, X):
+            raw = panel.Raw(context=self.context).fit(X).transform(X)
+            return np.hstack([super().transform(X), raw[:, :2]])
+
+    monkeypatch.setattr(panel, "MYOW", lambda **given: Passes(**given, steps=3, dim=4, hidden=(8,), batch_size=32))
+    monkeypatch.setattr(
+        sys, "argv", ["panel.py", "--out", str(three), "--recordings", "a,c", "--folds", "2", "--linear"]
+    )
+    panel.main()
+    out = capsys.readouterr().out
+    assert "| a | 2 of " in out
+    assert "c: left out" in out
 
 
 def test_differences_are_to_the_best_of_the_others_and_one_a_recording(monkeypatch):

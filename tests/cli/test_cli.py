@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from command import SMALL, myow, trials, write
 
 from myow import datasets
 from myow.cli import train as workflow
+from myow.cli.bench import DEMO_STEPS
 from myow.figures import run_figures as drawing
 from myow.methods.runs import RunFolder
 from myow.training import rows
@@ -130,10 +132,21 @@ def test_datasets_are_listed():
     assert all(card["name"] in table.out for card in found)
 
 
-def test_train_prints_one_line_and_nothing_on_stderr_off_a_terminal(tmp_path):
-    file = write(tmp_path / "session.npz")
-    called = myow("train", file, "--out", tmp_path / "run", *SMALL)
-    assert called == (0, f"{tmp_path / 'run' / 'model.myow'}: myow, 6 steps on 96 bins of session\n", "")
+def test_train_says_what_it_did_in_what_time_what_lies_there_and_what_to_type_next(tmp_path):
+    file, run = write(tmp_path / "session.npz"), tmp_path / "run"
+    called = myow("train", file, "--out", run, *SMALL)
+    assert (called.code, called.err) == (0, "")
+    done, rest = called.out.split("\nbeside it: ")
+    files, *following = rest.split("\nnext: ")[0].replace("\n", " "), *rest.splitlines()[-2:]
+    assert re.fullmatch(rf"{run / 'model.myow'}: myow, 6 steps on 96 bins of session in \d+(\.\d)? s", done)
+    assert {name for name in os.listdir(run) if name.endswith(("card.md", ".json", ".jsonl"))} <= {
+        *re.split("[ ,]+", files)
+    }
+    commands = [line.split("myow ")[1].split() for line in following]
+    assert commands[0] == ["evaluate", str(run)]
+    assert myow(*commands[0]).code == 0
+    assert commands[1][-1] == "z.npz"
+    assert myow(*commands[1][:-1], tmp_path / "z.npz").code == 0
 
 
 def test_options_of_train_reach_the_run(tmp_path):
@@ -221,9 +234,10 @@ def test_another_recording_is_evaluated_and_embedded(shared, tmp_path):
 def small_demo(monkeypatch):
     """A demo on fewer trials and steps."""
 
-    def small(data, out, settings, **options):
-        assert settings == ["context=2,2"]
-        return train_run(data, out, load=["n_trials=80", "n_units=12"], settings=[*SMALL[1:10:2], *settings], **options)
+    def small(data, out, settings, load, **options):
+        assert settings == ["context=2,2", f"steps={DEMO_STEPS}"]
+        load = [*load, "n_trials=80", "n_units=12"]
+        return train_run(data, out, load=load, settings=[*settings, *SMALL[1:10:2]], **options)
 
     train_run = workflow.train_run
     monkeypatch.setattr(workflow, "train_run", small)
@@ -241,17 +255,47 @@ def test_demo_trains_evaluates_and_draws(tmp_path):
         "mined_views.png",
     }
     assert len([name for name in pictures if name.startswith("confusion_direction_class")]) == 2
-    assert [r["labels"] for r in found["evaluations"]] == [1, None]
+    few, every = found["evaluations"]
+    assert (few["labels"], every["labels"], found["seed"]) == (1, None, 0)
+    gain = found["gain"]
+    for held, row in ((gain, "raw"), (gain["components"], "pca")):
+        best = max(few[key]["accuracy"] for key in (row, f"{row}_common"))
+        assert held["difference"] == pytest.approx(few["accuracy"] - best)
+        assert held["interval"][0] <= held["difference"] <= held["interval"][1]
+    assert (gain["draws"], gain["test_segments"]) == (len(few["per_draw"]), 32)
     assert {Path(p).name for p in found["pictures"]} == pictures
 
 
 @pytest.mark.usefixtures("small_demo")
-def test_demo_prints_both_tables_and_where_the_pictures_are(tmp_path, monkeypatch):
+def test_demo_prints_both_columns_a_verdict_and_what_to_type_next(tmp_path, monkeypatch):
     monkeypatch.setattr(drawing, "draw_training", lambda *_: [Path("one.png"), Path("two.png")])
-    called = myow("demo", "--out", tmp_path / "demo")
-    assert (called.code, called.err) == (0, "")
-    assert called.out.count("myow embedding") == 2
-    assert called.out.endswith("figures: one.png, two.png\n")
+    monkeypatch.chdir(tmp_path)
+    called = myow("demo", "--out", "demo")
+    assert called.code == 0
+    assert max(map(len, called.out.splitlines())) <= 80
+    for word in (
+        "one labelled trial a direction",
+        "all labels",
+        "raw counts",
+        "components",
+        "points",
+        "Intervals: 95 %",
+    ):
+        assert word in " ".join(called.out.split())
+    assert "Figures in demo: one.png, two.png\n" in called.out
+    assert [line.split()[:2] for line in called.out.splitlines()[-3:]] == [
+        ["myow", word] for word in ("inspect", "train", "evaluate")
+    ]
+    again = myow("demo", "--out", "demo", "--seed", "1")
+    assert again.code == 0, again.err  # over an earlier demo
+    assert "simulated-reach" in again.out
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_demo_leaves_another_run_alone(shared):
+    before = state(shared / "run")
+    assert "holds a run already" in myow("demo", "--out", shared / "run").error()
+    assert state(shared / "run") == before
 
 
 # Bad input: exit code 1, one line, no traceback, nothing left behind.
@@ -617,7 +661,8 @@ def test_an_interrupt_before_anything_was_learnt_says_so(shared, tmp_path, monke
 def test_a_finished_run_has_nothing_to_do(shared, tmp_path, monkeypatch):
     run = Path(shutil.copytree(shared / "run", tmp_path / "run"))
     called = myow("train", shared / "session.npz", "--out", run, *SMALL, "--resume")
-    assert called == (0, f"{run / 'model.myow'}: nothing to do, all 6 steps were done\n", "")
+    assert (called.code, called.err) == (0, "")
+    assert called.out.startswith(f"{run / 'model.myow'}: nothing to do, all 6 steps were done\n")
     assert state(run) == state(shared / "run")
 
 
@@ -674,7 +719,10 @@ def test_methods_without_steps_are_runs_like_all_others(method, file, tmp_path):
     assert f"{method}, learnt without steps on 96 bins of session" in called.out
     stale = tmp_path / "run" / "evaluation_direction_angle_7.json"
     stale.write_text("{}")
-    assert "an earlier run was replaced" in myow("train", file, "--out", tmp_path / "run", "--method", method).out
+    words = ["train", file, "--out", tmp_path / "run", "--method", method]
+    assert "add --resume to go on with it or --overwrite to replace it" in myow(*words).error()
+    assert stale.exists()
+    assert "an earlier run was replaced" in myow(*words, "--overwrite").out
     assert not stale.exists()
     result = myow("evaluate", tmp_path / "run", "--json").json()
     assert result["method"] == method

@@ -13,6 +13,7 @@ from myow.cli.train import draw_run, embed_run, evaluate_run, train_run
 from myow.data.splits import split_rows
 from myow.datasets import load_recording
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
+from myow.evaluation import evaluate as evaluation
 from myow.figures import run_figures as drawing
 from myow.methods.runs import RunFolder, generic_split
 
@@ -35,7 +36,10 @@ def file(tmp_path):
 
 
 def train(data, out, *settings, **options):
-    return train_run(str(data), out, settings=[*QUICK, *settings], device="cpu", progress=False, **options)
+    """Train, over whatever is there, and return the line that says so."""
+    instead = {"overwrite": not options.get("resume", False)}
+    shared = {"settings": [*QUICK, *settings], "device": "cpu", "progress": False}
+    return train_run(str(data), out, **shared, **instead | options).message
 
 
 @pytest.fixture
@@ -47,8 +51,8 @@ def parts_used(monkeypatch):
         used.append((parts, options))
         return evaluate(model, *parts, **options)
 
-    evaluate = workflow.evaluate
-    monkeypatch.setattr(workflow, "evaluate", note)
+    evaluate = evaluation.evaluate
+    monkeypatch.setattr(evaluation, "evaluate", note)
     return used
 
 
@@ -245,7 +249,9 @@ def test_a_file_with_more_or_less_in_it_is_trained_embedded_and_evaluated(tmp_pa
 
 
 def test_messages_say_what_was_done(tmp_path, file):
-    assert train(file, tmp_path / "run").endswith("model.myow: myow, 6 steps on 96 bins of session")
+    assert (
+        train(file, tmp_path / "run").partition(" in ")[0].endswith("model.myow: myow, 6 steps on 96 bins of session")
+    )
     assert train(file, tmp_path / "run", resume=True).endswith("model.myow: nothing to do, all 6 steps were done")
     assert train(file, tmp_path / "run").endswith("(an earlier run was replaced)")
 

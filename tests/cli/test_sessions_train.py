@@ -167,7 +167,8 @@ def test_what_cannot_be_adapted_leaves_an_earlier_run_as_it_was(home):
     words = ("adapt", home / "two", "--out", home / "kept", "--quiet", "--steps", "2")
     done(*words, home / "wed.npz")
     before = {path.name: path.read_bytes() for path in (home / "kept").iterdir()}
-    refused = run(*words, home / "mon.npz")
+    assert "holds a run already" in str(run(*words, home / "wed.npz").exception)
+    refused = run(*words, home / "mon.npz", "--overwrite")
     assert "session mon was trained on already" in str(refused.exception)
     other = run(*words, home / "wed.npz", "--resume", "--name", "else")
     assert "holds a run with other" in str(other.exception)

@@ -128,3 +128,10 @@ def test_labels_that_do_not_fit_are_said(label, segments, said):
 def test_masked_counts_are_missing():
     with pytest.raises(DataError, match="counts: 1 values are masked"):
         Recording(np.ma.array([[1, 2]], mask=[[True, False]]), bin_size=0.1)
+
+
+def test_parts_of_a_recording_that_was_spoken_of_are_not_spoken_of_again():
+    odd = Recording(COUNTS * 10, bin_size=0.1)
+    assert told(odd)
+    assert not told(odd.select(slice(0, 100)))
+    assert told(Recording(COUNTS * 10, bin_size=0.1).select(slice(0, 100)))

@@ -10,16 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from command import myow, trials, write
 
 from myow.datasets import load_recording
 from myow.errors import FileError, SettingError
 from myow.evaluation import bench_jobs as bench_fit
-from myow.evaluation import evaluate as evaluation
-from myow.evaluation.bench_jobs import Job, carry_out, control, part_rows, run_job
+from myow.evaluation import decode as decoding
+from myow.evaluation.bench_jobs import Job, carry_out, part_rows, run_job
 from myow.evaluation.bench_summary import RowsFile
+from myow.evaluation.statistics import control
 from myow.methods import method_names
+from myow.version import __version__
 
 QUICK = [
     *("--set", "steps=3", "--set", "dim=4", "--set", "hidden=8", "--set", "predictor=8", "--set", "batch_size=32"),
@@ -113,6 +116,10 @@ def test_tables_and_figures_are_written(whole):
     out, result = whole
     for name in ("table.md", "table.csv", "table.tex", "rows.jsonl"):
         assert (out / name).stat().st_size > 0
+    facts = json.loads((out / "table.json").read_text())
+    assert facts["version"] == __version__
+    assert facts["bench"]["labels"]
+    assert len(pd.read_csv(out / "table.csv")) == len(result["cells"])
     figures = [f for f in result["files"] if f.endswith(".png")]
     assert {Path(f).name.split("_")[0] for f in figures} == {"dots", "labels", "confusion", "embeddings"}
     assert all(Path(f).read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for f in figures)
@@ -236,13 +243,13 @@ def test_a_readout_is_the_same_whatever_the_test_rows_are(job, monkeypatch):
     for rec in (recording, altered):
         fits = bench_fit._Fits(job, rec, rows)
         kept = []
-        original = evaluation._fit
+        original = decoding._fit
         monkeypatch.setattr(
-            evaluation, "_fit", lambda *a, original=original, kept=kept: kept.append(original(*a)) or kept[-1]
+            decoding, "_fit", lambda *a, original=original, kept=kept: kept.append(original(*a)) or kept[-1]
         )
         for labels in ("all", "2"):
             fits.score("class", labels)
-        monkeypatch.setattr(evaluation, "_fit", original)
+        monkeypatch.setattr(decoding, "_fit", original)
         z = fits.model.transform(fits.parts[0])
         found.append([(reader.strength, reader.n_train_, reader.predict(z).tolist()) for reader, _ in kept])
     assert len(found[0]) == 3

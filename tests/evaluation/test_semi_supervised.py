@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from myow import LDA, PCA, Recording, evaluate
 from myow.data.splits import Labelled, draw_labelled
 from myow.errors import DataError, SettingError, UnknownNameError
-from myow.evaluation import evaluate as evaluation
-from myow.evaluation.evaluate import decode
+from myow.evaluation import decode as decoding
+from myow.evaluation.decode import decode
 from myow.evaluation.readouts import (
     READOUTS,
     fit_readout,
@@ -360,7 +360,7 @@ def test_neither_validation_nor_test_rows_nor_labels_that_were_not_drawn_take_pa
 
     # A draw sees all labels, so the same rows are drawn of both.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "draw_labelled", lambda *_, **__: labelled)
+        patch.setattr(decoding, "draw_labelled", lambda *_, **__: labelled)
         silent = Recording(valid.counts * 0, bin_size=0.1, segments=valid.segments, labels=valid.labels)
         poisoned = decode(lambda _: model, (relabelled(train, false), silent, test), **options)
         half = test.select(test.segments % 12 == 10)

@@ -545,10 +545,13 @@ def test_curves_name_the_unit_of_each_panel():
     assert axes.get_xlabel() == "labelled segments per class"
 
 
-def test_every_method_of_the_curves_looks_different():
+def test_five_curves_at_most_are_in_colour_each_its_own_and_the_rest_grey():
     figure = DRAWN["curves"]()
-    looks = {(f.get_color(), f.get_linestyle(), f.get_linewidth()) for f in figure.axes[0].lines}
+    looks = [(f.get_color(), f.get_linestyle(), f.get_linewidth()) for f in figure.axes[0].lines]
     assert len(looks) == len(METHOD_NAMES)
+    coloured = [look for look in looks if look[0] != decoding.GREY]
+    assert len(set(coloured)) == len(coloured) == 5
+    assert {style.ACCENT, style.INK} <= {colour for colour, *_ in coloured}
     assert {t.get_text() for legend in figure.legends for t in legend.get_texts()} == set(METHOD_NAMES.values())
 
 

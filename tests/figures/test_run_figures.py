@@ -301,10 +301,10 @@ def test_embeddings_with_little_to_show_are_drawn(z, dimensions, tmp_path):
 
 def test_axes_say_how_much_variance_they_explain():
     z = np.array([[3.0, 0, 0], [-3, 0, 0], [0, 1, 0], [0, -1, 0]])  # variances 18 and 2
-    assert {"component 1 (90 % of variance)", "component 2 (10 % of variance)"} <= set(
+    assert {"embedding axis 1 (90 % of variance)", "embedding axis 2 (10 % of variance)"} <= set(
         texts(embedding.draw_embedding(z))
     )
-    assert "component 3 (0 % of variance)" in texts(embedding.draw_embedding(z, dimensions=3))
+    assert "embedding axis 3 (0 % of variance)" in texts(embedding.draw_embedding(z, dimensions=3))
 
 
 def test_held_out_rows_are_drawn_stronger():

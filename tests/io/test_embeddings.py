@@ -179,6 +179,15 @@ def test_pandas_reads_any_table(folder, suffix, embedding):
     )
 
 
+def test_what_a_csv_cannot_hold_lies_beside_it(tmp_path):
+    embedding = every_digit()
+    path = myow.write(tmp_path / "z.csv", embedding)
+    assert not path.read_text().startswith("#")
+    facts = json.loads((tmp_path / "z.csv.json").read_text())
+    assert facts == json.loads(json.dumps(embedding.to_pandas().attrs))
+    assert facts["provenance"] == dict(embedding.provenance)
+
+
 def open_npz(path, embedding):
     with np.load(path) as held:
         np.testing.assert_array_equal(held["z"], embedding.z)
@@ -280,7 +289,7 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_file(tmp_path, suffix):
         with pytest.raises(FileError, match=r"cannot write .* has room"), room(n_bytes):
             myow.write(path, big)
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == [path.name]
+    assert set(os.listdir(tmp_path)) == {path.name, *(["z.csv.json"] if path.suffix == ".csv" else [])}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limits")

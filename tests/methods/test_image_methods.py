@@ -1,5 +1,6 @@
 """Every method for images keeps the same promises; MYOW's candidates are never of the anchor's own image."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -238,17 +239,79 @@ def test_candidates_go_through_the_milder_transform():
 
     # Views lose all colour, and candidates keep it.
     given = {"grey": 1.0, "jitter": 0.0, "encoder": lambda: Spy(), "steps": 1, "mined_ramp": 0.0, "warmup": 0.0}
+    given |= {"pool": "sample", "pool_size": 24}
     model = make("myow", **given)
     model.fit(tiny_images())
-    colourful = [float((x - x.mean(dim=-1, keepdim=True)).abs().max()) for x in seen if len(x) in (16, 32)]
+    colourful = [float((x - x.mean(dim=-1, keepdim=True)).abs().max()) for x in seen if len(x) in (24, 32)]
     scale = model.network_.scaling
-    views, candidates = seen[1], [x for x in seen if len(x) == 16]
+    views, candidates = seen[1], [x for x in seen if len(x) == 24]
     values = views * scale.deviation + scale.mean
     assert float((values - values.mean(dim=-1, keepdim=True)).abs().max()) < 1e-5
     assert candidates
     values = candidates[0] * scale.deviation + scale.mean
     assert float((values - values.mean(dim=-1, keepdim=True)).abs().max()) > 0.1
     assert colourful
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_the_queue_holds_what_the_target_made_of_one_view_of_each_image_and_costs_no_pass(symmetric):
+    seen = []
+
+    class Spy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 6)
+
+        def forward(self, x):
+            y = self.layer(x.mean(dim=(1, 2)))
+            seen.append((x.detach(), y.detach().clone()))
+            return y
+
+    given = {
+        "encoder": lambda: Spy(),
+        "symmetric": symmetric,
+        "steps": 4,
+        "mined_start": 0.5,
+        "mined_ramp": 0.0,
+        "pool_size": 40,
+    }
+    queues = []
+
+    class Queue(Records):
+        def step(self, step):
+            queues.append(copy.deepcopy(model.network_.queue))
+
+    images = tiny_images()
+    model = make("myow", **given)
+    model.fit(images, callbacks=[Queue()])
+    of_steps = [(x, y) for x, y in seen if len(x) in (16, 32)]
+    assert len(of_steps) == 4 * 2  # online and target network, before mining and in it
+    assert [int(queue.filled.sum()) for queue in queues] == [16, 32, 40, 40]
+    x, y = of_steps[1]  # by the target network
+    view = slice(16, 32) if symmetric else slice(0, 16)  # the second view of each
+    assert torch.equal(queues[0].values[:16], y[view])
+    rows = queues[0].rows[:16]
+    assert len(rows.unique()) == 16
+    # A view resembles its image: colours are changed little on average.
+    recorded = (
+        (torch.from_numpy(images.pixels)[rows] / 255) - model.network_.scaling.mean
+    ) / model.network_.scaling.deviation
+    apart = torch.cdist(x[view].mean(dim=(1, 2)), recorded.mean(dim=(1, 2)))
+    assert float(apart.diagonal().mean()) < float(apart.mean())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_learning_rate_is_in_proportion_to_the_images_of_a_step(name):
+    kind = image_method_class(name)
+    assert kind(batch_size=512).training_config(5000).learning_rate == 0.5
+    assert kind().training_config(5000).learning_rate == 0.25
+    assert kind(batch_size=512, accumulate=2).training_config(5000).learning_rate == 1.0
+    assert kind(batch_size=512).training_config(64).learning_rate == 0.0625  # of which a batch has no more
+    assert kind(learning_rate=0.03).training_config(5000).learning_rate == 0.03
+    with pytest.raises(SettingError, match="learning_rate is None, and optimizer='adamw' has no default; give one"):
+        kind(optimizer="adamw").training_config(5000)
+    assert kind(**preset("v1-images", kind)).training_config(50_000).learning_rate == 2.0
+    assert parse_settings(kind, ["learning_rate=none", "compile=auto"]) == {"learning_rate": None, "compile": "auto"}
 
 
 def test_an_encoder_of_ones_own_sets_the_dimension_and_is_not_changed():

@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import myow
-from myow import BYOL, MYOW, load_model
+from myow import BYOL, MYOW, Recording, load_model
 from myow.errors import SettingError, UnknownNameError
 from myow.methods import make_method
+from myow.methods.paired_views import segments_recur
 from myow.training.rows import TrainingRows
 
 LAYOUTS = ("cascaded", "parallel", "single")
@@ -341,31 +342,70 @@ def test_every_candidate_may_be_in_the_pool_and_the_pool_has_the_size_asked_for(
 @pytest.mark.parametrize("unit_norm", [True, False])
 def test_the_embedding_is_what_the_online_encoder_makes_of_a_row_or_what_is_predicted_from_that(estimator, unit_norm):
     given = WIDTHS | {"unit_norm": unit_norm} | (MINED if estimator is MYOW else {})
-    graphs = {e: bound(estimator(**given, embedding=e)).eval() for e in ("representation", "prediction")}
+    graphs = {e: bound(estimator(**given, embedding=e)).eval() for e in ("representation", "prediction", "both")}
     x = graphs["prediction"].data.gather(torch.arange(12))
     with torch.no_grad():
         for name, graph in graphs.items():
             y, z = graph.online(graph.scaling(x))
             predicted = graph.predictor(z) if estimator is BYOL else graph.mined_predictor(graph.mined_projector(z))
-            expected = y if name == "representation" else predicted
+            unit = [part / part.norm(dim=1, keepdim=True) for part in (y, predicted)]
+            expected = {"representation": y, "prediction": predicted, "both": torch.cat(unit, dim=1)}[name]
             expected = expected / expected.norm(dim=1, keepdim=True) if unit_norm else expected
             torch.testing.assert_close(graph.embed(x), expected)
 
 
-@pytest.mark.parametrize("lasting", [0.0, 0.95])
-def test_by_default_the_embedding_is_a_prediction_where_most_of_the_variance_is_new_in_every_bin(lasting, tmp_path):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(200, 8))
-    for t in range(1, 200):
-        x[t] = lasting * x[t - 1] + np.sqrt(1 - lasting**2) * x[t]
-    given = {k: v for k, v in WIDTHS.items() if k != "batch_size"} | {"steps": 2, "random_state": 0, "device": "cpu"}
-    new = np.mean(np.square(np.diff(x, axis=0))) / 2 / x.var(axis=0).mean()
-    expected = "prediction" if new > 0.5 else "representation"
-    assert expected == ("representation" if lasting else "prediction")
-    model = BYOL(**given, embedding="auto").fit(x)
-    assert np.array_equal(model.transform(x), BYOL(**given, embedding=expected).fit(x).transform(x))
+def segments_of(what, n_segments=120, length=8, n_units=30, seed=0):
+    """Segments whose activity tells one of six classes, the time in the segment, a slow drift, or nothing."""
+    rng = np.random.default_rng(seed)
+    patterns = rng.normal(size=(48, n_units))
+    segment, place = np.divmod(np.arange(n_segments * length), length)
+    x = {
+        "class": patterns[rng.integers(6, size=n_segments)[segment]],
+        "time": patterns[place],
+        "drift": patterns[segment // 10],
+        "nothing": 0.0,
+    }[what]
+    values = 20 + x + 0.7 * rng.normal(size=(n_segments * length, n_units))  # above 0, since roots are taken below
+    return Recording(values, bin_size=0.1, segments=segment, kind="continuous")
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"), [("class", "both"), ("time", "representation"), ("drift", "representation"), ("nothing", "representation")]
+)  # fmt: skip
+@pytest.mark.parametrize("estimator", [BYOL, MYOW])
+def test_by_default_both_are_embedded_where_segments_are_like_certain_others(what, expected, estimator, tmp_path):
+    rec = segments_of(what)
+    given = WIDTHS | {"steps": 2, "random_state": 0, "device": "cpu"} | (MINED if estimator is MYOW else {})
+    given["batch_size"] = 64
+    model = estimator(**given).fit(rec)
+    assert np.array_equal(model.transform(rec), estimator(**given, embedding=expected).fit(rec).transform(rec))
     model.save(tmp_path / "a.myow")
-    assert np.array_equal(load_model(tmp_path / "a.myow", device="cpu").transform(x), model.transform(x))
+    assert np.array_equal(load_model(tmp_path / "a.myow", device="cpu").transform(rec), model.transform(rec))
+
+
+def test_segments_recur_by_as_much_as_a_plain_count_says():
+    rec = segments_of("class", n_segments=60)
+    network = bound(BYOL(**WIDTHS), rec)
+    x = np.sqrt(rec.counts.astype(np.float32))
+    x = x - x.mean(0)
+    z = x @ np.linalg.svd(x, full_matrices=False)[2][:16].T
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    n, shares = 60, {"own": [], "near by": []}
+
+    def near(row):
+        others = np.flatnonzero(rec.segments != rec.segments[row])
+        return rec.segments[others[np.argsort(-(z[others] @ z[row]))[:10]]]
+
+    for segment in range(3, n - 3):
+        for lag in range(2, 8):
+            a, b = 8 * segment, 8 * segment + lag
+            shares["own"].append((near(a)[:, None] == near(b)).mean())
+            shares["near by"] += [(near(a)[:, None] == near(b + 8 * by)).mean() for by in (-3, -2, -1, 1, 2, 3)]
+    own, near_by = np.mean(shares["own"]), np.mean(shares["near by"])
+    found = segments_recur(network.data, network.scaling)
+    assert found == pytest.approx(own / near_by / max(1, near_by * n), rel=0.15)
+    assert found > 3
+    assert segments_recur(bound(BYOL(**WIDTHS), rec.select(np.arange(40))).data, network.scaling) is None
 
 
 def test_what_mines_nothing_embeds_by_the_other_predictor():

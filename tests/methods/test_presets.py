@@ -157,7 +157,7 @@ def test_the_optimizer_its_warm_up_and_batches(made):
         weight_decay=config.weight_decay,
         momentum=config.momentum,
     )
-    assert type(optimizer) is kind
+    assert isinstance(optimizer, kind)
     assert {k: optimizer.param_groups[0][k] for k in values} == values
     assert (config.batch_size, config.schedule) == (released["batch"], "cosine")
     assert config.warmup == pytest.approx(released["warmup"])

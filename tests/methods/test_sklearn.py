@@ -1,18 +1,20 @@
 """scikit-learn's own checks, and life inside its tools."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from tiny import SMALL, SMALL_MINING, reach
+from tiny import SMALL, SMALL_MINING, reach, sleep
 
 from myow import BYOL, MYOW, PoissonNB
+from myow.errors import DataError
 from myow.methods import make_method, method_class, method_names
 
 # No check is expected to fail.
@@ -108,3 +110,79 @@ def test_a_fitted_model_survives_pickling_and_holds_no_rows(data, settings):
     held = pickle.dumps(model)
     assert len(held) < counts.size  # far less than the rows, whose 57,600 values would take four bytes each
     assert np.array_equal(pickle.loads(held).transform(counts), model.transform(counts))
+
+
+# Recordings, whose segments every tool must keep.
+
+
+def recorded():
+    return reach(n_segments=22, length=11)
+
+
+def pipeline(**settings):
+    model = MYOW(**SMALL | {"steps": 30, "dim": 16, "hidden": (32,)} | settings, context=(2, 2))
+    return make_pipeline(model, LogisticRegression(max_iter=500))
+
+
+def test_a_recording_goes_through_pipeline_cross_validation_and_grid_search():
+    rec = recorded()
+    y, folds = rec.labels["direction"], rec.folds(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert cross_validate(pipeline(), rec, y, cv=folds)["test_score"].min() > 0.5
+        search = GridSearchCV(pipeline(), {"myow__dim": [3, 16]}, cv=folds).fit(rec, y)
+        assert cross_val_predict(pipeline(), rec, y, cv=folds).shape == (242,)
+    assert search.best_score_ > 0.5
+    assert search.best_estimator_[0].trained_on_[0]["rows"] == 242
+
+
+def test_what_a_fold_hands_on_keeps_segments_and_windows_do_not_cross_them():
+    """A segment's embedding is the same whatever stands before and behind it."""
+    rec = recorded()
+    model = MYOW(**SMALL, context=(2, 2)).fit(rec)
+    whole = model.transform(rec)
+    for train, test in rec.folds(4):
+        for rows in (train, test):
+            part = rec[rows, ...]  # as scikit-learn takes it
+            assert np.array_equal(part.segments, rec.segments[rows])
+            assert np.allclose(model.transform(part), whole[rows], atol=1e-6)
+    # The rows of a bare array stand in one segment, so that there a window does cross.
+    assert not np.allclose(model.transform(rec.counts[test]), whole[test], atol=1e-3)
+
+
+def test_folds_test_every_row_once_and_never_part_a_segment():
+    rec = recorded()
+    folds = rec.folds(4, stratify="direction")
+    assert np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(rec)))
+    for train, test in folds:
+        assert not set(rec.segments[train]) & set(rec.segments[test])
+        assert len(train) + len(test) == len(rec)
+        assert set(rec.labels["direction"][test]) == {0, 1, 2, 3}
+    assert [t.tolist() for _, t in rec.folds(4)] != [t.tolist() for _, t in rec.folds(4, random_state=1)]
+
+
+def test_a_gap_parts_training_and_test_rows_of_one_segment():
+    rec = sleep(600)
+    for train, test in rec.folds(3, gap=40.0):
+        assert np.abs(rec.times[train][:, None] - rec.times[test]).min() > 40.0
+
+
+@pytest.mark.parametrize("rec", [reach(n_segments=21, length=11), sleep(600)], ids=["trials", "one segment"])
+def test_an_integer_cv_is_warned_of_and_folds_are_pointed_to(rec):
+    y = next(iter(rec.labels.values()))
+    with pytest.warns(UserWarning, match=r"pass cv=rec.folds\(5\)"):
+        cross_validate(pipeline(steps=2), rec, y, cv=4)
+
+
+def test_a_recording_is_indexed_by_rows_and_never_becomes_an_array():
+    rec = recorded()
+    assert rec.shape == (242, 10)
+    assert rec[11:33].n_segments == 2
+    assert rec[rec.segments == 3].labels["direction"].tolist() == [3] * 11
+    for wrong in (3, "direction", (1, 2)):
+        with pytest.raises(DataError, match="indexed by rows"):
+            rec[wrong]
+    with pytest.raises(TypeError, match=r"take rec.counts"):
+        np.asarray(rec)
+    with pytest.raises(TypeError):
+        list(rec)

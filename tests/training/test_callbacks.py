@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from tiny import SMALL, Notes, reach
 
 from myow.errors import FileError, SettingError
+from myow.methods import make_method, method_class
 from myow.training.callbacks import MetricsFile, PairsFile, ProgressBar, TensorBoard, read_metrics
 
 
@@ -151,8 +153,69 @@ def test_the_bar_leaves_to_figures_what_has_no_room(monkeypatch):
     assert not [word for word in ("uniformity", "learning") if word in drawn.getvalue()]
 
 
-def test_the_bar_is_silent_where_there_is_no_terminal(monkeypatch):
+def test_a_short_training_says_nothing_where_there_is_no_terminal(monkeypatch):
     assert shown_by_bar(monkeypatch, False).strip() == ""
+
+
+def slow_training(monkeypatch, per_step, total, bar, terminal=False):
+    """Steps that take so long each, by a clock of our own."""
+    drawn, now = io.StringIO(), [0.0]
+    monkeypatch.setattr("myow.training.callbacks.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rich.console.Console", lambda **_: Console(file=drawn, force_terminal=terminal, width=200))
+    bar.begin(0, total)
+    for step in range(1, total + 1):
+        now[0] += per_step
+        if step % 10 == 1:
+            bar.record(step, {"loss": 0.5}, {})
+        bar.step(step)
+    bar.end()
+    return drawn.getvalue()
+
+
+def test_a_pipe_gets_a_line_now_and_then_with_steps_time_left_and_loss(monkeypatch):
+    lines = slow_training(monkeypatch, 0.1, 400, ProgressBar("MYOW on cpu", after=1.0)).splitlines()
+    assert 3 <= len(lines) <= 6
+    assert lines[0].startswith("MYOW on cpu: 20 of 400 steps, 10 steps/s, 38 s left  loss 0.5")
+    assert lines[-1].startswith("MYOW on cpu: 400 of 400 steps in 40 s")
+    assert not any("about" in line for line in lines)
+
+
+def test_a_training_of_over_a_minute_is_said_to_be_long_before_it_goes_on(monkeypatch):
+    lines = slow_training(monkeypatch, 0.1, 1200, ProgressBar("MYOW on cpu", after=1.0)).splitlines()
+    assert lines[0].startswith("MYOW on cpu: about 2 min 0 s for 1,200 steps; fewer steps")
+    assert sum("about" in line for line in lines) == 1
+    assert len(lines) < 15
+
+
+def test_what_is_over_in_a_second_stays_silent(monkeypatch):
+    assert slow_training(monkeypatch, 0.01, 90, ProgressBar("MYOW on cpu", after=1.0), terminal=True) == ""
+    shown = slow_training(monkeypatch, 0.1, 90, ProgressBar("MYOW on cpu", after=1.0), terminal=True)
+    assert "MYOW on cpu" in shown
+    assert "90/90" in shown
+
+
+@pytest.mark.parametrize("method", ["myow", "byol", "supervised", "pivae"])
+def test_a_fit_shows_how_it_goes_unless_it_is_told_not_to(monkeypatch, method):
+    made = []
+    monkeypatch.setattr("myow.methods.base.ProgressBar", lambda title, after: made.append(title) or Notes())
+    rec = reach()
+    known = method_class(method)().get_params()
+    settings = {k: v for k, v in SMALL.items() if k in known}
+    given = (rec, rec.labels["direction"])
+    make_method(method, **settings).fit(*given)
+    assert made == [f"{method_class(method).__name__} on cpu"]
+    make_method(method, **settings, verbose=False).fit(*given)
+    make_method(method, **settings).fit(*given, callbacks=[ProgressBar("of one's own")])
+    assert len(made) == 1
+
+
+def test_verbose_is_no_part_of_a_checkpoint_nor_of_a_saved_model(tmp_path):
+    rec = reach()
+    model = make_method("byol", **SMALL).fit(rec, folder=tmp_path)
+    quiet = make_method("byol", **SMALL, verbose=False).fit(rec, folder=tmp_path, resume=True)
+    assert np.array_equal(model.transform(rec), quiet.transform(rec))
+    quiet.save(tmp_path / "a.myow")
+    assert b"verbose" not in (tmp_path / "a.myow").read_bytes()
 
 
 def test_tensorboard_writes_events(tmp_path):

@@ -7,16 +7,17 @@ from types import SimpleNamespace
 import pytest
 import torch
 from tiny import SMALL, SMALL_MINING, Notes, reach, sleep
+from tiny_images import tiny_images
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from myow import BYOL, MYOW, RP, SimCLR
+from myow import BYOL, MYOW, RP, ImageBYOL, ImageMYOW, ImageSimCLR, SimCLR
 from myow.errors import SettingError
 from myow.methods.presets import preset
 from myow.settings import parse_settings
 from myow.training import loop
 from myow.training.cuda_graph import CapturedStep, CudaGraphs, is_captured
 from myow.training.optim import LARS, _spread, update_ema
-from myow.training.rows import ImageRows, TrainingRows
+from myow.training.rows import ImageRows, LookedUpRows, TrainingRows
 
 MINED = SMALL | SMALL_MINING | {"steps": 30, "pool_refresh": 4, "mined_start": 0.2, "mined_ramp": 0.4}
 TINY = {"batch_size": 32, "steps": 30, "epochs": None, "random_state": 0, "device": "cpu"}
@@ -39,6 +40,21 @@ RUNS = [
     pytest.param(BYOL, SMALL | {"steps": 30, "target_schedule": "cosine"}, reach(), {None}, id="byol"),
     pytest.param(BYOL, preset("v1-reaching", BYOL) | TINY, reach(), {None}, id="byol-v1"),
     pytest.param(SimCLR, CONTRAST, reach(), {None}, id="simclr"),
+]
+
+SMALL_IMAGES = {
+    "encoder": "resnet10", "width": 2, "steps": 30, "epochs": None, "batch_size": 16, "projector": (12, 6), "device": "cpu",
+    "random_state": 0, "threads": 1, "solarise": 0.2, "learning_rate": 0.02,
+}  # fmt: skip
+PREDICTED = SMALL_IMAGES | {"predictor": 12}
+MINED_IMAGES = PREDICTED | {"mined_projector": (12, 4), "mined_predictor": 8, "pool_size": 24, "mined_start": 0.3}
+AS_PUBLISHED = {"pool": "sample", "mined_anchor": "row", "symmetric": False}
+IMAGE_RUNS = [
+    pytest.param(ImageBYOL, PREDICTED, {None}, id="byol"),
+    pytest.param(ImageSimCLR, SMALL_IMAGES, {None}, id="simclr"),
+    pytest.param(ImageMYOW, MINED_IMAGES, {BEFORE, MINING}, id="queue"),
+    pytest.param(ImageMYOW, MINED_IMAGES | AS_PUBLISHED, {BEFORE, MINING}, id="sample"),
+    pytest.param(ImageMYOW, MINED_IMAGES | {"pool": "batch", "k": 3}, {BEFORE, MINING}, id="batch"),
 ]
 
 
@@ -181,6 +197,17 @@ def test_replayed_steps_give_the_same_bits_and_wait_for_nothing(stand_in, method
     assert used[0].replays == 30
 
 
+@pytest.mark.parametrize(("method", "settings", "kinds"), IMAGE_RUNS)
+def test_replayed_steps_on_images_give_the_same_bits_and_wait_for_nothing(stand_in, method, settings, kinds):
+    weights, metrics = fitted(method(**settings), tiny_images())
+    used = stand_in()
+    found, measured = fitted(method(**settings), tiny_images())
+    assert different(found, weights) == []
+    assert measured == metrics
+    assert used[0].taken.recorded.keys() == kinds
+    assert used[0].replays == 30
+
+
 @pytest.mark.parametrize("stop", [4, 17])  # before mining begins, and between two refreshes
 @pytest.mark.parametrize("optimizer", ["adamw", "lars", "sgd"])
 @pytest.mark.parametrize("replayed", [(False, True), (True, True), (True, False)])
@@ -261,7 +288,7 @@ def config_of(**settings):
     return MYOW(**settings).training_config(100)
 
 
-def test_auto_captures_recordings_on_a_gpu_and_nothing_else():
+def test_auto_captures_recordings_and_images_on_a_gpu_and_nothing_else():
     able, unable = SimpleNamespace(static=True), SimpleNamespace(static=False)
     on_cpu = SimpleNamespace(device=torch.device("cpu"))
     auto = config_of()
@@ -270,8 +297,9 @@ def test_auto_captures_recordings_on_a_gpu_and_nothing_else():
     assert not is_captured(auto, able, on_cpu)
     assert not is_captured(auto, unable, on_gpu())
     assert not is_captured(config_of(cuda_graph="auto", accumulate=2), able, on_gpu())
-    assert not is_captured(auto, able, on_gpu(ImageRows))
-    assert is_captured(config_of(cuda_graph=True), able, on_gpu(ImageRows))
+    assert is_captured(auto, able, on_gpu(ImageRows))
+    assert not is_captured(auto, able, on_gpu(LookedUpRows))
+    assert is_captured(config_of(cuda_graph=True), able, on_gpu(LookedUpRows))
 
 
 def test_a_graph_that_cannot_be_is_refused_if_it_was_asked_for():
@@ -311,6 +339,16 @@ def test_numbers_that_follow_progress_are_written_into_the_same_tensors():
     assert len(seen) == 3
 
 
+def test_a_number_that_stays_is_not_written_again():
+    module = MYOW(**MINED).build(10)  # whose target network moves by the same share all the time
+    module.set_progress(0.3)
+    versions = {name: held._version for name, held in module.now.items()}
+    module.set_progress(0.5)
+    assert {name for name, held in module.now.items() if held._version > versions[name]} == {"augmented", "mined"}
+    module.set_progress(0.3)
+    assert float(module.now["mined"]) == pytest.approx(module.scheduled(0.3)["mined"])
+
+
 @pytest.mark.parametrize("share", [0.004, 0.1, 0.7])
 def test_a_moving_average_moves_alike_by_a_number_and_as_on_a_gpu_by_tensors(share):
     generator = torch.Generator().manual_seed(0)
@@ -321,6 +359,13 @@ def test_a_moving_average_moves_alike_by_a_number_and_as_on_a_gpu_by_tensors(sha
     for a, b, t, o in zip(by_number, by_tensor, start, online, strict=True):
         assert torch.equal(a, b)
         torch.testing.assert_close(a, t + share * (o - t))
+
+
+def test_one_number_fills_tensors_of_all_shapes_and_types():
+    like = [torch.ones(3, 4).T, torch.ones(()), torch.ones(7, dtype=torch.float64), torch.ones(2, 3, 2)]
+    for filled, one in zip(_spread(torch.tensor(0.3), like), like, strict=True):
+        assert (filled.shape, filled.stride(), filled.dtype) == (one.shape, one.stride(), one.dtype)
+        assert torch.equal(filled, torch.full_like(one, float(torch.tensor(0.3))))
 
 
 def test_lars_takes_its_rate_from_a_tensor():
@@ -358,6 +403,16 @@ def test_on_a_gpu_replays_train_as_python_does(method, settings, rec, kinds):
     found, measured = fitted(method(**settings, cuda_graph=True), rec)
     assert_close(found, weights)
     assert measured[-1]["loss"] == pytest.approx(metrics[-1]["loss"], rel=1e-2)
+
+
+@needs_gpu
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("method", "settings", "kinds"), IMAGE_RUNS)
+def test_on_a_gpu_replays_train_on_images_as_python_does(method, settings, kinds, compiled):
+    settings = settings | {"device": "cuda", "steps": 8, "precision": "float32"}
+    _, metrics = fitted(method(**settings, compile=False, cuda_graph=False), tiny_images())
+    _, measured = fitted(method(**settings, compile=compiled, cuda_graph=True), tiny_images())
+    assert [m["loss"] for m in measured] == pytest.approx([m["loss"] for m in metrics], rel=5e-2)
 
 
 @needs_gpu

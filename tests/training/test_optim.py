@@ -1,6 +1,8 @@
 """Optimizers and schedules against updates written out in NumPy."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from torch import nn
 
 from myow.errors import UnknownNameError
 from myow.nn.mlp import perceptron
-from myow.training.optim import LARS, build_optimizer, learning_rate, parameter_groups, ramp, update_ema
+from myow.training.optim import LARS, _fused_sgd, build_optimizer, learning_rate, parameter_groups, ramp, update_ema
 
 
 def lars_by_hand(w, g, m, *, lr, momentum, decay, trust, adapt):
@@ -115,6 +117,24 @@ def test_every_optimizer_decays_weights_alone_and_bears_late_gradients(name, kin
         assert optimizer.param_groups[0]["momentum"] == 0.9
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_plain_momentum_in_one_pass_does_the_same_with_gradients_that_come_late(momentum):
+    trained = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        module = perceptron((3, 4, 2))
+        groups = parameter_groups(module, 0.5)
+        plain = torch.optim.SGD(groups, lr=0.1, momentum=momentum)
+        optimizer = _fused_sgd(parameter_groups(module, 0.5), 0.1, momentum) if fused else plain
+        for step in range(4):
+            for i, p in enumerate(module.parameters()):
+                p.grad = None if step < 2 and i > 1 else (p.detach() + step).sin()
+            optimizer.step()
+        trained.append([p.detach() for p in module.parameters()])
+    for a, b in zip(*trained, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_weight_decay_shrinks_weights_and_spares_the_rest():
     for name in ("adamw", "sgd", "lars"):
         module = perceptron((3, 4, 2))
@@ -187,3 +207,44 @@ def test_moving_average_of_a_moving_network_weighs_each_step():
     n = len(history)
     expected = m**n * 3.0 + (1 - m) * sum(m ** (n - 1 - i) * v for i, v in enumerate(history))
     assert float(target[0]) == pytest.approx(expected)
+
+
+def trained(optimizer, network):
+    torch.manual_seed(0)
+    for _ in range(4):
+        optimizer.zero_grad(set_to_none=True)
+        network(torch.randn(8, 5)).pow(2).sum().backward()
+        optimizer.step()
+    return [p.detach().clone() for p in network.parameters()]
+
+
+@pytest.mark.parametrize(
+    ("name", "torchs"),
+    [
+        ("adamw", lambda groups: torch.optim.AdamW(groups, lr=0.01, fused=True)),
+        ("sgd", lambda groups: torch.optim.SGD(groups, lr=0.01, momentum=0.9, foreach=True)),
+    ],
+)
+def test_optimizers_take_the_steps_of_torchs_own(name, torchs):
+    torch.manual_seed(1)
+    one = nn.Linear(5, 3)
+    other = nn.Linear(5, 3)
+    other.load_state_dict(one.state_dict())
+    ours = build_optimizer(name, one, learning_rate=0.01, weight_decay=0.1, momentum=0.9)
+    theirs = torchs([group for group in parameter_groups(other, 0.1) if group["params"]])
+    for a, b in zip(trained(ours, one), trained(theirs, other), strict=True):
+        assert torch.equal(a, b)
+    theirs.load_state_dict(ours.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    assert all(p.requires_grad and p.is_leaf for p in one.parameters())
+
+
+def test_a_fit_saved_and_loaded_does_not_import_torchs_compiler(tmp_path):
+    code = (
+        "import sys, numpy as np, myow\n"
+        "model = myow.MYOW(steps=3, dim=4).fit(np.random.default_rng(0).poisson(2.0, size=(60, 8)))\n"
+        f"model.save({str(tmp_path / 'a.myow')!r})\n"
+        f"myow.load_model({str(tmp_path / 'a.myow')!r})\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

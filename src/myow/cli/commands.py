@@ -6,62 +6,120 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import MyowError, SettingError
+from ..version import __version__
 from .options import (
+    METHOD_NAMES,
+    PRESET_NAMES,
     AsJson,
     Classifier,
+    Config,
     Data,
     Device,
     Folder,
     LoadOptions,
     Out,
+    Overwrite,
     Quiet,
     ReadoutEpochs,
+    Resume,
     Seed,
     Session,
+    check_seed,
+    explain_method,
+    list_methods,
+    print_cards,
+    print_demo,
+    print_ending,
+    print_evaluation,
     stopped,
     stopping,
 )
+from .stability import consistency, importance
 
-__all__ = ["adapt", "app", "card", "datasets", "demo", "embed", "evaluate", "export", "inspect", "main", "train"]
+__all__ = [
+    "adapt",
+    "app",
+    "card",
+    "datasets",
+    "demo",
+    "embed",
+    "evaluate",
+    "export",
+    "inspect",
+    "main",
+    "settings_of",
+    "train",
+]
 
 
 def train(
     data: Annotated[
         str,
         typer.Argument(
-            help="A dataset's name (see 'myow datasets') or a file; several sessions as A,B.", show_default=False
+            metavar="DATA",
+            help="A dataset's name (see 'myow datasets') or a file; several sessions as A,B.",
+            show_default=False,
         ),
     ],
     out: Out,
-    method: Annotated[str, typer.Option(help="Identifier of a method.")] = "myow",
-    preset: Annotated[str | None, typer.Option(help="Settings of a published release.")] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help=f"One of {', '.join(METHOD_NAMES)}.", autocompletion=lambda: list(METHOD_NAMES)
+        ),
+    ] = "myow",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Settings of a published release: {', '.join(PRESET_NAMES)}.",
+            autocompletion=lambda: list(PRESET_NAMES),
+        ),
+    ] = None,
     context: Annotated[str, typer.Option(metavar="A,B", help="Bins before and after that the encoder sees.")] = "0,0",
-    rows: Annotated[str, typer.Option(help="Rows the encoder learns from: train or all.")] = "train",
+    rows: Annotated[str, typer.Option(metavar="NAME", help="Rows the encoder learns from: train or all.")] = "train",
     split: Annotated[
         str | None,
-        typer.Option(help="released, random or time.", show_default="released where there is one, else random"),
+        typer.Option(
+            metavar="NAME", help="released, random or time.", show_default="released where there is one, else random"
+        ),
     ] = None,
-    split_seed: Annotated[int, typer.Option(help="Seed of a random split.", min=0)] = 0,
+    split_seed: Annotated[int, typer.Option(metavar="N", help="Seed of a random split.", callback=check_seed)] = 0,
     target: Annotated[
         str | None,
-        typer.Option(help="Label that a method learns from, if it learns from labels.", show_default="the first"),
+        typer.Option(
+            metavar="NAME", help="Label that a method learns from, if it learns from labels.", show_default="the first"
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the rows, in place of steps.")] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Passes over the rows, in place of steps.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
     settings: Annotated[
-        list[str], typer.Option("--set", help="Any parameter of the method, key=value.", show_default=False)
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting of the method, which 'myow settings METHOD' explains; may be repeated.",
+            show_default=False,
+        ),
     ] = [],  # noqa: B006  (typer copies it)
     load: LoadOptions = [],  # noqa: B006
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from what the folder holds.")] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events too.")] = False,
+    config: Config = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    no_figures: Annotated[
+        bool, typer.Option("--no-figures", metavar="", help="Draw nothing: some seconds less.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", metavar="", help="Write TensorBoard events too.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a representation into a folder, without labels unless the method learns from them."""
@@ -75,6 +133,7 @@ def train(
         "device": device,
         "load": load,
         "resume": resume,
+        "overwrite": overwrite,
         "tensorboard": tensorboard,
         "progress": not quiet,
     }
@@ -90,7 +149,7 @@ def train(
         for option, is_given in not_for_images.items():
             if is_given:
                 raise SettingError(f"{option} is for recordings, and {data} holds images; leave it out")
-        _train_images(data, out, settings=settings, **common)
+        _train_images(data, out, figures=not no_figures, settings=settings, **common)
         return
     if os.environ.get("WORLD_SIZE", "1") != "1":  # torchrun's; each of them would train all of it, into one folder
         raise SettingError(
@@ -101,7 +160,7 @@ def train(
 
     several = len(session_names(data)) > 1
     with stopped("stopped; nothing new was kept"):
-        message = (train_sessions_run if several else train_run)(
+        trained = (train_sessions_run if several else train_run)(
             data,
             out,
             settings=[f"context={context}", *settings],
@@ -110,24 +169,31 @@ def train(
             target=target,
             **common,
         )
-    if not several:  # figures are of one recording
-        draw_run(out)
-    print(message)
+    if not (no_figures or several):  # they are of one recording
+        draw_run(out, trained)
+    names = session_names(data)
+    print_ending(trained.message, out, [*names[:1]] if several else [], ["embed", str(out), names[0], "--out", "z.npz"])
 
 
 def adapt(
     run: Folder,
     data: Data,
     out: Out,
-    name: Annotated[str | None, typer.Option(help="What to call the session.", show_default="its name")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call the session.", show_default="its name")
+    ] = None,
     with_: Annotated[
         str, typer.Option("--with", metavar="A,B", help="Recordings trained on, to mine from as well.")
     ] = "",
-    steps: Annotated[int | None, typer.Option(help="Steps.", show_default="those of the training", min=0)] = None,
-    rows: Annotated[str, typer.Option(help="Rows the read-in learns from: train or all.")] = "train",
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps.", show_default="those of the training", min=0)
+    ] = None,
+    rows: Annotated[str, typer.Option(metavar="NAME", help="Rows the read-in learns from: train or all.")] = "train",
     device: Device = "auto",
     load: LoadOptions = [],  # noqa: B006
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from what the folder holds.")] = False,
+    config: Config = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Learn a read-in for a session that was not trained on, without labels; the rest of the model stays as it is."""
@@ -145,19 +211,21 @@ def adapt(
             load=load,
             device=device,
             resume=resume,
+            overwrite=overwrite,
             progress=not quiet,
         )
-    print(message)
+    print_ending(message, out, [data], ["embed", str(out), data, "--out", "z.npz"])
 
 
-def _train_images(data: str, out: Path, **options: Any) -> None:
+def _train_images(data: str, out: Path, *, figures: bool, **options: Any) -> None:
     from .images import draw_images_run, train_images_run
 
     with stopped("stopped; nothing new was kept"):
-        message = train_images_run(data, out, **options)
-    if message:  # of several processes one speaks
-        draw_images_run(out)
-        print(message)
+        trained = train_images_run(data, out, **options)
+    if trained.message:  # of several processes one speaks
+        if figures:
+            draw_images_run(out)
+        print_ending(trained.message, out, [], ["embed", str(out), data, "--out", "z.npz"])
 
 
 def datasets(as_json: AsJson = False) -> None:
@@ -172,7 +240,9 @@ def datasets(as_json: AsJson = False) -> None:
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(help="A file of any format that can be read.", show_default=False)],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A file of any format that can be read.", show_default=False)
+    ],
     load: LoadOptions = [],  # noqa: B006  (typer copies it)
     as_json: AsJson = False,
 ) -> None:
@@ -190,29 +260,50 @@ def inspect(
         print(f"suggested: {suggest(found.recording)}")
 
 
+def settings_of(
+    method: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="METHOD",
+            help=f"One of {', '.join(METHOD_NAMES)}.",
+            autocompletion=lambda: list(METHOD_NAMES),
+            show_default="list methods and presets",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Show this release's settings in place of the defaults: {', '.join(PRESET_NAMES)}.",
+            autocompletion=lambda: list(PRESET_NAMES),
+        ),
+    ] = None,
+    images: Annotated[bool, typer.Option("--images", metavar="", help="Of the method for images.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Explain every setting of a method, as --set takes it; without a method, list methods and presets."""
+    print(list_methods(as_json=as_json) if method is None else explain_method(method, preset, images, as_json=as_json))
+
+
 def demo(
-    dataset: Annotated[str, typer.Option(help="A dataset's name.")] = "simulated-reach",
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("runs/demo"),
-    seed: Seed = 0,
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="A dataset's name.")] = "simulated-reach",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("runs/demo"),
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of the simulated recording and of training.", callback=check_seed)
+    ] = 0,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train on a recording in windows of five bins, decode from one labelled trial a class and from all, draw figures."""
-    from ..datasets import card_of
-    from .train import draw_run, evaluate_run, train_run
+    """Train without labels on simulated reaches, and decode from one labelled trial a direction, beside raw counts."""
+    from .bench import demo_run
 
-    own = card_of(dataset)
-    readout = "class" if own is not None and own.readout == "angle" else None
-    # One labelled trial a class is where an embedding that was learnt without labels shows.
-    train_run(dataset, out, settings=["context=2,2"], seed=seed, progress=not (quiet or as_json))
-    results = [evaluate_run(out, readout=readout, labels=n) for n in (1, None)]
-    figures = draw_run(out)
+    with stopped("stopped; nothing new was kept"):
+        found = demo_run(dataset, out, seed=seed, overwrite=overwrite, progress=not (quiet or as_json))
     if as_json:
-        print(json.dumps({"evaluations": results, "pictures": [str(path) for path in figures]}))
-        return
-    for result in results:
-        print_evaluation(result)
-    print("figures: " + ", ".join(str(path) for path in figures))
+        print(json.dumps(found))
+    else:
+        print_demo(found, out)
 
 
 def embed(
@@ -220,16 +311,23 @@ def embed(
     data: Data,
     out: Annotated[
         Path,
-        typer.Option(help="The file to write: .npz, .csv, .parquet, .nc or .nwb; of images .npz.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="The file to write: .npz, .csv, .parquet, .nc or .nwb; of images .npz.",
+            show_default=False,
+        ),
     ],
     load: LoadOptions = [],  # noqa: B006
     device: Device = "auto",
     into: Annotated[
         Path | None,
-        typer.Option(help="Of .nwb: the session's file, of which a copy gets the embedding.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Of .nwb: the session's file, of which a copy gets the embedding.", show_default=False
+        ),
     ] = None,
     options: Annotated[
-        list[str], typer.Option("--write", help="Option of the format written, key=value.", show_default=False)
+        list[str],
+        typer.Option("--write", metavar="KEY=VALUE", help="Option of the format written.", show_default=False),
     ] = [],  # noqa: B006
     session: Session = None,
 ) -> None:
@@ -254,10 +352,12 @@ def embed(
 
 def export(
     run: Folder,
-    out: Annotated[Path, typer.Option(help="The .onnx file to write.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .onnx file to write.", show_default=False)],
     session: Annotated[
         str | None,
-        typer.Option(help="Of a model of several sessions: whose units it takes.", show_default="the only one"),
+        typer.Option(
+            metavar="NAME", help="Of a model of several sessions: whose units it takes.", show_default="the only one"
+        ),
     ] = None,
 ) -> None:
     """Write the model of a run as an ONNX graph, from raw counts to the embedding."""
@@ -275,26 +375,37 @@ def card(run: Folder) -> None:
 
 def evaluate(
     run: Folder,
-    data: Annotated[str | None, typer.Argument(help="Another recording.", show_default="the one trained on")] = None,
-    target: Annotated[str | None, typer.Option(help="Label to read out.", show_default="the first")] = None,
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="Another recording.", show_default="the one trained on")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Label to read out.", show_default="the first")
+    ] = None,
     readout: Annotated[
         str | None,
-        typer.Option(help="angle, class (or classification), continuous or knn.", show_default="what fits the label"),
+        typer.Option(
+            metavar="NAME",
+            help="angle, class (or classification), continuous or knn.",
+            show_default="what fits the label",
+        ),
     ] = None,
     labels: Annotated[
         int | None,
-        typer.Option(help="Labelled segments (or minutes) per class that the readout may use.", show_default="all"),
+        typer.Option(
+            metavar="N", help="Labelled segments (or minutes) per class that the readout may use.", show_default="all"
+        ),
     ] = None,
     semi_supervised: Annotated[
         bool,
         typer.Option(
             "--semi-supervised",
+            metavar="",
             help="With --labels and --readout class: learn from unlabelled training segments too, for a label that is constant in each.",
         ),
     ] = False,
     classifier: Classifier = "logistic",
     load: LoadOptions = [],  # noqa: B006
-    device: Annotated[str, typer.Option(help="Where images are embedded and read out.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="NAME", help="Where images are embedded and read out.")] = "cpu",
     readout_epochs: ReadoutEpochs = 100,
     session: Session = None,
     as_json: AsJson = False,
@@ -339,47 +450,64 @@ def evaluate(
 def bench(
     out: Out,
     datasets: Annotated[str, typer.Option(metavar="A,B", help="Recordings: names or files.", show_default="all")] = "",
-    methods: Annotated[str, typer.Option(metavar="A,B", help="Identifiers of methods.", show_default="all")] = "",
+    methods: Annotated[
+        str, typer.Option(metavar="A,B", help=f"Of {', '.join(METHOD_NAMES)}.", show_default="all")
+    ] = "",
     protocol: Annotated[
         str,
         typer.Option(
-            help="released (one published split), cv (folds), or images (image datasets, k-NN and linear readout)."
+            metavar="NAME",
+            help="released (one published split), cv (folds), or images (image datasets, k-NN and linear readout).",
         ),
     ] = "cv",
     context: Annotated[
         list[str], typer.Option(metavar="A,B", help="Bins before and after that everyone sees; may be repeated.")
     ] = ["0,0"],  # noqa: B006  (typer copies it)
-    rows: Annotated[str, typer.Option(help="Rows encoders learn from without labels: train or all.")] = "train",
+    rows: Annotated[
+        str, typer.Option(metavar="NAME", help="Rows encoders learn from without labels: train or all.")
+    ] = "train",
     readouts: Annotated[str, typer.Option(metavar="A,B", help="angle, class, continuous, knn.")] = "angle,class",
     labels: Annotated[
         str, typer.Option(metavar="A,B", help="all, or labelled segments (minutes) per class: all,1,2,5,10.")
     ] = "all",
+    folds: Annotated[int, typer.Option(metavar="N", help="Folds, with --protocol cv.")] = 5,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", help="Repetitions; each has a seed of its own and deals the folds anew.")
+    ] = 1,
+    draws: Annotated[int, typer.Option(metavar="N", help="Random choices of labelled segments to average over.")] = 5,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Fits at a time.")] = 1,
+    backend: Annotated[str, typer.Option(metavar="NAME", help="What carries the jobs: loky, ray or dask.")] = "loky",
     semi_supervised: Annotated[
         bool,
         typer.Option(
             "--semi-supervised",
+            metavar="",
             help="Read class out once more for each number of --labels, from unlabelled training segments too.",
         ),
     ] = False,
     classifier: Classifier = "logistic",
-    folds: Annotated[int, typer.Option(help="Folds, with --protocol cv.")] = 5,
-    seeds: Annotated[int, typer.Option(help="Repetitions; each has a seed of its own and deals the folds anew.")] = 1,
-    draws: Annotated[int, typer.Option(help="Random choices of labelled segments to average over.")] = 5,
-    jobs: Annotated[int, typer.Option(help="Fits at a time.")] = 1,
-    backend: Annotated[str, typer.Option(help="What carries the jobs: loky, ray or dask.")] = "loky",
     settings: Annotated[
         list[str],
-        typer.Option("--set", help="Any parameter: key=value, or method.key=value for one.", show_default=False),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting, or METHOD.KEY=VALUE for one method; may be repeated.",
+            show_default=False,
+        ),
     ] = [],  # noqa: B006
     load: LoadOptions = [],  # noqa: B006
     target: Annotated[
-        str | None, typer.Option(help="Label to read out of recordings.", show_default="the dataset's, else the first")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Label to read out of recordings.", show_default="the dataset's, else the first"
+        ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="Where images are trained on and read out; recordings go by --set.")
+        str, typer.Option(metavar="NAME", help="Where images are trained on and read out; recordings go by --set.")
     ] = "auto",
     readout_epochs: ReadoutEpochs = 100,
-    retry: Annotated[bool, typer.Option("--retry", help="Try failed fits again.")] = False,
+    config: Config = None,
+    retry: Annotated[bool, typer.Option("--retry", metavar="", help="Try failed fits again.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -429,99 +557,52 @@ def bench(
     print(f"{added}{result['failed']} failed; " + ", ".join(result["files"]))
 
 
-_COLUMNS = {
-    "accuracy": "accuracy",
-    "delta_accuracy": "within 3π/16",
-    "balanced_accuracy": "balanced",
-    "weighted_f1": "weighted F1",
-    "r2": "R²",
-}
-
-
-def print_evaluation(result: Mapping[str, Any]) -> None:
-    """Print an evaluation: the embedding and what it is compared with, a row each."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from ..figures.style import BASELINES, readout_title
-
-    options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
-    few = "all labels" if result["labels"] is None else f"{result['labels']} labelled per class"
-    table = Table(
-        title=f"{result['dataset']}: {result['target']}, {readout_title(result['readout'], **options)}, {few}, {result['n_test']} test bins",
-        title_justify="left",
-    )
-    shown = [key for key in _COLUMNS if result[key] is not None]
-    table.add_column("")
-    for key in shown:
-        table.add_column(_COLUMNS[key], justify="right")
-    table.add_column("95 % interval", justify="right")
-    rows = {f"{result['method']} embedding": result}
-    rows |= {title: result[name] for name, title in BASELINES.items()}
-    for name, row in rows.items():
-        interval = "" if row["interval"] is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
-        table.add_row(name, *(f"{row[key]:.3f}" for key in shown), interval)
-    if result["majority"] is not None and "accuracy" in shown:
-        table.add_row("majority class", f"{result['majority']:.3f}", *[""] * (len(shown) - 1), "")
-    console = Console(width=110)
-    console.print(table)
-    fitted = {"readouts": result.get("readout_rows"), "principal components": result.get("pca_rows")}
-    some = [f"{what} on {rows['used']:,} of {rows['of']:,}" for what, rows in fitted.items() if rows]
-    if some:
-        console.print(
-            f"Fitted on evenly spaced bins: {', '.join(some)}. All {result['n_test']:,} test bins are scored.",
-            highlight=False,
-        )
-
-
-def print_cards(cards: Sequence[Mapping[str, Any]]) -> None:
-    """Print what there is to load: a table of recordings and one of images."""
-    from rich.console import Console
-    from rich.table import Table
-
-    recordings, images = Table(), Table()
-    for name in ("name", "kind", "units", "bins", "bin size (s)", "segments", "available", "licence"):
-        recordings.add_column(name)
-    for name in ("name", "kind", "training", "test", "pixels", "classes", "available", "licence"):
-        images.add_column(name)
-    for card in cards:
-        ends = "yes" if card["available"] else "no", card["licence"]
-        if card["data"] == "images":
-            counts = (str(card[key]) for key in ("train", "test"))
-            size = " x ".join(map(str, card["size"]))
-            images.add_row(card["name"], card["kind"], *counts, size, str(card["classes"]), *ends)
-        else:
-            bins = "unknown" if card["bins"] is None else str(card["bins"])
-            shape = (str(card["units"]), bins, f"{card['bin_size']:g}", str(card["segments"]))
-            recordings.add_row(card["name"], card["kind"], *shape, *ends)
-    console = Console(width=110)
-    for title, table in (("recordings", recordings), ("images", images)):
-        if table.row_count:
-            table.title, table.title_justify = title, "left"
-            console.print(table)
-
-
 app = typer.Typer(
     name="myow",
-    help="Learn representations of neural activity without labels, and see how well they decode.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,  # plain lines fit 80 columns, boxes do not
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with 'myow demo'; 'myow COMMAND -h' explains each command.",
 )
 
-for command in (
-    demo,
-    datasets,
-    inspect,
-    train,
-    adapt,
-    embed,
-    export,
-    card,
-    evaluate,
-    bench,
-):
-    app.command()(command)
+SHORT: dict[Callable[..., None], str] = {  # what the list of commands says; each must fit behind its name
+    demo: "Show on simulated reaches what can be gained, in half a minute.",
+    datasets: "List the recordings and images that can be named.",
+    inspect: "Show what a file holds, and what would be used of it.",
+    settings_of: "Explain the settings of a method; list methods and presets.",
+    train: "Train a representation into a folder.",
+    adapt: "Learn a read-in for a session that was not trained on.",
+    embed: "Write the embedding of a recording or of images.",
+    export: "Write a model as an ONNX graph.",
+    card: "Describe a model in Markdown.",
+    evaluate: "Decode from an embedding, beside raw counts and others.",
+    bench: "Compare methods on recordings or images.",
+    consistency: "Measure how far embeddings of seeds or sessions agree.",
+    importance: "Rank units by what the readout owes them.",
+}
+HELP = {"help_option_names": ["-h", "--help"]}
+
+for command, short in SHORT.items():
+    app.command(command.__name__.removesuffix("_of"), short_help=short, context_settings=HELP)(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"myow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", metavar="", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Learn representations of neural activity without labels, and see how well they decode."""
 
 
 def main() -> None:
@@ -534,7 +615,17 @@ def main() -> None:
 
 
 def _run() -> None:
-    before, warnings.formatwarning = warnings.formatwarning, _one_line
+    said: set[str] = set()
+
+    def one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+        """Format a warning for whoever typed a command: once, without the place in our code that it comes from."""
+        line = f"warning: {' '.join(str(message).split())}\n"
+        if line in said:
+            return ""
+        said.add(line)
+        return line
+
+    before, warnings.formatwarning = warnings.formatwarning, one_line
     try:
         app()
     except MyowError as error:
@@ -547,8 +638,3 @@ def _run() -> None:
         sys.exit(1)
     finally:
         warnings.formatwarning = before
-
-
-def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
-    """Format a warning for whoever typed a command, without the place in our code that it comes from."""
-    return f"warning: {' '.join(str(message).split())}\n"

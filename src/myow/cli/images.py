@@ -16,7 +16,7 @@ from ..io.files import write_arrays, write_json
 from ..methods import image_method_class
 from ..methods.runs import OFFICIAL, Parts, Run, RunFolder, write_run_card
 from ..training.distributed import from_environment
-from .train import chosen_settings, own_settings, train_into
+from .train import Trained, chosen_settings, own_settings, refuse_earlier, train_into
 
 __all__ = ["draw_images_run", "embed_images_run", "evaluate_images_run", "train_images_run"]
 
@@ -33,16 +33,17 @@ def train_images_run(
     device: str = "auto",
     load: Sequence[str] = (),
     resume: bool = False,
+    overwrite: bool = False,
     tensorboard: bool = False,
     progress: bool = True,
-) -> str:
+) -> Trained:
     """Train a method on images into a folder; on several processes, started by torchrun, all work on the same batches.
 
     Returns
     -------
-    str
-        One line that says what was done; "" in all processes but the first.
+    Trained
     """
+    refuse_earlier(out, resume=resume, overwrite=overwrite)  # in every process, before one of them writes
     estimator = image_method_class(method)
     chosen = chosen_settings(estimator, preset, settings)
     with from_environment(device) as world:

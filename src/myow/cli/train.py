@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,6 @@ from ..data.recording import Recording
 from ..data.splits import Split, split_rows
 from ..datasets import card_of, load_recording
 from ..errors import FileError, SettingError, unknown_name
-from ..evaluation.evaluate import evaluate, find_target
-from ..evaluation.readouts import reading_name
-from ..io.embeddings import check_options, write
 from ..io.files import make_folder, write_json
 from ..methods import make_method, method_class
 from ..methods.base import Learner
@@ -43,12 +41,14 @@ from ..training.distributed import current
 from ..version import __version__
 
 __all__ = [
+    "Trained",
     "adapt_run",
     "chosen_settings",
     "draw_run",
     "embed_run",
     "evaluate_run",
     "own_settings",
+    "refuse_earlier",
     "train_into",
     "train_run",
     "train_sessions_run",
@@ -79,6 +79,35 @@ def own_settings(estimator: type[Learner], chosen: Mapping[str, Any], seed: int)
     return {k: v for k, v in chosen.items() if v != defaults[k]} | {"random_state": seed}
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training did, and what it had at hand: what is drawn next need not be read again."""
+
+    message: str
+    """One line that says what was done; "" in all processes but the first."""
+    model: Any = None
+    """The fitted model."""
+    recording: Recording | None = None
+    """All of the recording that it was trained on."""
+
+
+def refuse_earlier(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds a run, unless it was said what is to become of it.
+
+    Raises
+    ------
+    SettingError
+        If there is one, or what a training that was killed left of one.
+    """
+    folder = RunFolder(out)
+    if resume and overwrite:
+        raise SettingError("--resume goes on with a run and --overwrite replaces it; give one of them")
+    if not (resume or overwrite) and (folder.holds_run() or folder.checkpoint.exists()):
+        raise SettingError(
+            f"{out} holds a run already; add --resume to go on with it or --overwrite to replace it, or name another folder"
+        )
+
+
 def train_into(
     out: Path,
     run: Run,
@@ -89,7 +118,7 @@ def train_into(
     resume: bool,
     tensorboard: bool,
     progress: bool,
-) -> str:
+) -> Trained:
     """Train a model into a folder, and describe it there.
 
     Parameters
@@ -109,8 +138,7 @@ def train_into(
 
     Returns
     -------
-    str
-        One line that says what was done; "" in all processes but the first.
+    Trained
     """
     world = current()
     callbacks: list[Callback] = []
@@ -120,15 +148,34 @@ def train_into(
         callbacks.append(TensorBoard(make_folder(out / "tensorboard")))
     folder = RunFolder(out)
     replaced = "" if resume or not folder.holds_run() else " (an earlier run was replaced)"
+    began = time.monotonic()
     finished, before = folder.train(run, model, rows, resume=resume, callbacks=callbacks)
     if not world.is_first:
-        return ""
+        return Trained("")
+    took = _duration(time.monotonic() - began)
     write_run_card(folder, finished)
     if before and before == finished.n_steps_:
-        return f"{folder.model_path}: nothing to do, all {before} steps were done"
+        return Trained(f"{folder.model_path}: nothing to do, all {before} steps were done", finished)
     processes = f" by {world.size} processes" if world.size > 1 else ""
     done = f"{finished.n_steps_} steps{processes}" if finished.n_steps_ else "learnt without steps"
-    return f"{folder.model_path}: {run.method}, {done} on {learnt_from}{replaced}"
+    return Trained(
+        f"{folder.model_path}: {run.method}, {done} on {learnt_from} in {took}{replaced}",
+        finished,
+    )
+
+
+def _duration(seconds: float) -> str:
+    """Write a time in words.
+
+    Examples
+    --------
+    >>> [_duration(seconds) for seconds in (0.31, 14.2, 200, 7300)]
+    ['0.3 s', '14 s', '3 min 20 s', '2 h 1 min']
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 SPLITS = ("released", "random", "time")
@@ -175,16 +222,23 @@ def train_run(
     device: str = "auto",
     load: Sequence[str] = (),
     resume: bool = False,
+    overwrite: bool = False,
     tensorboard: bool = False,
     progress: bool = True,
-) -> str:
+    shares: tuple[float, ...] | None = None,
+) -> Trained:
     """Train a method on a recording into a folder; the parameters are those of ``myow train``.
+
+    Parameters
+    ----------
+    shares : tuple of float, optional
+        Of the rows, for training, validation and test, in place of those that the split has.
 
     Returns
     -------
-    str
-        One line that says what was done.
+    Trained
     """
+    refuse_earlier(out, resume=resume, overwrite=overwrite)
     if rows not in ("train", "all"):
         raise unknown_name("rows", rows, ("train", "all"))
     estimator = method_class(method)
@@ -196,10 +250,12 @@ def train_run(
         raise SettingError(
             f"a random split deals out segments, and {data} has {recording.n_segments}; use --split time, or leave it out"
         )
-    parts = split_rows(recording, rule)
+    parts = split_rows(recording, rule if shares is None else replace(rule, fractions=shares))
     if estimator.uses_labels:
         if rows == "all":
             raise SettingError(f"{method} learns from labels, so it must not see those of test rows; use --rows train")
+        from ..evaluation.decode import find_target
+
         card = card_of(data)
         target = find_target([recording], target or (card.target if card else None))
     elif target is not None:
@@ -217,7 +273,7 @@ def train_run(
         recording={"name": recording.name or data, "digest": recording.digest(), **recording.source},
     )
     taken = recording if rows == "all" else recording.select(parts[0])
-    return train_into(
+    trained = train_into(
         out,
         run,
         model,
@@ -227,6 +283,7 @@ def train_run(
         tensorboard=tensorboard,
         progress=progress,
     )
+    return replace(trained, recording=recording)
 
 
 def evaluate_run(
@@ -240,14 +297,26 @@ def evaluate_run(
     semi_supervised: bool = False,
     load: Sequence[str] = (),
     session: str | None = None,
+    draws: int = 10,
+    draw: bool = True,
 ) -> dict[str, Any]:
     """Evaluate a trained run; the parameters are those of ``myow evaluate``.
+
+    Parameters
+    ----------
+    draws : int, optional
+        Random choices of the labelled segments.
+    draw : bool, optional
+        Whether figures of all of the run's evaluations are drawn.
 
     Returns
     -------
     dict
         As `myow.evaluate` returns it. Where the run's own recording was used it is written into the folder too, and drawn.
     """
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.readouts import reading_name
+
     folder = RunFolder(out)
     run = folder.read()
     recording, parts, own = _recording_and_parts(run, out, data, load)
@@ -264,6 +333,7 @@ def evaluate_run(
         labels=labels,
         classifier=classifier,
         semi_supervised=semi_supervised,
+        draws=draws,
         seen=recording if own and run.rows == "all" else None,
     )
     about = {"dataset": recording.name or (data or run.data), "rows": run.rows}
@@ -274,9 +344,10 @@ def evaluate_run(
         which = "_".join([str(result["target"]), reading, *([] if labels is None else [str(labels)])])
         # A label's name comes from a file: it must not lead out of the folder.
         write_json(folder.path / f"evaluation_{re.sub(r'[^A-Za-z0-9.-]+', '_', which)}.json", result)
-        from ..figures import run_figures
+        if draw:
+            from ..figures import run_figures
 
-        run_figures.draw_evaluations(folder)
+            run_figures.draw_evaluations(folder)
         write_run_card(folder)
     return result
 
@@ -324,6 +395,8 @@ def embed_run(
     tuple of int
         The shape of ``z``.
     """
+    from ..io.embeddings import check_options, write
+
     chosen = parse_pairs(options)
     check_options(path, chosen)
     if path.exists() and Path(data).exists() and path.samefile(data):
@@ -342,8 +415,15 @@ def embed_run(
     return tuple(embedding.z.shape)
 
 
-def draw_run(out: Path) -> list[Path]:
+def draw_run(out: Path, trained: Trained | None = None) -> list[Path]:
     """Draw every figure that the contents of a run folder allow.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    trained : Trained, optional
+        The training that has just ended there; else its model and recording are read again.
 
     Returns
     -------
@@ -354,11 +434,15 @@ def draw_run(out: Path) -> list[Path]:
 
     folder = RunFolder(out)
     run = folder.read()
-    recording, parts, _ = _recording_and_parts(run, out)
+    if trained is None or trained.recording is None:
+        recording, parts, _ = _recording_and_parts(run, out)
+        model = folder.model("cpu")
+    else:
+        recording, parts, model = trained.recording, run.rows_of_parts(), trained.model
     seen = recording if run.rows == "all" else recording.select(parts[0])
     card = card_of(run.data)
     target = run_figures.label_to_colour_by(recording, [card.target] if card else [])
-    drawn = run_figures.draw_training(folder, folder.model("cpu"), recording, seen, parts[-1], target)
+    drawn = run_figures.draw_training(folder, model, recording, seen, parts[-1], target)
     return drawn + run_figures.draw_evaluations(folder)
 
 
@@ -377,16 +461,17 @@ def train_sessions_run(
     device: str = "auto",
     load: Sequence[str] = (),
     resume: bool = False,
+    overwrite: bool = False,
     tensorboard: bool = False,
     progress: bool = True,
-) -> str:
+) -> Trained:
     """Train a method on several recordings, ``a,b``, into a folder; the parameters are those of ``myow train``.
 
     Returns
     -------
-    str
-        One line that says what was done.
+    Trained
     """
+    refuse_earlier(out, resume=resume, overwrite=overwrite)
     if rows not in ("train", "all"):
         raise unknown_name("rows", rows, ("train", "all"))
     estimator = method_class(method)
@@ -444,6 +529,7 @@ def adapt_run(
     load: Sequence[str] = (),
     device: str = "auto",
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> str:
     """Learn a read-in for one more recording, and write the model that has it as a run of its own.
@@ -459,6 +545,7 @@ def adapt_run(
         raise unknown_name("rows", rows, ("train", "all"))
     if out.resolve() == trained.resolve():
         raise SettingError(f"--out is {out}, the run itself, which stays as it is; choose another folder")
+    refuse_earlier(out, resume=resume, overwrite=overwrite)
     source, folder = RunFolder(trained), RunFolder(out)
     run = source.read()
     model = None if run.of_images else source.model(device)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .recording import check_bin_size, check_label, check_segments, check_times, frozen
-from .rows import group_runs
+from .rows import group_runs, page_of
 
 __all__ = ["Embedding"]
 
@@ -102,6 +102,15 @@ class Embedding:
             f"{type(self).__name__}({self.name or 'unnamed'}: {len(self)} bins of {self.bin_size:g} s, "
             f"{self.z.shape[1]} dimensions, {n_segments} segment{'s' if n_segments != 1 else ''})"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "dimensions": str(self.z.shape[1]),
+            "bins": f"{len(self):,} of {self.bin_size:g} s",
+            "segments": f"{len(self.spans):,}",
+            **self.provenance,
+        }
+        return page_of(f"{type(self).__name__}: {self.name or 'unnamed'}", facts, self.labels)
 
     def __reduce__(self) -> tuple[Any, ...]:
         keep = {k: getattr(self, k) for k in self.__dataclass_fields__ if k != "z"}

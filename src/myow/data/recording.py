@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from .rows import group_runs
-from .splits import By, Split, split_rows
+from .rows import group_runs, oddities, page_of, summarise
+from .splits import By, Split, fold_rows, split_rows
 
 __all__ = [
     "Recording",
@@ -29,7 +29,6 @@ __all__ = [
     "check_values",
     "frozen",
     "settled",
-    "summarise",
     "warn_if_odd",
 ]
 
@@ -257,107 +256,16 @@ def check_index(chosen: ArrayLike | slice, size: int, what: str) -> NDArray[np.i
     return index
 
 
-def summarise(recording: Recording, mean: float, constant: int) -> str:
-    """Describe a recording.
-
-    Parameters
-    ----------
-    recording : Recording
-        Its values are not looked at.
-    mean : float
-        Of all values.
-    constant : int
-        Units that never change.
-
-    Returns
-    -------
-    str
-        Size, segments and activity, and a line a label.
-    """
-    rate = f"rate {mean / recording.bin_size:.2f} Hz" if recording.kind == "counts" else f"value {mean:.3g}"
-    lengths = recording.segment_lengths
-    lines = [
-        f"{recording.name or 'unnamed'}: {recording.n_units} units, {len(recording)} bins of {recording.bin_size:g} s "
-        f"({recording.duration:.0f} s)",
-        f"  segments: {recording.n_segments}, {lengths.min()} to {lengths.max()} bins, median {np.median(lengths):g}",
-        f"  mean {rate}, constant units: {constant}",
-    ]
-    for name, values in recording.labels.items():
-        if values.ndim == 1 and values.dtype.kind in "iubU":
-            found, count = np.unique(values, return_counts=True)
-            shown = ", ".join(f"{v}: {c}" for v, c in list(zip(found, count, strict=True))[:10])
-            lines.append(f"  label {name}: {len(found)} values ({shown}{', ...' if len(found) > 10 else ''})")
-        else:
-            lines.append(f"  label {name}: continuous, {values[0].size} column(s)")
-    return "\n".join(lines)
-
-
 _TOLD: weakref.WeakSet[Recording] = weakref.WeakSet()
-MOST_VALUES = 1 << 27  # that are looked at for what is odd
+_FOLDED: weakref.WeakSet[Recording] = weakref.WeakSet()
 
 
 def warn_if_odd(recording: Recording) -> None:
     """Warn of what makes sense to a computer but seldom to a physiologist, a line each, once a recording."""
     if recording not in _TOLD:
         _TOLD.add(recording)
-        for line in _oddities(recording):
+        for line in oddities(recording):
             warnings.warn(f"{recording.name or 'the recording'}: {line}", UserWarning, stacklevel=3)
-
-
-def _oddities(recording: Recording) -> list[str]:
-    n_bins, n_units, width = len(recording), recording.n_units, recording.bin_size
-    found = []
-    if n_units > n_bins:
-        found.append(
-            f"{n_units} units, but {n_bins} bins; if the array is (units, bins), turn it, else take smaller bins or more trials"
-        )
-    # Of large recordings, and of those on disk, a few bins are looked at.
-    rows = max(1, MOST_VALUES // n_units) if type(recording) is Recording else 500
-    step = -(-n_bins // rows)
-    values = recording.gather(np.arange(0, n_bins, step))
-    mean = float(values.mean())
-    if recording.kind == "counts":
-        rate = mean / width
-        # Bins of 20 s may well be meant as 20 ms; those of a minute, of a night, have a Hz or so.
-        if rate < (0.1 if width >= 5 and width == round(width) else 0.01) or rate > 500:
-            found.append(
-                f"a unit fires at {rate:.3g} Hz in the mean; are spike times and bins of {width:g} s both in seconds, and are "
-                "these counts?"
-            )
-        common = int(np.gcd.reduce(np.unique(values).astype(np.int64)))
-        if common > 1:
-            found.append(
-                f"all counts are multiples of {common}; if they are rates in Hz, multiply by the width of a bin to get counts"
-            )
-    elif mean > 0 and values.min() >= 0:
-        counts = np.array(values[: 1 << 16], dtype=np.float64) * width
-        if np.array_equal(values, np.rint(values)):
-            found.append("all values are whole and none is negative; if they are counts, say so: kind='counts'")
-        elif np.allclose(counts, np.rint(counts), rtol=0, atol=1e-4):
-            found.append(
-                f"all values times {width:g} s are whole: these are counts as rates; multiply by the width of a bin, with "
-                "kind='counts'"
-            )
-    if step == 1 and n_bins >= 10:
-        constant = np.flatnonzero(np.ptp(values, axis=0) == 0)
-        if constant.size:
-            names = ", ".join(recording.units[i] for i in constant[:5]) + (", ..." if constant.size > 5 else "")
-            found.append(f"{constant.size} of {n_units} units never change ({names}); select_units leaves them out")
-    covered = recording.duration / (float(np.ptp(recording.times)) + width)
-    if recording.n_segments > 1 and covered < 0.05:
-        found.append(
-            f"its {recording.n_segments} segments cover {100 * covered:.2g} % of the time from the first bin to the last; are "
-            "their starts and stops those that were meant?"
-        )
-    for name, label in recording.labels.items():
-        if label.ndim == 1 and label.dtype.kind == "f" and name not in recording.periods:
-            classes = np.unique(label)
-            if 1 < len(classes) <= min(20, n_bins // 2) and np.array_equal(classes, np.rint(classes)):
-                found.append(
-                    f"label {name} has {len(classes)} whole values but is stored as floats, which readouts take for a quantity; "
-                    "if they are classes, store integers"
-                )
-    return found
 
 
 Kind = Literal["counts", "continuous"]
@@ -500,7 +408,7 @@ class Recording:
         warn_if_odd(recording)
         return recording
 
-    # What differs where counts are not an array, see `myow.data.stored.StoredRecording`.
+    # What differs where counts are not an array, see `myow.io.on_disk.StoredRecording`.
 
     def _checked(self, counts: ArrayLike) -> NDArray[Any]:
         return frozen(check_values(counts, self.kind))
@@ -536,6 +444,43 @@ class Recording:
         """Return the values of some rows, shape (len(rows), N)."""
         return self.counts[rows]
 
+    # What scikit-learn's pipelines and searches see.
+
+    def __getitem__(self, rows: Any) -> Recording:
+        """Keep some rows: a slice, rising indices or a mask of length T; as `select`, which see."""
+        if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is Ellipsis:  # so scikit-learn asks for a part
+            found = self.select(rows[0])
+            self._warn_if_parted(found)
+            return found
+        if isinstance(rows, (int, np.integer, tuple, str)):
+            raise DataError(f"a recording is indexed by rows, as in rec[10:20] or rec[mask], and was given {rows!r}")
+        return self.select(rows)
+
+    __iter__ = None  # a recording is no sequence of rows: their segments and times go with them
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Refuse: an array would lose the segments."""
+        raise TypeError("a Recording is no array, since it has segments; take rec.counts for the bare values")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of bins T and of units N."""
+        return len(self), self.n_units
+
+    def _warn_if_parted(self, part: Recording) -> None:
+        """Warn where a part that scikit-learn took cuts segments, or cuts one long one without a gap."""
+        whole = dict(zip(self.segments[self._runs[0]].tolist(), self.segment_lengths.tolist(), strict=True))
+        kept = dict(zip(part.segments[part._runs[0]].tolist(), part.segment_lengths.tolist(), strict=True))
+        cut = [number for number, length in kept.items() if length != whole[number]]
+        if cut and (self.n_segments > 1 or self not in _FOLDED):
+            what = f"segment {cut[0]} is cut" if self.n_segments > 1 else "its one segment is cut without a gap"
+            warnings.warn(
+                f"{self.name or 'the recording'}: {what}, so that neighbouring bins train and test; an integer cv does not know "
+                "segments, pass cv=rec.folds(5)",
+                UserWarning,
+                stacklevel=3,
+            )
+
     # Shape and content.
 
     @property
@@ -564,6 +509,16 @@ class Recording:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name or 'unnamed'}: {len(self)} bins of {self.bin_size:g} s, {self.n_units} units, {self.n_segments} segments)"
+
+    def _repr_html_(self) -> str:
+        lengths = self.segment_lengths
+        facts = {
+            "units": str(self.n_units),
+            "bins": f"{len(self):,} of {self.bin_size:g} s ({self.duration:,.0f} s)",
+            "segments": f"{self.n_segments:,}, of {lengths.min()} to {lengths.max()} bins",
+            "values": self.kind,
+        }
+        return page_of(f"{type(self).__name__}: {self.name or 'unnamed'}", facts, self.labels)
 
     def __reduce__(self) -> tuple[Any, ...]:
         keep = {k: getattr(self, k) for k in self.__dataclass_fields__ if k != "counts"}
@@ -605,9 +560,11 @@ class Recording:
         if (np.diff(index) <= 0).any():
             raise DataError("the rows to select do not rise; recordings keep their order, sort them and drop repeats")
         labels = {k: v[index] for k, v in self.labels.items()}
-        return replace(
-            self, counts=self._rows(index), times=self.times[index], segments=self.segments[index], labels=labels
-        )
+        times, segments = self.times[index], self.segments[index]
+        part = replace(self, counts=self._rows(index), times=times, segments=segments, labels=labels)
+        if self in _TOLD:  # what is odd about a recording is said of it, not of each fold again
+            _TOLD.add(part)
+        return part
 
     def select_segments(self, segments: ArrayLike) -> Recording:
         """Keep the rows of some segments, named by their numbers."""
@@ -656,6 +613,48 @@ class Recording:
         rule = Split(fractions=tuple(fractions), by=by, gap=gap, stratify=stratify, random_state=random_state)
         return tuple(self.select(rows) for rows in split_rows(self, rule))
 
+    def folds(
+        self, n: int = 5, *, stratify: str | None = None, random_state: int = 0, gap: float | None = None
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Return splits by segment for cross-validation, as scikit-learn takes them: ``cv=rec.folds(5)``.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of folds. Every row is tested once.
+        stratify : str, optional
+            A label that is constant inside segments, dealt out evenly over folds. Default: none.
+        random_state : int, optional
+            Seed by which segments are dealt; where there is one segment, the folds are stretches of time, and a seed above 0
+            moves them.
+        gap : float, optional
+            Seconds left out between training and test rows, where there is one segment. Default: five minutes, less in a
+            short recording.
+
+        Returns
+        -------
+        list of (train, test)
+            Rising row indices, a pair a fold; no segment is in both.
+
+        Raises
+        ------
+        SettingError
+            If n is below 2, or a seed or gap below 0.
+        DataError
+            If there are too few segments or rows, or `stratify` changes inside segments.
+        UnknownNameError
+            If there is no label `stratify`.
+
+        Examples
+        --------
+        >>> rec = Recording(np.ones((6, 1)), bin_size=0.1, segments=[0, 0, 1, 1, 2, 2])
+        >>> [(train.tolist(), test.tolist()) for train, test in rec.folds(3)][0]
+        ([0, 1, 4, 5], [2, 3])
+        """
+        _FOLDED.add(self)
+        folds = fold_rows(self, n, seed=random_state, gap=gap, stratify=stratify)
+        return [(np.union1d(train, valid), test) for train, valid, test in folds]
+
     @staticmethod
     def concatenate(recordings: Sequence[Recording], *, name: str | None = None) -> Recording:
         """Put recordings of the same units one after the other; their segments stay apart.
@@ -692,4 +691,6 @@ class Recording:
 
 
 def _rebuild(kind: type[Recording], counts: NDArray[Any], rest: dict[str, Any]) -> Recording:
-    return kind(counts, **rest)
+    found = kind(counts, **rest)
+    _FOLDED.add(found)  # a copy in a worker process does not know whether folds were made; the original warns
+    return found

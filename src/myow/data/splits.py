@@ -143,7 +143,7 @@ Fold = tuple[Indices, Indices, Indices]
 
 
 def fold_rows(
-    data: Rows, n_folds: int, *, seed: int = 0, gap: float = 300.0, stratify: str | None = None
+    data: Rows, n_folds: int, *, seed: int = 0, gap: float | None = 300.0, stratify: str | None = None
 ) -> list[Fold]:
     """Part the rows into training, validation and test rows, once for each fold.
 
@@ -161,8 +161,9 @@ def fold_rows(
     seed : int, optional
         Deals the segments. In a recording of one segment it shifts where the cuts lie; with 0 the first block begins at
         the first row.
-    gap : float, optional
-        Seconds by which rows of different parts lie apart in a recording of one segment. Test rows all stay: the gap
+    gap : float or None, optional
+        Seconds by which rows of different parts lie apart in a recording of one segment; None for five minutes, less where
+        it is short. Test rows all stay: the gap
         is taken from validation and training rows beside them, and from training rows beside validation rows.
         Segments are whole units that need no gap, and it is not used there.
     stratify : str, optional
@@ -184,6 +185,8 @@ def fold_rows(
     """
     if n_folds < 2:
         raise SettingError(f"n_folds is {n_folds}; give 2 or more, so that some rows train while others test")
+    if gap is None:
+        gap = min(300.0, float(np.ptp(data.times)) / (8 * n_folds))
     if seed < 0 or not gap >= 0:
         raise SettingError(f"seed is {seed} and gap {gap}; both must be 0 or more")
     heads, lengths = group_runs(data.groups)

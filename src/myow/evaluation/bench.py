@@ -20,7 +20,7 @@ from ..methods.decoders import DecoderEstimator
 from ..version import __version__
 from .bench_jobs import PROTOCOLS, Done, Job, Task, carry_out, check_owned, settings_of
 from .bench_summary import RowsFile, fit_row
-from .evaluate import default_readout, find_target, why_not_semi_supervised
+from .decode import default_readout, find_target, why_not_semi_supervised
 from .readouts import check_classifier, parse_reading, reading_name, readout_name
 
 __all__ = ["Bench", "run_bench"]

@@ -19,7 +19,6 @@ from ..io.files import make_folder, remove_leftovers
 from ..methods import image_method_class, image_method_names
 from ..methods.base import plain
 from ..training.callbacks import Callback, MetricsFile, read_metrics
-from ..training.module import TrainingConfig
 from ..version import __version__
 from .bench_jobs import check_owned, settings_of
 from .bench_summary import RowsFile, image_row
@@ -195,7 +194,7 @@ def _run(
     known: dict[str, Any],
 ) -> dict[str, Any]:
     estimator = image_method_class(job.method)
-    model = estimator(**job.settings | {"random_state": job.seed, "device": bench.device})
+    model = estimator(**job.settings | {"random_state": job.seed, "device": bench.device, "verbose": False})
     row: dict[str, Any] = {
         "key": job.key,
         "dataset": job.dataset,
@@ -216,7 +215,7 @@ def _run(
     }
     try:
         parts = tuple(images.select(rows) for rows in images.parts(job.seed))
-        config = TrainingConfig.from_settings(model, len(parts[0]))
+        config = model.training_config(len(parts[0]))
         folder = make_folder(out / "runs" / f"{Path(job.dataset).name}-{row['encoder']}-{job.method}-{job.key}")
         remove_leftovers(folder)
         callbacks: list[Callback] = [MetricsFile(folder / "metrics.jsonl")]

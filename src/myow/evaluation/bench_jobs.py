@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording
-from ..data.rows import group_runs
 from ..data.splits import Labelled, Split, constant_label, fold_rows, split_rows
 from ..datasets import card_of, load_recording
 from ..device import cpu_threads, describe_machine
@@ -35,9 +34,10 @@ from ..methods.runs import Parts, generic_split
 from ..settings import parse_pairs, parse_settings
 from ..version import __version__
 from .bench_summary import CONTROLS
-from .evaluate import decode, has_classes, majority_rate
+from .decode import decode, has_classes
+from .metrics import majority_rate
 from .readouts import parse_reading
-from .statistics import resampling_blocks
+from .statistics import control
 
 __all__ = [
     "BACKENDS",
@@ -47,7 +47,6 @@ __all__ = [
     "Task",
     "carry_out",
     "check_owned",
-    "control",
     "describe",
     "part_rows",
     "peak_memory",
@@ -202,47 +201,6 @@ class Job:
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def control(recording: Recording, target: str, how: str, *, seed: int, fold: int, folds: int) -> Recording:
-    """Return the recording with labels that do not belong to its activity.
-
-    Parameters
-    ----------
-    recording : Recording
-        All rows.
-    target : str
-        The label to exchange.
-    how : {"permuted", "shifted"}
-        Segments exchange their labels at random; or labels move round in a circle, far from their rows. Where the label
-        changes inside segments, as in one long one, blocks of five minutes take the place of segments, in which the order is
-        kept.
-    seed, fold, folds : int
-        What decides the permutation; and the shift, which differs from fold to fold.
-
-    Returns
-    -------
-    Recording
-    """
-    constant = constant_label(recording, target) if recording.n_segments > 1 else None
-    values = recording.labels[target]
-    if constant is not None:
-        _, lengths = group_runs(recording.segments)
-        order = _order(len(constant), how, seed, fold, folds)
-        new = np.repeat(constant[order], lengths)
-    elif how == "permuted":
-        blocks = resampling_blocks(recording.segments, bins=recording.bins, bin_size=recording.bin_size)
-        pieces = [np.flatnonzero(blocks == b) for b in _order(int(blocks.max()) + 1, how, seed, fold, folds)]
-        new = values[np.concatenate(pieces)]
-    else:
-        new = values[_order(len(values), how, seed, fold, folds)]
-    return replace(recording, labels={**recording.labels, target: new})
-
-
-def _order(n: int, how: str, seed: int, fold: int, folds: int) -> NDArray[np.int64]:
-    if how == "permuted":
-        return np.random.default_rng([seed, fold]).permutation(n)
-    return np.roll(np.arange(n), max(1, n * (fold + 1) // (folds + 1)))
 
 
 PROTOCOLS = ("released", "cv")
@@ -478,9 +436,8 @@ class _Fits:
         return self._fit(known, known.labels[self.job.target], np.isin(seen, labelled))
 
     def _fit(self, known: Recording, labels: Any, labelled: NDArray[np.bool_] | None) -> RecordingEstimator:
-        model = make_method(
-            self.job.method, **dict(self.job.settings) | {"context": self.job.context, "random_state": self.job.seed}
-        )
+        own = {"context": self.job.context, "random_state": self.job.seed, "verbose": False}
+        model = make_method(self.job.method, **dict(self.job.settings) | own)
         start = time.perf_counter()
         model.fit(known, labels, labelled=labelled)
         took = time.perf_counter() - start

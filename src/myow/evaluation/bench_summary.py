@@ -17,7 +17,7 @@ from ..io.untrusted import NUMBER, each, mapping, misfit, optional, whole
 from .metrics import METRICS
 from .published import METHOD_NAMES
 from .readouts import READOUTS
-from .statistics import Comparison, adjust, compare, corrected_interval
+from .statistics import Comparison, adjust, compare, corrected_interval, range_of
 
 __all__ = [
     "CONTROLS",
@@ -262,7 +262,7 @@ def _cell(family: _Family, place: Place, fits: Fits) -> Cell:
 
 def _interval(family: _Family, fits: Sequence[_Fit]) -> tuple[float | None, float | None]:
     if family.track.protocol == "cv" and len(fits) > 1:
-        return corrected_interval([fit.value for fit in fits], _share(fits))
+        return corrected_interval([fit.value for fit in fits], _share(fits), within=range_of(family.metric))
     headline = READOUTS[family.readout].headline if family.readout in READOUTS else "accuracy"
     own = [fit.interval for fit in fits if fit.interval is not None]
     if family.metric != headline or not own:

@@ -21,6 +21,7 @@ __all__ = [
     "angular_error",
     "balanced_accuracy",
     "confusion_matrix",
+    "majority_rate",
     "r2",
     "score_images",
     "weighted_f1",
@@ -293,3 +294,33 @@ def score_images(predicted: NDArray[np.int64], true: ArrayLike, classes: ArrayLi
         classes=names.tolist(),
         confusion=np.sum([confusion_matrix(labels, p, names) for p in predicted], axis=0).tolist(),
     )
+
+
+def majority_rate(y_train: ArrayLike, y_test: ArrayLike) -> float:
+    """Accuracy on test rows of always saying the commonest training label (the smallest, if tied).
+
+    Parameters
+    ----------
+    y_train, y_test : array_like, shapes (T,) and (S,)
+        Classes.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    DataError
+        If either is empty.
+
+    Examples
+    --------
+    >>> majority_rate(["wake", "wake", "rem"], ["wake", "rem"])
+    0.5
+    """
+    train, test = np.asarray(y_train), np.asarray(y_test)
+    if not train.size or not test.size:
+        raise DataError(f"there are {train.size} training and {test.size} test labels; both must hold one or more")
+    values, counts = np.unique(train, return_counts=True)
+    return float((test == values[counts.argmax()]).mean())

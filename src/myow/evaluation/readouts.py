@@ -31,14 +31,16 @@ __all__ = [
     "Readout",
     "Scaling",
     "check_classifier",
-    "cross_validated_score",
     "fit_readout",
     "fit_readout_few",
     "fit_readout_semi_supervised",
+    "nearest_classes",
     "parse_reading",
     "reading_name",
     "readout_class",
+    "readout_kinds",
     "readout_name",
+    "row_merits",
 ]
 
 Scaling = Literal["each", "common"]
@@ -131,6 +133,20 @@ class Readout(ABC):
     def merit(self, z: ArrayLike, y: ArrayLike) -> float:
         """Return what is maximised when the strength is chosen, on rows that were not fitted."""
 
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Weights (D, K) and offsets (K,) of the fitted readout's K outputs, for an embedding as it is; None if not linear.
+
+        Outputs are scores of the classes, predictions, or cosine and sine of an angle.
+        """
+        return None
+
+    def _unscaled(
+        self, weights: NDArray[np.float64], offset: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn weights of scaled features into those of features as they are."""
+        plain = weights / self._scale[:, None]
+        return plain, offset - self._mean @ plain
+
     @abstractmethod
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None: ...
 
@@ -189,6 +205,12 @@ class Class(_OfClasses):
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(self._model.predict(x if self._span is None else x @ self._span))
+
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:  # noqa: D102
+        weights, offset = self._model.coef_.T, self._model.intercept_
+        if len(self.classes_) == 2:  # one score, of the second class
+            weights, offset = np.column_stack([0 * weights, weights]), np.array([0.0, offset[0]])
+        return self._unscaled(weights if self._span is None else self._span @ weights, offset)
 
 
 class Discriminant(_OfClasses):
@@ -269,6 +291,11 @@ class Continuous(Readout):
 
     def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(self._model.predict(x))
+
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """See `Readout.linear`."""
+        weights = np.atleast_2d(self._model.coef_).T
+        return self._unscaled(weights, np.atleast_1d(self._model.intercept_))
 
 
 class Angle(Continuous):
@@ -373,7 +400,8 @@ def parse_reading(name: str) -> tuple[str, str, bool]:
     return readout, classifier, semi_supervised
 
 
-def _kinds(readout: str, classifier: str) -> tuple[type[Readout], ...]:
+def readout_kinds(readout: str, classifier: str = "logistic") -> tuple[type[Readout], ...]:
+    """Return what may be fitted, given a readout and a classifier; the first where nothing can be chosen."""
     check_classifier(classifier, readout)
     kind = readout_class(readout)
     return CLASSIFIERS[classifier] if kind is Class else (kind,)
@@ -402,6 +430,26 @@ def _moments(x: NDArray[np.float64], scaling: Scaling) -> tuple[NDArray[np.float
 def _unit_length(x: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.asarray(x / np.where(length > 0, length, 1.0))
+
+
+def row_merits(readout: Readout, y: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
+    """Return what each row adds to the headline: a hit or a miss, or its squared error."""
+    true, found = readout.check(y), readout.check(predicted)
+    if readout.headline == "r2":
+        return np.asarray(((true - found) ** 2).reshape(len(true), -1).sum(axis=1))
+    if isinstance(readout, Angle):
+        error = metrics.angular_error(readout.radians(true), readout.radians(found))
+        return np.asarray(error < metrics.ANGLE_TOLERANCE, dtype=np.float64)
+    return np.asarray(true == found, dtype=np.float64)
+
+
+def nearest_classes(predicted: NDArray[Any], names: NDArray[Any], period: float | None) -> NDArray[Any]:
+    """Return predicted classes; an angle counts as the class nearest to it on the circle."""
+    if predicted.dtype.kind != "f" or period is None:
+        return predicted
+    away = np.abs((predicted[:, None] - names + period / 2) % period - period / 2)
+    nearest: NDArray[Any] = names[away.argmin(axis=1)]
+    return nearest
 
 
 MAX_FOLDS = 5
@@ -450,7 +498,7 @@ def fit_readout(
     """
     if len(np.asarray(y_valid)) == 0:
         raise DataError("there are no validation rows to choose the readout on; split off some")
-    candidates = [(kind, strength) for kind in _kinds(readout, classifier) for strength in kind.grid]
+    candidates = [(kind, strength) for kind in readout_kinds(readout, classifier) for strength in kind.grid]
     merits = []
     for kind, strength in candidates:
         tried = kind(strength, period=period, scaling=scaling).fit(z_train, y_train)
@@ -504,7 +552,7 @@ def fit_readout_few(
     DataError
         If labels do not suit it.
     """
-    kinds = _kinds(readout, classifier)
+    kinds = readout_kinds(readout, classifier)
     candidates = [(kind, strength) for kind in kinds for strength in kind.grid]
     z, y = np.asarray(z)[labelled.rows], np.asarray(y)[labelled.rows]
     return _cross_validated(candidates, z, y, labelled, period=period, scaling=scaling)
@@ -577,7 +625,7 @@ def fit_readout_semi_supervised(
     DataError
         If labels do not suit it, or a segment has labels of two classes.
     """
-    kinds = _kinds("class", classifier)
+    kinds = readout_kinds("class", classifier)
     x, segment = _features(z), np.unique(np.asarray(segments), return_inverse=True)[1]
     names, index = np.unique(kinds[0]().check(np.asarray(y)[labelled.rows]), return_inverse=True)
     given = np.full(len(x), -1)
@@ -643,50 +691,3 @@ def require_known(readout: Readout, y: ArrayLike, where: str) -> None:
             f"a label missing from the training split: {', '.join(str(v) for v in missing)} occurs in {where} rows only; "
             f"training rows have {', '.join(str(v) for v in classes)}. Split by another seed or rule"
         )
-
-
-N_FOLDS = 5
-BLOCKS_PER_FOLD = 4
-
-
-def cross_validated_score(z: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> float:
-    """Accuracy of a logistic readout of classes, or R2 of a ridge readout of real numbers, on rows left out in turn.
-
-    Folds keep segments whole; without segments they are made of blocks of consecutive rows. The readout's strength is
-    its fixed default, so that nothing is chosen on the rows that are scored.
-
-    Parameters
-    ----------
-    z : array_like, shape (T, D)
-        Embedding.
-    y : array_like, shape (T,) or (T, d)
-        Labels: whole numbers or strings are classes, real numbers or several columns are not.
-    groups : array_like of int, shape (T,), optional
-        Segment of each row.
-
-    Returns
-    -------
-    float
-        Of all rows together, each predicted by the readout that had not seen its fold.
-
-    Raises
-    ------
-    DataError
-        If there are too few rows or segments to leave some out, or the labels do not suit a readout.
-    """
-    x, target = np.asarray(z), np.asarray(y)
-    if groups is None:
-        part = np.arange(len(x)) * N_FOLDS * BLOCKS_PER_FOLD // max(1, len(x))
-    else:
-        part = np.unique(np.asarray(groups), return_inverse=True)[1]
-    if len(target) != len(x) or len(part) != len(x):
-        raise DataError(f"there are {len(x)} rows, {len(target)} labels and {len(part)} groups; give one of each a row")
-    fold = np.unique(part, return_inverse=True)[1] % N_FOLDS
-    if len(x) == 0 or fold.max() == 0:
-        raise DataError(f"{len(x)} rows in one segment or block cannot be cross-validated; give two or more")
-    kind = Class if target.ndim == 1 and target.dtype.kind != "f" else Continuous
-    predicted = np.empty(target.shape, target.dtype if kind is Class else np.float64)
-    for left_out in range(fold.max() + 1):
-        held = fold == left_out
-        predicted[held] = kind().fit(x[~held], target[~held]).predict(x[held])
-    return metrics.accuracy(target, predicted) if kind is Class else metrics.r2(target, predicted)

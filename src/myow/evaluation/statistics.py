@@ -1,15 +1,19 @@
-"""Intervals, paired tests, and a mixture model of segments."""
+"""Intervals, paired tests, and controls: labels that do not belong to the activity."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, stdtr, stdtrit
 from sklearn.covariance import ledoit_wolf_shrinkage
 
+from ..data.recording import Recording
+from ..data.rows import group_runs
+from ..data.splits import constant_label
 from ..errors import DataError, SettingError
 
 __all__ = [
@@ -17,10 +21,14 @@ __all__ = [
     "Comparison",
     "adjust",
     "compare",
+    "control",
     "corrected_interval",
+    "interval_of_drawn_mean",
     "interval_of_mean",
     "interval_of_r2",
     "name_segments",
+    "paired_interval",
+    "range_of",
     "resampling_blocks",
 ]
 
@@ -95,6 +103,51 @@ def interval_of_mean(values: ArrayLike, blocks: ArrayLike, *, resamples: int = 1
     return _interval(sums, blocks, lambda s: s[:, 0] / s[:, 1], resamples, seed)
 
 
+def interval_of_drawn_mean(values: ArrayLike, blocks: ArrayLike, *, resamples: int = 2000, seed: int = 0) -> Interval:
+    """95 % percentile interval of a mean over draws and rows, such as a paired difference with few labels.
+
+    Draws and blocks are resampled together, so that the interval holds what would change with other labelled segments and
+    with other test segments; what another training would change, it does not hold.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, T)
+        One value a draw of labelled segments and test row: 1, 0 or -1 for a difference of hits.
+    blocks : array_like of int, shape (T,)
+        From `resampling_blocks`.
+    resamples : int, optional
+        Number of resamples.
+    seed : int, optional
+        Seed of the resampling.
+
+    Returns
+    -------
+    tuple of float, or None
+        Low and high; None where there is a single block or a single draw.
+
+    Examples
+    --------
+    >>> interval_of_drawn_mean([[1, 0, 1, 1], [1, 1, 0, 1]], blocks=[0, 0, 1, 1])
+    (0.5, 1.0)
+    """
+    v, index = np.asarray(values, dtype=np.float64), np.asarray(blocks)
+    if v.ndim != 2 or v.shape[1] != len(index) or not v.size:
+        raise DataError(
+            f"values have shape {v.shape}, but blocks name {len(index)} rows; give one value a draw and row"
+        )
+    n_blocks = int(index.max()) + 1
+    if n_blocks < 2 or len(v) < 2:
+        return None
+    sums, rows = np.zeros((n_blocks, len(v))), np.bincount(index, minlength=n_blocks)
+    np.add.at(sums, index, v.T)
+    rng = np.random.default_rng(seed)
+    of_blocks = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples)
+    of_draws = rng.multinomial(len(v), np.full(len(v), 1 / len(v)), size=resamples) / len(v)
+    means = ((of_blocks @ sums) * of_draws).sum(axis=1) / (of_blocks @ rows)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def interval_of_r2(
     true: ArrayLike, predicted: ArrayLike, blocks: ArrayLike, *, resamples: int = 1000, seed: int = 0
 ) -> Interval:
@@ -118,9 +171,7 @@ def interval_of_r2(
     sums = np.column_stack([error, np.ones(len(t)), (t**2).sum(axis=1), t])
 
     def statistic(s: NDArray[np.float64]) -> NDArray[np.float64]:
-        spread = s[:, 2] - (s[:, 3:] ** 2).sum(axis=1) / s[:, 1]
-        # A resample of one block over and over may not vary; it has no R2 and is left out.
-        varies = spread > 1e-9 * np.maximum(s[:, 2], 1e-300)
+        spread, varies = _spread(s)
         return np.asarray(1 - s[varies, 0] / spread[varies])
 
     return _interval(sums, blocks, statistic, resamples, seed)
@@ -132,6 +183,7 @@ def _interval(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     resamples: int,
     seed: int,
+    level: float = 0.95,
 ) -> Interval:
     index = np.asarray(blocks)
     if len(index) != len(sums) or not len(sums):
@@ -145,7 +197,7 @@ def _interval(
     values = statistic(times_drawn @ per_block)
     if not values.size:
         return None
-    low, high = np.percentile(values, [2.5, 97.5])
+    low, high = np.percentile(values, [round(50 * (1 - level), 9), round(50 * (1 + level), 9)])
     return float(low), float(high)
 
 
@@ -175,7 +227,12 @@ class Comparison:
     """"better", "worse" or "no difference shown", by `p_adjusted` and the sign of the difference."""
 
 
-def corrected_interval(values: ArrayLike, share: float, level: float = 0.95) -> tuple[float, float]:
+def corrected_interval(
+    values: ArrayLike,
+    share: float,
+    level: float = 0.95,
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> tuple[float, float]:
     """Interval of a mean over overlapping splits: the corrected resampled t interval.
 
     Parameters
@@ -186,6 +243,8 @@ def corrected_interval(values: ArrayLike, share: float, level: float = 0.95) -> 
         Test rows over training rows of a split; 0 gives the plain t interval.
     level : float, optional
         Coverage.
+    within : tuple of float, optional
+        Least and largest value that the mean can take, such as (0, 1) of an accuracy; the interval ends there.
 
     Returns
     -------
@@ -209,7 +268,73 @@ def corrected_interval(values: ArrayLike, share: float, level: float = 0.95) -> 
         raise SettingError(f"the level is {level}; it must lie between 0 and 1")
     mean, error, freedom = _moments(_values(values), share)
     reach = error * float(stdtrit(freedom, (1 + level) / 2))
-    return mean - reach, mean + reach
+    return max(mean - reach, within[0]), min(mean + reach, within[1])
+
+
+RANGES = {"r2": (-np.inf, 1.0)}
+"""Least and largest value of a metric; of all others 0 and 1."""
+
+
+def range_of(metric: str) -> tuple[float, float]:
+    """Return the least and the largest value that a metric can take."""
+    return RANGES.get(metric, (0.0, 1.0))
+
+
+def paired_interval(
+    ours: ArrayLike,
+    theirs: ArrayLike,
+    blocks: ArrayLike,
+    *,
+    true: ArrayLike | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Interval of the difference of two scores on the same rows, by a bootstrap that draws the same blocks for both.
+
+    Parameters
+    ----------
+    ours, theirs : array_like, shape (T,)
+        What each row adds to either score: 1 for a hit and 0 for a miss; or, with `true`, its squared error.
+    blocks : array_like of int, shape (T,)
+        From `resampling_blocks`.
+    true : array_like, shape (T,) or (T, d), optional
+        Values that were to be predicted: the difference is of R2. Default: of accuracies.
+    level : float, optional
+        Coverage.
+    resamples, seed : int, optional
+        Of the bootstrap.
+
+    Returns
+    -------
+    tuple of float, or None
+        Low and high of the score of `ours` minus that of `theirs`; None where there is a single block.
+
+    Examples
+    --------
+    >>> paired_interval([1, 1, 1, 0], [1, 0, 0, 0], [0, 1, 2, 3])
+    (0.0, 1.0)
+    """
+    better = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
+    if true is None:
+        sums = np.column_stack([better, np.ones_like(better)])
+        return _interval(sums, blocks, lambda s: s[:, 0] / s[:, 1], resamples, seed, level)
+    t = np.asarray(true, dtype=np.float64).reshape(len(better), -1)
+    t = t - t.mean(axis=0)
+    sums = np.column_stack([-better, np.ones(len(t)), (t**2).sum(axis=1), t])
+
+    def statistic(s: NDArray[np.float64]) -> NDArray[np.float64]:
+        spread, varies = _spread(s)
+        return np.asarray(s[varies, 0] / spread[varies])
+
+    return _interval(sums, blocks, statistic, resamples, seed, level)
+
+
+def _spread(s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Sum of squares about the mean of each resample, and whether it varies at all; see `interval_of_r2` for columns."""
+    spread = s[:, 2] - (s[:, 3:] ** 2).sum(axis=1) / s[:, 1]
+    # A resample of one block over and over may not vary; it has no R2 and is left out.
+    return spread, spread > 1e-9 * np.maximum(s[:, 2], 1e-300)
 
 
 def compare(differences: ArrayLike, share: float) -> Comparison:
@@ -300,6 +425,59 @@ def _moments(values: NDArray[np.float64], share: float) -> tuple[float, float, i
         raise SettingError(f"the share is {share}; it must be test rows over training rows, 0 or more")
     n = len(values)
     return float(values.mean()), float(np.sqrt((1 / n + share) * values.var(ddof=1))), n - 1
+
+
+def control(recording: Recording, target: str, how: str, *, seed: int, fold: int, folds: int) -> Recording:
+    """Return the recording with labels that do not belong to its activity.
+
+    Parameters
+    ----------
+    recording : Recording
+        All rows.
+    target : str
+        The label to exchange.
+    how : {"permuted", "shifted"}
+        Segments exchange their labels at random; or labels move round in a circle, far from their rows. Where the label
+        changes inside segments, as in one long one, blocks of five minutes take the place of segments, in which the order is
+        kept. A shift that would give most segments their own label back, where classes come in turns, is moved on.
+    seed, fold, folds : int
+        What decides the permutation; and the shift, which differs from fold to fold.
+
+    Returns
+    -------
+    Recording
+    """
+    constant = constant_label(recording, target) if recording.n_segments > 1 else None
+    values = recording.labels[target]
+    if constant is not None:
+        _, lengths = group_runs(recording.segments)
+        order = _order(len(constant), how, seed, fold, folds)
+        if how == "shifted":
+            order = _away(constant, order)
+        new = np.repeat(constant[order], lengths)
+    elif how == "permuted":
+        blocks = resampling_blocks(recording.segments, bins=recording.bins, bin_size=recording.bin_size)
+        pieces = [np.flatnonzero(blocks == b) for b in _order(int(blocks.max()) + 1, how, seed, fold, folds)]
+        new = values[np.concatenate(pieces)]
+    else:
+        new = values[_order(len(values), how, seed, fold, folds)]
+    return replace(recording, labels={**recording.labels, target: new})
+
+
+def _order(n: int, how: str, seed: int, fold: int, folds: int) -> NDArray[np.int64]:
+    if how == "permuted":
+        return np.random.default_rng([seed, fold]).permutation(n)
+    return np.roll(np.arange(n), max(1, n * (fold + 1) // (folds + 1)))
+
+
+def _away(values: NDArray[Any], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Move a shift on while it gives more segments their own label back than the commonest has: classes may come in turns."""
+    most = np.unique(values, return_counts=True)[1].max()
+    for _ in range(len(order)):
+        if (values[order] == values).sum() <= most and order[0] != 0:
+            break
+        order = np.roll(order, 1)
+    return order
 
 
 ROUNDS = 40

@@ -18,11 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError
 from ..evaluation.bench_summary import Cell, Track
 from ..evaluation.published import GROUPS, PUBLISHED, grouped_methods, method_name
+from ..evaluation.result import BASELINES, CONTROL_WORDS
 from . import style
 from .bench_sections import label_order
-from .style import BASELINES
 
-__all__ = ["draw_confusion", "draw_confusions", "draw_decoding", "draw_label_curves"]
+__all__ = [
+    "draw_confusion",
+    "draw_confusions",
+    "draw_decoding",
+    "draw_few_labels",
+    "draw_importance",
+    "draw_label_curves",
+]
 
 MEANING = {"angle": "accuracy (within 22.5°)", "continuous": "R²"}
 
@@ -35,7 +42,7 @@ def draw_decoding(result: Mapping[str, Any]) -> Figure:
     ----------
     result : mapping
         As `myow.evaluate` returns it: the figures of the embedding, and under ``raw``, ``pca`` and ``untrained`` mappings with
-        the same keys; a baseline may be missing. Continuous readouts are shown by R², all others by accuracy.
+        the same keys; a baseline may be missing, and so may controls. Continuous readouts are shown by R², all others by accuracy.
 
     Returns
     -------
@@ -55,6 +62,8 @@ def draw_decoding(result: Mapping[str, Any]) -> Figure:
     rows += [
         (title, result[name]) for name, title in BASELINES.items() if (result.get(name) or {}).get(key) is not None
     ]
+    false = result.get("controls") or {}
+    rows += [(f"{CONTROL_WORDS[how]}", scores) for how, scores in false.items() if scores.get(key) is not None]
 
     figure = style.new_figure(1.45 + 0.36 * len(rows), layout=None)
     height = figure.get_figheight()
@@ -116,7 +125,8 @@ def _circumstances(result: Mapping[str, Any]) -> str:
     if result.get("n_train"):
         said.append(f"readout fitted on {result['n_train']} bins")
     if result.get("n_test"):
-        said.append(f"tested on {result['n_test']} bins")
+        folds = f" of {result['folds']} folds" if result.get("folds") else ""
+        said.append(f"tested on {result['n_test']} bins{folds}")
     return ", ".join(said)
 
 
@@ -135,6 +145,7 @@ def draw_confusion(
     label_unit: str = "segment",
     accuracy: float | None = None,
     interval: Sequence[float] | None = None,
+    period: float | None = None,
 ) -> Figure:
     """Draw a confusion matrix: colour is the share of the true class, the number in a cell its count of rows.
 
@@ -154,6 +165,8 @@ def draw_confusion(
         For the title; by default the share of the counts that is on the diagonal.
     interval : sequence of two float, optional
         Its 95 % interval.
+    period : float, optional
+        Value of a class that is a full turn: classes are then shown in degrees.
 
     Returns
     -------
@@ -169,6 +182,8 @@ def draw_confusion(
     support = matrix.sum(axis=1)
     share = matrix / np.where(support > 0, support, 1)[:, None]
 
+    if period is not None:
+        classes, target = style.degrees_of(classes, period), style.in_degrees(target or "label")
     names = [style.shorten(c, 14) for c in classes]
     # Names along the bottom are turned once they no longer fit side by side.
     room = 5.0 / n
@@ -379,7 +394,7 @@ def draw_label_curves(cells: Sequence[Cell], track: Track, readout: str) -> Figu
     datasets = sorted({c.dataset for c in chosen}, key=lambda d: (known.get(d, len(known)), d))
     directed = {c.dataset for c in cells if c.readout == "angle"}
     groups = grouped_methods((c.method, c.uses_labels) for c in chosen)
-    looks = _looks(groups)
+    looks = _looks(groups, _coloured(chosen))
     units = {d: next((c.label_unit for c in chosen if c.dataset == d and c.label_unit), "segment") for d in datasets}
 
     across = ACROSS.get(len(datasets), 3)
@@ -410,13 +425,31 @@ def draw_label_curves(cells: Sequence[Cell], track: Track, readout: str) -> Figu
     return figure
 
 
-def _looks(groups: Sequence[tuple[str, Sequence[str]]]) -> dict[str, dict[str, Any]]:
+MOST_COLOURED = 5
+GREY = "#c9c9c9"
+
+
+def _coloured(cells: Sequence[Cell]) -> list[str]:
+    """Methods whose lines are in colour: what MYOW is judged by, then the best of the others, five in all."""
+    means: dict[str, list[float]] = {}
+    for cell in cells:
+        means.setdefault(cell.method, []).append(cell.mean)
+    order = sorted(means, key=lambda m: (m not in STRONG, list(STRONG).index(m) if m in STRONG else -np.mean(means[m])))
+    return order[:MOST_COLOURED]
+
+
+def _looks(groups: Sequence[tuple[str, Sequence[str]]], coloured: Sequence[str]) -> dict[str, dict[str, Any]]:
     looks: dict[str, dict[str, Any]] = {}
     for group, members in groups:
         plain = [m for m in members if m not in STRONG]
         for place, method in enumerate(plain):
-            hue = HUES[group][place % len(HUES[group])]
-            thin = {"color": hue, "linewidth": 1.6 if method == "byol" else 1.1, "zorder": 3, "markersize": 2.6}
+            hue = HUES[group][place % len(HUES[group])] if method in coloured else GREY
+            thin = {
+                "color": hue,
+                "linewidth": 1.5 if method in coloured else 0.9,
+                "zorder": 3 if method in coloured else 2,
+            }
+            thin["markersize"] = 2.6
             looks[method] = thin | {"linestyle": DASHES[group]}
         looks |= {method: dict(STRONG[method]) for method in members if method in STRONG}
     return looks
@@ -471,3 +504,133 @@ def _key(
             title=group, alignment="left", borderaxespad=0, handlelength=2.6, labelspacing=0.25, title_fontsize=8.5,
             fontsize=8.5,
         )  # fmt: skip
+
+
+MOST_UNITS = 20
+
+
+@style.context()
+def draw_importance(
+    units: Sequence[str],
+    permutation: ArrayLike,
+    spread: ArrayLike,
+    gradient: ArrayLike,
+    *,
+    target: str = "",
+    metric: str = "accuracy",
+    score: float | None = None,
+) -> Figure:
+    """Draw the units that a readout rests on most, by permutation and by gradient.
+
+    Parameters
+    ----------
+    units : sequence of str, length N
+        Their names, the one that carries most first.
+    permutation, spread, gradient : array_like, shape (N,)
+        As `myow.importance` measures them; without a gradient, NaN.
+    target : str, optional
+        What was read out.
+    metric : {"accuracy", "r2"}, optional
+        Of what the loss is.
+    score : float, optional
+        With all units as they are.
+
+    Returns
+    -------
+    Figure
+        To be saved with `style.save`.
+
+    Raises
+    ------
+    DataError
+        If there is no unit, or not one number for each.
+    """
+    loss, deviation, slope = (np.asarray(one, dtype=np.float64) for one in (permutation, spread, gradient))
+    if not len(units) or not loss.shape == deviation.shape == slope.shape == (len(units),):
+        raise DataError(
+            f"there are {len(units)} units and {loss.shape} losses; give one number for each of one or more"
+        )
+    n = min(len(units), MOST_UNITS)
+    with_slope = bool(np.isfinite(slope).all())
+    figure = style.new_figure(1.15 + 0.2 * n, width=style.WIDTH if with_slope else 5.4)
+    panels = figure.subplots(1, 2 if with_slope else 1, sharey=True, squeeze=False)[0]
+    place = np.arange(n)
+    panels[0].barh(place, loss[:n], xerr=deviation[:n], color=style.ACCENT, height=0.7, ecolor=style.MUTED)
+    name = "R²" if metric == "r2" else "accuracy"
+    panels[0].set_xlabel(f"loss of {name} when exchanged")
+    if with_slope:
+        panels[1].barh(place, slope[:n], color=style.MUTED, height=0.7)
+        panels[1].set_xlabel("change of the output for one deviation")
+    panels[0].set_yticks(place, [style.shorten(unit, 18) for unit in units[:n]])
+    panels[0].set_ylim(n - 0.4, -0.6)
+    for axes, title in zip(panels, ("permutation", "gradient"), strict=False):
+        axes.axvline(0, color=style.MUTED, linewidth=0.7)
+        axes.set_title(title)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color=style.FAINT, linewidth=0.6)
+        axes.set_axisbelow(True)
+    reached = "" if score is None else f" ({name} {score:.3f})"
+    some = f"{n} of {len(units)} units" if n < len(units) else f"{n} units"
+    figure.suptitle(
+        f"which units carry {style.shorten(target) or 'the readout'}{reached}: {some}", x=0.012, ha="left", fontsize=10
+    )
+    return figure
+
+
+@style.context()
+def draw_few_labels(results: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw evaluations of one label against the number of labelled segments: the embedding, and each baseline.
+
+    Parameters
+    ----------
+    results : sequence of mapping
+        As `myow.evaluate` returns them, of one target and readout, with different `labels`.
+
+    Returns
+    -------
+    Figure
+        To be saved with `style.save`. Bands are 95 % intervals of the embedding.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two, or they are of different targets or readouts.
+    """
+    if len({(one.get("target"), one.get("readout")) for one in results}) != 1 or len(results) < 2:
+        raise DataError("a label curve takes two or more evaluations of one target and readout, with different labels")
+    ordered = sorted(results, key=lambda one: math.inf if one["labels"] is None else one["labels"])
+    first = ordered[0]
+    key = "r2" if first["readout"] == "continuous" else "accuracy"
+    figure = style.new_figure(3.9, layout=None)
+    axes = figure.add_axes((0.075, 0.14, 0.69, 0.7))
+    x = list(range(len(ordered)))
+    ends = {}
+    for name, title in {"": f"{first['method']} embedding", **BASELINES}.items():
+        rows = [one if not name else one.get(name) or {} for one in ordered]
+        if any(row.get(key) is None for row in rows):
+            continue
+        y = [float(row[key]) for row in rows]
+        look = CURVES.get(name, {"color": style.MUTED, "linewidth": 1.0, "linestyle": (0, (4, 1.6))})
+        axes.plot(x, y, marker="o", markersize=4, **look)
+        ends[title] = (y[-1], str(look["color"]))
+        if not name and all(row.get("interval") for row in rows):
+            axes.fill_between(
+                x, *np.array([row["interval"] for row in rows]).T, color=look["color"], alpha=0.14, linewidth=0
+            )
+    axes.set_xticks(x, ["all" if one["labels"] is None else str(one["labels"]) for one in ordered])
+    unit = next((one["label_unit"] for one in ordered if one.get("label_unit")), "segment")
+    axes.set_xlabel(f"labelled {unit}s per class")
+    axes.set_ylabel(MEANING.get(str(first["readout"]), "accuracy"))
+    axes.grid(axis="y", color=style.FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    style.end_labels(axes, ends, 24)
+    figure.text(0.015, 0.94, f"{_title(first)}, with few labels", fontsize=10)
+    return figure
+
+
+CURVES: Mapping[str, Mapping[str, Any]] = {
+    "": {"color": style.ACCENT, "linewidth": 2.6, "zorder": 5},
+    "raw": {"color": style.INK, "linewidth": 1.6, "zorder": 4},
+    "pca": {"color": style.CLASSES[1], "linewidth": 1.6, "zorder": 4},
+    "untrained": {"color": style.CLASSES[2], "linewidth": 1.6, "zorder": 4},
+}

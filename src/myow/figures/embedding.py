@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,16 @@ from ..evaluation.published import grouped_methods, method_name
 from . import style
 from .style import MARKERS, Colouring, add_key, colour_by
 
-__all__ = ["draw_embedding", "draw_side_by_side", "project", "put"]
+__all__ = [
+    "axis_title",
+    "draw_beside",
+    "draw_consistency",
+    "draw_embedding",
+    "draw_plane",
+    "draw_side_by_side",
+    "project",
+    "put",
+]
 
 MOST_MARKS = 20_000  # beyond that marks only cover each other
 
@@ -65,6 +74,11 @@ def project(z: ArrayLike, dimensions: int) -> tuple[NDArray[np.float64], NDArray
     return coordinates, share
 
 
+def axis_title(place: int, share: float) -> str:
+    """Title of an axis onto which `project` projects: a direction of the embedding, not a component of the data."""
+    return f"embedding axis {place + 1} ({100 * share:.0f} % of variance)"
+
+
 @style.context()
 def draw_embedding(
     z: ArrayLike,
@@ -85,7 +99,7 @@ def draw_embedding(
     label : array_like, shape (T,), optional
         What to colour by; without it all points look alike.
     dimensions : {2, 3}, optional
-        How many principal components to show.
+        How many directions to show: those in which the embedding varies most.
     period : float, optional
         Value that is a full turn, for a cyclic label.
     part : array_like of bool, shape (T,), optional
@@ -125,13 +139,18 @@ def draw_embedding(
     _points(axes, coordinates, colouring, held_out)
     for setter, i in zip((axes.set_xlabel, axes.set_ylabel, getattr(axes, "set_zlabel", None)), range(3), strict=True):
         if setter is not None and i < dimensions:
-            setter(f"component {i + 1} ({100 * share[i]:.0f} % of variance)")
+            setter(axis_title(i, share[i]))
 
     add_key(figure, colouring, (0.81, 0.32, 0.17, 0.6), label_name)
     if held_out is not None:
         _part_key(figure)
     shown = f"{n_rows:,} bins" if n_rows <= MOST_MARKS else f"{MOST_MARKS:,} of {n_rows:,} bins"
-    figure.text(0.03, 0.955, f"{style.shorten(name or 'embedding', 60)}: {shown}, principal components", fontsize=10)
+    figure.text(
+        0.03,
+        0.955,
+        f"{style.shorten(name or 'embedding', 60)}: {shown}, along its {'two' if dimensions == 2 else 'three'} widest axes",
+        fontsize=10,
+    )
     return figure
 
 
@@ -293,7 +312,9 @@ def draw_side_by_side(
     key = (left + across * (side + gap) + 0.2) / width
     room = min(2.2, height - top - head)
     add_key(figure, colouring, (key, 1 - (top + head + room) / height, 1.35 / width, room / height), label_name)
-    figure.text(0.015, 1 - 0.2 / height, f"{style.shorten(dataset, 40)}: embeddings, first two components", fontsize=10)
+    figure.text(
+        0.015, 1 - 0.2 / height, f"{style.shorten(dataset, 40)}: embeddings, seen where each is widest", fontsize=10
+    )
     figure.text(0.015, 1 - 0.38 / height, circumstances, fontsize=8, color=style.MUTED)
     return figure
 
@@ -321,3 +342,131 @@ def _panel(axes: Axes, z: NDArray[np.float64], colouring: Colouring, rows: NDArr
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set_color(style.FAINT)
+
+
+@style.context()
+def draw_beside(
+    panels: Mapping[str, ArrayLike],
+    label: ArrayLike | None = None,
+    *,
+    period: float | None = None,
+    name: str = "",
+    label_name: str = "label",
+) -> Figure:
+    """Draw an embedding beside others of the same rows, with one colouring: the first is ours.
+
+    Parameters
+    ----------
+    panels : mapping of str to array_like, each of shape (T, D)
+        Embeddings by title.
+    label : array_like, shape (T,), optional
+        What to colour by.
+    period : float, optional
+        Value that is a full turn, for a cyclic label.
+    name : str, optional
+        For the title.
+    label_name : str, optional
+        Title of the colour key.
+
+    Returns
+    -------
+    Figure
+        To be saved with `style.save`. Each panel has a scale of its own.
+
+    Raises
+    ------
+    DataError
+        If there is none, shapes disagree or values are not finite.
+    """
+    if not panels:
+        raise DataError("there is no embedding to draw; give one")
+    planes = {title: project(z, 2) for title, z in panels.items()}
+    lengths = {len(plane) for plane, _ in planes.values()}
+    if len(lengths) > 1:
+        raise DataError(f"the embeddings have {sorted(lengths)} rows; give embeddings of the same rows")
+    n_rows = lengths.pop()
+    colouring = colour_by(label, n_rows, period)
+    keyed = colouring.kind != "none"
+    left, gap, top, below = 0.32, 0.36, 0.66, 0.42
+    right = 1.8 if keyed else 0.15
+    many = len(planes)
+    side = min((style.WIDTH - left - right - gap * (many - 1)) / many, 4.6)
+    figure = style.new_figure(max(top + side + below, 2.6 if keyed else 0.0), layout=None)
+    height, width = figure.get_figheight(), style.WIDTH
+    for i, (title, (plane, share)) in enumerate(planes.items()):
+        axes = figure.add_axes(
+            ((left + i * (side + gap)) / width, 1 - (top + side) / height, side / width, side / height)
+        )
+        draw_plane(axes, plane, colouring)
+        axes.set_title(style.shorten(title, 30), fontweight="bold" if i == 0 else "normal", fontsize=9, pad=4)
+        axes.set_xlabel(f"axis 1, {100 * share[0]:.0f} % of variance", fontsize=8)
+        axes.set_ylabel(f"axis 2, {100 * share[1]:.0f} %", fontsize=8)
+        axes.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    if keyed:
+        key = (left + many * (side + gap) - gap + 0.25) / width
+        room = min(2.2, height - top)
+        add_key(figure, colouring, (key, 1 - (top + room) / height, 1.35 / width, room / height), label_name)
+    shown = f"{n_rows:,} bins" if n_rows <= MOST_MARKS else f"{MOST_MARKS:,} of {n_rows:,} bins"
+    figure.text(0.015, 1 - 0.26 / height, f"{style.shorten(name or 'embedding', 50)}: {shown}", fontsize=10)
+    return figure
+
+
+def draw_plane(axes: Axes, plane: NDArray[np.float64], colouring: Colouring) -> None:
+    """Draw points of a plane, which fill the axes at equal scales."""
+    _points(axes, plane, colouring, None)
+    axes.set_aspect("equal", adjustable="datalim")
+
+
+@style.context()
+def draw_consistency(r2: ArrayLike, names: Sequence[str], *, compared: str = "rows") -> Figure:
+    """Draw how well each embedding predicts each other one, as a matrix.
+
+    Parameters
+    ----------
+    r2 : array_like, shape (n, n)
+        R2 of the column's embedding, predicted from the row's.
+    names : sequence of str, length n
+        The embeddings.
+    compared : str, optional
+        What was compared, for the title.
+
+    Returns
+    -------
+    Figure
+        To be saved with `style.save`.
+
+    Raises
+    ------
+    DataError
+        If there is not a finite number for each pair of names.
+    """
+    matrix, n = np.asarray(r2, dtype=np.float64), len(names)
+    if n < 2 or matrix.shape != (n, n) or not np.isfinite(matrix).all():
+        raise DataError(f"r2 has shape {matrix.shape} for {n} names; give a finite number for each pair of two or more")
+    figure = style.new_figure(4.6, width=5.6)
+    axes = figure.add_subplot()
+    image = axes.imshow(np.clip(matrix, 0, 1), cmap="Blues", vmin=0, vmax=1)
+    small = min(9.0, 4 + 30 / n)
+    for i, j in np.ndindex(n, n):
+        if i == j:
+            axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="white", edgecolor="none"))
+        elif n <= 16:
+            colour = "white" if matrix[i, j] > 0.65 else style.INK
+            words = f"{matrix[i, j]:.2f}".replace("-", "\N{MINUS SIGN}")
+            axes.text(j, i, words, ha="center", va="center", color=colour, fontsize=small)
+    shown = [style.shorten(name, 14) for name in names]
+    turned = max(map(len, shown)) * 0.085 > 3.4 / n
+    axes.set_xticks(range(n), shown, rotation=90 if turned else 0, fontsize=small)
+    axes.set_yticks(range(n), shown, fontsize=small)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel("predicted embedding")
+    axes.set_ylabel("from embedding")
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=18, pad=0.02, label="R² on rows left out")
+    bar.outline.set_visible(False)
+    off = matrix[~np.eye(n, dtype=bool)]
+    axes.set_title(
+        f"linear agreement of embeddings ({compared} compared)\nmean R² {off.mean():.2f}, lowest {off.min():.2f}"
+    )
+    return figure

@@ -173,6 +173,7 @@ def _evaluations(folder: RunFolder) -> Named:
                     label_unit=result["label_unit"] or "segment",
                     accuracy=result["accuracy"] if of_classes else None,
                     interval=result["interval"] if of_classes else None,
+                    period=result.get("period"),
                 ),
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +23,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError
+from ..errors import DataError, SettingError
 from ..evaluation.mined import check_label
+from ..evaluation.result import BASELINES as BASELINES
+from ..evaluation.result import readout_title as readout_title
 from ..io.files import make_folder, writing
 
 __all__ = [
@@ -36,12 +39,15 @@ __all__ = [
     "WIDTH",
     "Colouring",
     "add_key",
+    "add_legend",
     "capital",
     "colour_by",
     "context",
     "cyclic_map",
+    "degrees_of",
     "end_labels",
     "file_word",
+    "in_degrees",
     "new_figure",
     "readout_title",
     "save",
@@ -49,16 +55,6 @@ __all__ = [
     "sequential_map",
     "shorten",
 ]
-
-BASELINES = {
-    "raw": "raw counts",
-    "raw_common": "raw counts, one scale",
-    "pca": "components",
-    "pca_common": "components, one scale",
-    "untrained": "untrained encoder",
-}
-"""Baselines of an evaluation, and their titles. "One scale": all features divided by one common deviation."""
-
 
 DPI = 150
 WIDTH = 8.0  # inches: 1200 pixels, the width of a README
@@ -110,6 +106,16 @@ def context() -> Iterator[None]:
         yield
 
 
+class Drawn(Figure):
+    """A figure that a notebook shows by itself, also where pyplot is not imported."""
+
+    def _repr_png_(self) -> bytes:
+        held = io.BytesIO()
+        with context():
+            self.savefig(held, format="png", dpi=DPI)
+        return held.getvalue()
+
+
 def new_figure(height: float, *, width: float = WIDTH, layout: Any = "constrained") -> Figure:
     """Make a figure outside pyplot, so that it is freed with its last reference.
 
@@ -120,7 +126,7 @@ def new_figure(height: float, *, width: float = WIDTH, layout: Any = "constraine
     layout : optional
         Layout engine of matplotlib; None to place axes by hand.
     """
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    figure = Drawn(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
@@ -128,52 +134,35 @@ def new_figure(height: float, *, width: float = WIDTH, layout: Any = "constraine
     return figure
 
 
+FORMATS = ("png", "pdf", "svg")
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, whole or not at all.
+    """Write a figure, whole or not at all.
 
     Parameters
     ----------
     figure : Figure
         From one of the ``draw`` functions.
     path : path-like
-        Where to; a file that is there is replaced.
+        Where to, as .png, .pdf or .svg; a file that is there is replaced.
 
     Raises
     ------
+    SettingError
+        If the name has another ending.
     FileError
         If the folder is missing, may not be written, or is full.
     """
     # Ticks and texts are made late, while the figure is rendered, so the style must hold here too.
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in FORMATS:
+        raise SettingError(f"{path} ends in none of {', '.join(f'.{one}' for one in FORMATS)}; name one")
+    about: dict[str, Any] = {}
+    if ending != "png":  # without the day, so that the same figure is the same file
+        about["metadata"] = {"Date": None} if ending == "svg" else {"CreationDate": None}
     with context(), writing(path) as part:
-        figure.savefig(part, format="png", dpi=DPI)
-
-
-_OPTIONS = {"lda": "LDA", "auto": "logistic or LDA", "semi": "semi-supervised"}
-
-
-def readout_title(reading: str, *, classifier: str = "logistic", semi_supervised: bool = False) -> str:
-    """Name a readout and its options.
-
-    Parameters
-    ----------
-    reading : str
-        A readout, or what rows of the bench call it with its options.
-    classifier, semi_supervised : optional
-        Options that the word does not hold, as an evaluation has them.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> readout_title("class-auto-semi"), readout_title("angle"), readout_title("class", semi_supervised=True)
-    ('class readout (logistic or LDA, semi-supervised)', 'angle readout', 'class readout (semi-supervised)')
-    """
-    readout, *options = reading.split("-")
-    options += [classifier, "semi" if semi_supervised else ""]
-    words = [_OPTIONS[option] for option in options if option in _OPTIONS]
-    return f"{readout} readout" + (f" ({', '.join(words)})" if words else "")
+        figure.savefig(part, format=ending, dpi=DPI, **about)
 
 
 def file_word(word: str) -> str:
@@ -257,7 +246,7 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def end_labels(axes: Axes, labels: dict[str, tuple[float, str]]) -> None:
+def end_labels(axes: Axes, labels: dict[str, tuple[float, str]], length: int = 18) -> None:
     """Name lines at their right end, moved apart where they would overlap.
 
     Parameters
@@ -266,6 +255,8 @@ def end_labels(axes: Axes, labels: dict[str, tuple[float, str]]) -> None:
         With its limits and its place in the figure already set.
     labels : dict of str to (float, str)
         Height of each line's end in data units, and its colour.
+    length : int, optional
+        Characters that there is room for.
     """
     low, high = axes.get_ylim()
     figure = axes.get_figure()
@@ -280,7 +271,7 @@ def end_labels(axes: Axes, labels: dict[str, tuple[float, str]]) -> None:
     placed += max(float(np.mean(wanted - placed)), -float(placed[0])) if len(placed) else 0.0
     for name, place in zip(order, placed, strict=True):
         axes.annotate(
-            shorten(name, 18),
+            shorten(name, length),
             (1.0, float(place)),
             xycoords="axes fraction",
             xytext=(5, 0),
@@ -376,14 +367,17 @@ def add_key(figure: Figure, colouring: Colouring, box: Box, name: str) -> None:
         Title of the key.
     """
     left, bottom, width, height = box
-    title = shorten(name, 18)
+    title = in_degrees(name) if colouring.kind == "cyclic" else shorten(name, 18)
     if colouring.kind == "classes":
         _list(figure, colouring, (left, bottom + height), title)
     elif colouring.kind == "cyclic":
         side = width * 0.78 * figure.get_figwidth()
         tall = side / figure.get_figheight()
         _wheel(
-            figure, colouring.values, (left + width * 0.11, bottom + height - tall - 0.11, width * 0.78, tall), title
+            figure,
+            colouring.values,
+            (left + width * 0.11, bottom + height - tall - 0.594 / figure.get_figheight(), width * 0.78, tall),
+            title,
         )
     elif colouring.kind == "continuous":
         axes = figure.add_axes((left, bottom + height * 0.45, width * 0.12, height * 0.5))
@@ -392,6 +386,40 @@ def add_key(figure: Figure, colouring: Colouring, box: Box, name: str) -> None:
         bar = figure.colorbar(ScalarMappable(limits, sequential_map()), cax=axes)
         bar.outline.set_visible(False)
         axes.set_title(title)
+
+
+def add_legend(axes: Axes, colouring: Colouring, name: str) -> None:
+    """Explain the colours inside axes that belong to someone else: a legend, or a colour bar beside them."""
+    if colouring.kind == "continuous" or (colouring.kind == "cyclic" and not colouring.values):
+        turning = colouring.kind == "cyclic"
+        low, high = (0.0, 360.0) if turning else colouring.values
+        scale = ScalarMappable(
+            Normalize(low, high if high > low else low + 1), cyclic_map() if turning else sequential_map()
+        )
+        bar = axes.figure.colorbar(scale, ax=axes, label=in_degrees(name) if turning else shorten(name))
+        bar.outline.set_visible(False)
+    elif colouring.kind != "none":
+        cyclic = colouring.kind == "cyclic"
+        shown = list(colouring.values)[:MOST_LISTED]
+        names = degrees_of(shown, 1.0) if cyclic else [shorten(one, 16) for one in shown]
+        colours = cyclic_map()(np.asarray(shown)) if cyclic else [CLASSES[i % len(CLASSES)] for i in range(len(shown))]
+        handles = [
+            Line2D(
+                [], [], linestyle="", color=colour, label=word, marker=MARKERS[0 if cyclic else i // len(CLASSES) % 4]
+            )
+            for i, (word, colour) in enumerate(zip(names, colours, strict=True))
+        ]
+        axes.legend(handles=handles, title=in_degrees(name) if cyclic else shorten(name), handletextpad=0.3)
+
+
+def in_degrees(name: str) -> str:
+    """Return the name of a cyclic label as figures show it, whatever its value of a full turn."""
+    return f"{shorten(name, 18)} in degrees"
+
+
+def degrees_of(values: Iterable[Any], period: float) -> list[str]:
+    """Return values of a cyclic label as angles in words, such as "45°"."""
+    return [f"{360 * float(value) / period:.4g}°" for value in values]
 
 
 def _list(figure: Figure, colouring: Colouring, corner: tuple[float, float], title: str) -> None:
@@ -424,6 +452,8 @@ def _list(figure: Figure, colouring: Colouring, corner: tuple[float, float], tit
 
 def _wheel(figure: Figure, turns: Sequence[float], box: Box, title: str) -> None:
     """Draw a ring on which 0 degrees points right and angles run against the clock, as directions are drawn in a plane."""
+    if len(title) > 22:  # as wide as the key
+        title = title.replace(" in degrees", "\nin degrees")
     axes: Any = figure.add_axes(box, projection="polar")
     if turns:
         centres = np.asarray(turns)
@@ -444,4 +474,11 @@ def _wheel(figure: Figure, turns: Sequence[float], box: Box, title: str) -> None
         axes.text(np.deg2rad(degrees), 1.1, f"{degrees}°", ha=across, va=up, fontsize=8)
     axes.set_ylim(0, 1)
     axes.set_axis_off()
-    figure.text(box[0] + box[2] / 2, box[1] + box[3] + 0.05, title, ha="center", va="bottom", fontsize=9.5)
+    figure.text(
+        box[0] + box[2] / 2,
+        box[1] + box[3] + 0.27 / figure.get_figheight(),
+        title,
+        ha="center",
+        va="bottom",
+        fontsize=9.5,
+    )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.binning import Bins, average_samples, frame_bins, make_bins, occupied_bins, slack
@@ -249,6 +248,8 @@ def plain_values(column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise DataError(f"values of shape {array.shape}; a label has one value or one row each")
     if array.dtype.kind == "O":
+        import pandas as pd  # slow to import, and seldom needed here
+
         missing: NDArray[np.bool_] = np.asarray(pd.isna(array))
         known = array[~missing].tolist()
         if known and all(isinstance(value, (str, bytes)) for value in known):

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from ..data.embedding import Embedding
 from ..errors import DataError, FileError, need, unknown_name
-from .files import read_arrays, write_arrays, writing
-from .guard import most_bytes, parsing
+from .files import read_arrays, write_arrays, write_json, writing
+from .untrusted import most_bytes, parsing
 
 __all__ = [
     "beside",
@@ -166,7 +166,8 @@ def write(path: str | os.PathLike[str], embedding: Embedding, **options: Any) ->
     ----------
     path : path-like
         Ends in .npz or .nwb, which `read_embedding` reads again with all that belongs to it; or in .csv, .parquet
-        (`to_pandas`) or .nc (`to_xarray`) for other programs.
+        (`to_pandas`) or .nc (`to_xarray`) for other programs. Beside ``z.csv``, ``z.csv.json`` says what a table cannot:
+        bin width, periods, and where the embedding came from.
     embedding : Embedding
         As `myow.embed` makes it.
     **options
@@ -210,6 +211,7 @@ def write(path: str | os.PathLike[str], embedding: Embedding, **options: Any) ->
         case ".csv":
             with writing(path) as part:
                 to_pandas(embedding).to_csv(part, index=False, quoting=csv.QUOTE_NONNUMERIC)
+            write_json(path.with_name(f"{path.name}.json"), beside(embedding))
         case ".parquet":
             need("pyarrow", "parquet", "writing .parquet files")
             with writing(path) as part:

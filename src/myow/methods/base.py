@@ -23,8 +23,9 @@ from ..device import choose_device, cpu_threads
 from ..errors import DataError, SettingError
 from ..io.model_file import finite, write_model
 from ..settings import check_types
-from ..training.callbacks import Callback
+from ..training.callbacks import Callback, ProgressBar
 from ..training.checkpoint import checkpoint_in
+from ..training.distributed import current
 from ..training.loop import train
 from ..training.module import TrainingConfig, TrainingModule
 from ..training.rows import TrainingRows
@@ -54,6 +55,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     device: str
     threads: int | None
     random_state: int | None
+    verbose: bool
 
     uses_labels: ClassVar[bool] = False
     """Whether `fit` learns from labels. If not, they never reach the network."""
@@ -135,6 +137,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data, rows = self._initialise(X, y, labelled)
         config = self.training_config(len(rows))
         generator = torch.Generator(rows.device).manual_seed(self.seed_)
+        callbacks = self._shown(callbacks, rows.device)
         identity = {} if folder is None else self._identity(data, rows.targets)
         try:
             with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
@@ -176,6 +179,16 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.trained_on_ = identify(data)
         self.metrics_, self.version_ = {}, __version__
         return data, rows
+
+    def _shown(self, callbacks: Sequence[Callback], device: torch.device) -> Sequence[Callback]:
+        """Add a progress bar, if it is wanted and nobody else shows one; of several processes one does."""
+        if (
+            not self.verbose
+            or not current().is_first
+            or any(getattr(one, "shows_progress", False) for one in callbacks)
+        ):
+            return callbacks
+        return [*callbacks, ProgressBar(f"{type(self).__name__} on {device}", after=1.0)]
 
     def _read_labels(self, y: Any, labelled: Any, n_rows: int) -> Targets | None:
         """Take the labels that may be used; a method that uses none never sees them."""
@@ -282,6 +295,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "network_")
         settings = self.get_params()
+        settings.pop("verbose")  # it says nothing about the model
         # Code is not saved: an encoder or augmentation of one's own is named, and given again at loading.
         code = sorted(k for k, v in settings.items() if callable(v))
         metrics: dict[str, Any] = dict(self.metrics_)
@@ -408,7 +422,9 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         settings = {k: repr(type(v)) if callable(v) else plain(v) for k, v in self.get_params().items()}
         settings.pop("device")
         settings.pop("threads")  # nor does it matter on how many
-        settings.pop("cuda_graph", None)  # nor whether steps are replayed
+        settings.pop("verbose")
+        settings.pop("cuda_graph", None)  # nor whether steps are replayed, or compiled
+        settings.pop("compile", None)
         settings |= {} if targets is None else {"labels": targets.digest()}
         return settings | {"random_state": self.seed_, "rows": data.digest(), "method": type(self).__name__}
 

@@ -66,6 +66,9 @@ class Raw(RecordingEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Raw(RecordingEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
 
     readout_scaling: ClassVar[Literal["each", "common"]] = "common"
 
@@ -131,6 +135,9 @@ class PCA(RecordingEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
 
     Examples
     --------
@@ -147,6 +154,7 @@ class PCA(RecordingEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
 
     readout_scaling: ClassVar[Literal["each", "common"]] = "common"
 
@@ -240,6 +248,9 @@ class FA(RecordingEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
 
     Notes
     -----
@@ -265,6 +276,7 @@ class FA(RecordingEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
 
     readout_scaling: ClassVar[Literal["each", "common"]] = "common"
 
@@ -380,6 +392,9 @@ class Untrained(RecordingEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
 
     Examples
     --------
@@ -399,6 +414,7 @@ class Untrained(RecordingEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
 
     def build(self, n_features: int) -> UntrainedNetwork:
         """Build the encoder for `n_features` units."""

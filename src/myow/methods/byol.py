@@ -11,11 +11,19 @@ from torch import Tensor, nn
 
 from ..nn.losses import cosine_loss
 from ..nn.mlp import perceptron
-from ..training.augment import NeuralAugment, mostly_new
+from ..training.augment import NeuralAugment
 from ..training.optim import update_ema
 from ..training.rows import TrainingRows
 from .multisession import MultiSessionEstimator
-from .paired_views import EncoderProjector, Pair, PairedViews, check_networks, frozen_copy, target_momentum
+from .paired_views import (
+    EmbeddingChoice,
+    EncoderProjector,
+    Pair,
+    PairedViews,
+    check_networks,
+    frozen_copy,
+    target_momentum,
+)
 
 __all__ = ["BYOL", "BYOLNetwork"]
 
@@ -82,11 +90,11 @@ class BYOL(MultiSessionEstimator):
     symmetric : bool, default True
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
-    embedding : {"auto", "representation", "prediction"}, default "representation"
-        What `transform` gives: y = f(x), or what the predictor makes of it. A prediction averages over what could
-        have been seen: it holds less noise of the single bin, and less detail; choose it for what stays the same in a
-        trial, such as the direction of a reach, if few labels are to tell it. "auto" predicts where most of the
-        variance is new in every bin.
+    embedding : {"auto", "representation", "prediction", "both"}, default "auto"
+        What `transform` gives: y = f(x), what the predictor makes of it, or both side by side, each of unit length. A
+        prediction averages over what could have been seen: it holds less noise of the single bin, and less detail;
+        choose it for what stays the same in a trial, such as the direction of a reach, if few labels are to tell it.
+        "auto" gives both where whole segments are like certain others, in the activity alone, else y.
     unit_norm : bool, default True
         Whether the embedding is scaled to unit length, which suits classes and directions, since how strongly the units fire
         together often says little of them; choose False for speed, which a readout can take from lengths.
@@ -131,9 +139,15 @@ class BYOL(MultiSessionEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
         "auto" does so on a GPU where the step allows it; False helps when debugging.
+    compile : bool, default False
+        Whether `torch.compile` fuses the operations of networks and loss. It takes up to a minute before the first step,
+        longer than most fits; try it for trainings of one session that take many minutes.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -191,7 +205,7 @@ class BYOL(MultiSessionEstimator):
     predictor: int = 256
     target_momentum: float = 0.95
     symmetric: bool = True
-    embedding: Literal["auto", "representation", "prediction"] = "representation"
+    embedding: Literal["auto", "representation", "prediction", "both"] = "auto"
     unit_norm: bool = True
     read_in: int | None = None
     align: float = 1.0
@@ -207,7 +221,9 @@ class BYOL(MultiSessionEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
+    compile: bool = False
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
     target_schedule: Literal["constant", "cosine"] = "constant"
@@ -254,8 +270,6 @@ class BYOLNetwork(PairedViews):
         See `myow.methods.paired_views.PairedViews`.
     """
 
-    predicts: Tensor
-
     def __init__(
         self,
         encoder: nn.Module,
@@ -279,14 +293,12 @@ class BYOLNetwork(PairedViews):
         self.target = frozen_copy(self.online)
         self.momentum, self.momentum_schedule = momentum, momentum_schedule
         self.symmetric, self.embedding = symmetric, embedding
-        if embedding == "auto":
-            self.register_buffer("predicts", torch.zeros((), dtype=torch.bool))
+        self.embedded = EmbeddingChoice(embedding)
 
     def prepare(self, data: TrainingRows) -> None:
         """List, once, the parameters that the moving average ties together."""
         super().prepare(data)
-        if self.embedding == "auto":
-            self.predicts.fill_(mostly_new(data, self.scaling))
+        self.embedded.choose(data, self.scaling)
         self._averaged = list(self.target.parameters()), list(self.online.parameters())
 
     def release(self) -> None:
@@ -319,8 +331,5 @@ class BYOLNetwork(PairedViews):
     def encode(self, x: Tensor) -> Tensor:
         """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them, (B, Z)."""
         y: Tensor = self.online.encoder(x)
-        predicts = bool(self.predicts) if self.embedding == "auto" else self.embedding == "prediction"
-        if not predicts:
-            return y
-        prediction: Tensor = self.predictor(self.online.projector(y))
-        return prediction
+        embedding: Tensor = self.embedded(y, lambda: self.predictor(self.online.projector(y)))
+        return embedding

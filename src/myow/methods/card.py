@@ -140,7 +140,7 @@ def _settings(model: Learner) -> str:
     defaults = {f.name: f.default for f in fields(type(model))}
     rows = []
     for name, value in sorted(model.get_params().items()):
-        if name == "device":  # of this machine, not of the model
+        if name in ("device", "verbose"):  # of this machine, not of the model
             continue
         text = f"your own {type(value).__name__}" if callable(value) else shown(value) or "none"
         rows.append([f"`{name}`", text, "" if _same(value, defaults.get(name)) else "set"])

@@ -208,6 +208,9 @@ class LDA(DecoderEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
 
     Examples
     --------
@@ -226,6 +229,7 @@ class LDA(DecoderEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
 
     def build(self, n_features: int) -> LDANetwork:
         """Build empty discriminants of `n_features` units."""
@@ -318,6 +322,9 @@ class PoissonNB(DecoderEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
 
     Examples
     --------
@@ -337,6 +344,7 @@ class PoissonNB(DecoderEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
 
     def build(self, n_features: int) -> PoissonNBNetwork:
         """Build empty rates of `n_features` units."""

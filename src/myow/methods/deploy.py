@@ -154,7 +154,9 @@ def embed(
 
 
 def _provenance(model: Learner, recording: Recording) -> dict[str, str]:
-    settings = {k: v for k, v in model.get_params().items() if k not in ("device", "threads")}  # of this machine
+    settings = {
+        k: v for k, v in model.get_params().items() if k not in ("device", "threads", "verbose")
+    }  # of this machine
     found = {
         "software": f"myow {__version__}",
         "method": method_name(type(model)),

@@ -20,7 +20,7 @@ from ..nn.resnet import build_image_encoder
 from ..nn.scaling import Scaling
 from ..settings import read_fields
 from ..training.augment_images import ImageAugment, shared_augment
-from ..training.module import TrainingModule
+from ..training.module import TrainingConfig, TrainingModule
 from ..training.rows import ImageRows, TrainingRows
 from .base import Learner
 from .byol import BYOLNetwork
@@ -29,6 +29,9 @@ from .myow import MYOWNetwork
 from .simclr import SimCLRNetwork
 
 __all__ = ["ImageBYOL", "ImageEstimator", "ImageMYOW", "ImageSimCLR", "learn_scaling"]
+
+RATE, RATE_AT = 0.5, 512
+"""Learning rate of plain momentum for a step on so many images; steps on others take it in proportion (docs/images.md)."""
 
 
 class ImageEstimator(Learner):
@@ -40,7 +43,10 @@ class ImageEstimator(Learner):
     encoder: str | nn.Module | Callable[[], nn.Module]
     width: int
     augment: Callable[[Tensor, torch.Generator], Tensor] | None
-    compile: bool
+    learning_rate: float | None
+    batch_size: int
+    accumulate: int
+    optimizer: str
 
     learns_from: ClassVar[str] = "images"
     learnt: ClassVar[tuple[str, ...]] = (*Learner.learnt, "size_", "images_")
@@ -67,15 +73,26 @@ class ImageEstimator(Learner):
             raise SettingError(
                 f"the encoder turns images of shape (2, {height}, {width}, 3) into {shape}; it must give (2, D)"
             )
-        if self.compile:
-            encoder.compile()
         return encoder, shape[1]
 
     def make_augment(self) -> Callable[[Tensor, torch.Generator], Tensor]:
         """Build the augmentation that the settings ask for."""
         return self.augment or read_fields(ImageAugment, self)
 
-    # Inner workings.
+    def training_config(self, n_rows: int) -> TrainingConfig:
+        """Return how long and how fast to train on so many images.
+
+        Raises
+        ------
+        SettingError
+            If there is no learning rate, and none is known for the optimizer.
+        """
+        rate = self.learning_rate
+        if rate is None:
+            if self.optimizer != "sgd":
+                raise SettingError(f"learning_rate is None, and optimizer='{self.optimizer}' has no default; give one")
+            rate = RATE * min(self.batch_size, n_rows) * self.accumulate / RATE_AT
+        return TrainingConfig.from_settings(self, n_rows, learning_rate=rate)
 
     def _n_dimensions(self) -> int:
         window = torch.zeros(1, *self.size_, 3, device=self.network_.scaling.mean.device)
@@ -158,9 +175,10 @@ class ImageBYOL(ImageEstimator):
     batch_size : int, default 256
         Anchors per batch, over all processes; at most as many as there are rows. Halve it, and double `accumulate`,
         where memory is short.
-    learning_rate : float, default 0.06
-        Highest learning rate. Halve it if the loss becomes infinite or the embedding collapses; change it in
-        proportion to `batch_size`.
+    learning_rate : float or None, default None
+        Highest learning rate. None takes 0.5 for 512 images a step, and in proportion for `batch_size` times
+        `accumulate` others, with "sgd"; other optimizers need one to be given. Halve it if the loss becomes infinite or
+        the embedding collapses.
     target_momentum : float, default 0.98
         Momentum of the target network's moving average. Raise it towards 1 if the embedding collapses, or with more
         steps; lower it for a training of few hundred steps.
@@ -214,20 +232,23 @@ class ImageBYOL(ImageEstimator):
     precision : {"auto", "float32", "bfloat16"}, default "auto"
         Precision of the networks' products while training; what is mined, and the loss, are of float32. "auto" takes
         bfloat16 on a GPU; choose "float32" to compare with a CPU.
-    compile : bool, default False
-        Whether `torch.compile` makes the encoder faster, after some minutes of its own; it needs a C++ compiler.
-        Worth it for long trainings on a GPU.
+    compile : bool or {"auto"}, default "auto"
+        Whether `torch.compile` makes networks and loss faster, after up to a minute of its own. "auto" does so on a GPU
+        where two million images or more are seen in all and a compiler is there; False helps when debugging.
     random_state : int, RandomState or None, default None
         Seed of weights, batches and views. The same seed, threads and machine give the same embedding, bit by bit;
         None draws one, kept as ``seed_``.
     device : str, default "auto"
         Where to compute: "cpu", "cuda", ... "auto" takes a GPU if there is one.
     threads : int or None, default None
-        CPU threads while fitting; None for as many as torch is set to. Convolutions gain from them; bits may differ
-        between numbers of threads.
+        CPU threads while fitting; None for as many as torch is set to, all cores unless OMP_NUM_THREADS says otherwise.
+        Give fewer on a machine that others use. Bits may differ between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
-        Whether a whole step is captured as one CUDA graph. "auto" does not do so on images, whose encoders keep a GPU
-        busy; try True for small ones.
+        Whether a whole step is captured as one CUDA graph, which saves what a GPU waits for Python. "auto" does so on a
+        GPU where the step allows it; False helps when debugging.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -248,7 +269,7 @@ class ImageBYOL(ImageEstimator):
     encoder: str | nn.Module | Callable[[], nn.Module] = "resnet18"
     width: int = 64
     batch_size: int = 256
-    learning_rate: float = 0.06
+    learning_rate: float | None = None
     target_momentum: float = 0.98
     steps: int = 600
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
@@ -270,10 +291,11 @@ class ImageBYOL(ImageEstimator):
     weight_decay: float = 0.0005
     warmup: float = 0.05
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    compile: bool = False
+    compile: bool | Literal["auto"] = "auto"
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
@@ -307,7 +329,7 @@ class ImageMYOW(ImageEstimator):
     On top of BYOL's loss L, the online representation of each view looks up its k nearest target representations among
     candidates that are never of its own image; one of them is chosen at random and predicted through a second projector
     cascaded on the first. The total is :math:`(1 - a) L + a L_m`, with a rising to `mined_weight`. Candidates are
-    shown to the target network through a milder transform than the views that are compared.
+    what the target network makes of views anyway, or of other images through a milder transform (`pool`).
 
     Parameters
     ----------
@@ -322,12 +344,13 @@ class ImageMYOW(ImageEstimator):
     batch_size : int, default 256
         Anchors per batch, over all processes; at most as many as there are rows. Halve it, and double `accumulate`,
         where memory is short.
-    learning_rate : float, default 0.06
-        Highest learning rate. Halve it if the loss becomes infinite or the embedding collapses; change it in
-        proportion to `batch_size`.
-    mined_weight : float, default 0.5
-        Final weight a of the mined loss, from 0 to 1. 0 switches mining off; lower it on few thousand images, where
-        early mining harms.
+    learning_rate : float or None, default None
+        Highest learning rate. None takes 0.5 for 512 images a step, and in proportion for `batch_size` times
+        `accumulate` others, with "sgd"; other optimizers need one to be given. Halve it if the loss becomes infinite or
+        the embedding collapses.
+    mined_weight : float, default 0.1
+        Final weight a of the mined loss, from 0 to 1; 0 switches mining off. Raise it with ``pool="sample"``, long
+        trainings or classes that are easily told apart: 0.5 is as published.
     steps : int, default 600
         Training steps, if `epochs` is None. Raise either as long as the loss still falls.
     augment : callable or None, default None
@@ -372,26 +395,26 @@ class ImageMYOW(ImageEstimator):
     k : int or None, default 1
         Neighbours that the mined view is chosen from. 1 as published; raise it with a larger pool, for more variety.
     pool : {"recording", "batch", "sample", "queue"}, default "queue"
-        Candidates that views are mined from. "queue": the last `pool_size` representations that the target network
-        made of the batches' images; "sample": as many other images, drawn and encoded in every batch, at a third of
-        the time more; "batch": the target's views of the batch.
+        Candidates that views are mined from. "queue": what the target network made of the last `pool_size` images, one
+        view of each, which it is shown anyway; "sample": as many other images, drawn and encoded in every batch, as
+        published, at a multiple of the time; "batch": the target's views of the batch.
     pool_size : int, default 2048
         Candidates of a batch, with any pool but "batch". Raise it for more classes; the published size is 512.
     views : int, default 1
         Neighbours that are drawn, with replacement, and whose projections are averaged to what is predicted. Raise it
         if the mined loss is noisy.
     mining_crop : tuple of float, default (0.8, 1.0)
-        Least and largest share of the area that candidates of mining show; a milder crop than that of views, so that
-        neighbours are told by the whole image.
+        Least and largest share of the area that candidates of ``pool="sample"`` show, and anchors of
+        ``mined_anchor="row"``; a milder crop than that of views, so that neighbours are told by the whole image.
     mining_flip : float, default 0.5
-        Probability that a candidate of mining is mirrored. Set it to 0 together with `flip`.
+        Probability that what `mining_crop` crops is mirrored. Set it to 0 together with `flip`.
     mined_projector : tuple of int or None, default (1024, 64)
         Hidden and output widths of the mined projector h. Keep it narrower than `projector`, as published.
     mined_predictor : int, default 1024
         Hidden width of the mined predictor q_m. It matters little; keep it about as wide as `mined_projector`.
-    mined_start : float, default 0.125
-        Share of training after which mining begins. Raise it on few images, whose early representations are too poor
-        to tell neighbours.
+    mined_start : float, default 0.7
+        Share of training after which mining begins. Early representations are too poor to tell neighbours, and mining
+        among them harms; lower it for long trainings (0.125 as published, of 800 epochs).
     mined_ramp : float, default 0.0125
         Share of training over which the weight of the mined loss rises to `mined_weight`. Lengthen it if the loss
         jumps where mining begins.
@@ -407,20 +430,23 @@ class ImageMYOW(ImageEstimator):
     precision : {"auto", "float32", "bfloat16"}, default "auto"
         Precision of the networks' products while training; what is mined, and the loss, are of float32. "auto" takes
         bfloat16 on a GPU; choose "float32" to compare with a CPU.
-    compile : bool, default False
-        Whether `torch.compile` makes the encoder faster, after some minutes of its own; it needs a C++ compiler.
-        Worth it for long trainings on a GPU.
+    compile : bool or {"auto"}, default "auto"
+        Whether `torch.compile` makes networks and loss faster, after up to a minute of its own. "auto" does so on a GPU
+        where two million images or more are seen in all and a compiler is there; False helps when debugging.
     random_state : int, RandomState or None, default None
         Seed of weights, batches and views. The same seed, threads and machine give the same embedding, bit by bit;
         None draws one, kept as ``seed_``.
     device : str, default "auto"
         Where to compute: "cpu", "cuda", ... "auto" takes a GPU if there is one.
     threads : int or None, default None
-        CPU threads while fitting; None for as many as torch is set to. Convolutions gain from them; bits may differ
-        between numbers of threads.
+        CPU threads while fitting; None for as many as torch is set to, all cores unless OMP_NUM_THREADS says otherwise.
+        Give fewer on a machine that others use. Bits may differ between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
-        Whether a whole step is captured as one CUDA graph. "auto" does not do so on images, whose encoders keep a GPU
-        busy; try True for small ones.
+        Whether a whole step is captured as one CUDA graph, which saves what a GPU waits for Python. "auto" does so on a
+        GPU where the step allows it; False helps when debugging.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -447,8 +473,8 @@ class ImageMYOW(ImageEstimator):
     encoder: str | nn.Module | Callable[[], nn.Module] = "resnet18"
     width: int = 64
     batch_size: int = 256
-    learning_rate: float = 0.06
-    mined_weight: float = 0.5
+    learning_rate: float | None = None
+    mined_weight: float = 0.1
     steps: int = 600
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
     crop: tuple[float, float] = (0.2, 1.0)
@@ -473,17 +499,18 @@ class ImageMYOW(ImageEstimator):
     mining_flip: float = 0.5
     mined_projector: tuple[int, ...] = (1024, 64)
     mined_predictor: int = 1024
-    mined_start: float = 0.125
+    mined_start: float = 0.7
     mined_ramp: float = 0.0125
     accumulate: int = 1
     optimizer: Literal["adamw", "lars", "sgd"] = "sgd"
     weight_decay: float = 0.0005
     warmup: float = 0.05
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    compile: bool = False
+    compile: bool | Literal["auto"] = "auto"
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
@@ -537,9 +564,10 @@ class ImageSimCLR(ImageEstimator):
     batch_size : int, default 256
         Anchors per batch, over all processes; at most as many as there are rows. Halve it, and double `accumulate`,
         where memory is short.
-    learning_rate : float, default 0.06
-        Highest learning rate. Halve it if the loss becomes infinite or the embedding collapses; change it in
-        proportion to `batch_size`.
+    learning_rate : float or None, default None
+        Highest learning rate. None takes 0.5 for 512 images a step, and in proportion for `batch_size` times
+        `accumulate` others, with "sgd"; other optimizers need one to be given. Halve it if the loss becomes infinite or
+        the embedding collapses.
     temperature : float, default 0.5
         Temperature of the softmax over views. Lower it to weigh the nearest negatives more, raise it if rows of one
         class repel each other.
@@ -588,20 +616,23 @@ class ImageSimCLR(ImageEstimator):
     precision : {"auto", "float32", "bfloat16"}, default "auto"
         Precision of the networks' products while training; what is mined, and the loss, are of float32. "auto" takes
         bfloat16 on a GPU; choose "float32" to compare with a CPU.
-    compile : bool, default False
-        Whether `torch.compile` makes the encoder faster, after some minutes of its own; it needs a C++ compiler.
-        Worth it for long trainings on a GPU.
+    compile : bool or {"auto"}, default "auto"
+        Whether `torch.compile` makes networks and loss faster, after up to a minute of its own. "auto" does so on a GPU
+        where two million images or more are seen in all and a compiler is there; False helps when debugging.
     random_state : int, RandomState or None, default None
         Seed of weights, batches and views. The same seed, threads and machine give the same embedding, bit by bit;
         None draws one, kept as ``seed_``.
     device : str, default "auto"
         Where to compute: "cpu", "cuda", ... "auto" takes a GPU if there is one.
     threads : int or None, default None
-        CPU threads while fitting; None for as many as torch is set to. Convolutions gain from them; bits may differ
-        between numbers of threads.
+        CPU threads while fitting; None for as many as torch is set to, all cores unless OMP_NUM_THREADS says otherwise.
+        Give fewer on a machine that others use. Bits may differ between numbers of threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
-        Whether a whole step is captured as one CUDA graph. "auto" does not do so on images, whose encoders keep a GPU
-        busy; try True for small ones.
+        Whether a whole step is captured as one CUDA graph, which saves what a GPU waits for Python. "auto" does so on a
+        GPU where the step allows it; False helps when debugging.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -620,7 +651,7 @@ class ImageSimCLR(ImageEstimator):
     encoder: str | nn.Module | Callable[[], nn.Module] = "resnet18"
     width: int = 64
     batch_size: int = 256
-    learning_rate: float = 0.06
+    learning_rate: float | None = None
     temperature: float = 0.5
     steps: int = 600
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
@@ -640,10 +671,11 @@ class ImageSimCLR(ImageEstimator):
     weight_decay: float = 0.0005
     warmup: float = 0.05
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    compile: bool = False
+    compile: bool | Literal["auto"] = "auto"
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = None
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9

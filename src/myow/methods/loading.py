@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..device import choose_device
 from ..errors import FileError, SettingError
-from ..io.hub import PREFIX, pull
+from ..io.download import PREFIX, pull
 from ..io.model_file import LATER, read_header, read_tensors
 from ..nn.scaling import INPUTS
 from . import image_method_class, method_class
@@ -106,6 +106,8 @@ def _network(model: Learner, tensors: dict[str, Tensor]) -> Any:
     # First weights, soon replaced, are drawn from the global generator.
     with torch.random.fork_rng(devices=[]), Bounded(2 * values + LEAST_ROOM, 16 * len(tensors) + 4096):
         network = model.build(model.n_features_in_)
+    if "predicts" in tensors:  # as earlier versions kept what "auto" chose
+        tensors["embedded.place"] = tensors.pop("predicts").to(torch.uint8)
     for name, tensor in network.state_dict().items():
         if name in tensors and tensors[name].dtype != tensor.dtype:
             raise ValueError(f"{name} is of type {tensors[name].dtype}")
@@ -189,6 +191,10 @@ class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.values = values
         self.operations = operations
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler, to tell it not to compile this: almost a second
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Count an operation, and what it is about to make."""

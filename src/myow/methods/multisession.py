@@ -208,7 +208,7 @@ class MultiSessionEstimator(RecordingEstimator):
         sessions = {**self.sessions_, name: described(recording)}
         others = [self._hold(other, device) for other in known.values()]
         rows = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions, anchors=[len(known)])
-        config = TrainingConfig.from_settings(self, len(recording))
+        config = TrainingConfig.from_settings(self, len(recording), compile=False)  # some seconds of training
         if steps:
             config = replace(config, steps=steps)
         many = config.steps if steps is None else steps
@@ -216,6 +216,7 @@ class MultiSessionEstimator(RecordingEstimator):
         if folder is not None:  # checksums take a while
             identity = self._identity(rows.data, None) | {"steps": many, "model": _digest(self.network_)}
         generator = torch.Generator(device).manual_seed(self.seed_)
+        callbacks = self._shown(callbacks, device)
         with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
             train(Adaptation(network, self.align), rows, config if many else None, generator, callbacks, checkpoint)
         self.network_ = network.requires_grad_(True).eval()

@@ -15,7 +15,7 @@ from ..errors import SettingError
 from ..nn.losses import cosine_loss, masked_mean
 from ..nn.mlp import perceptron
 from ..nn.neighbours import mine
-from ..training.augment import NeuralAugment, mostly_new
+from ..training.augment import NeuralAugment
 from ..training.augment_images import ImageAugment, ImageDraws, shared_draws
 from ..training.distributed import current, gather_values
 from ..training.optim import ramp, update_ema
@@ -23,7 +23,15 @@ from ..training.rows import TrainingRows
 from ..training.windows import choose_contexts
 from .candidates import MemoryBank, MemoryQueue, Mining, draw_rows, mining_rule
 from .multisession import MultiSessionEstimator
-from .paired_views import EncoderProjector, Pair, PairedViews, check_networks, frozen_copy, target_momentum
+from .paired_views import (
+    EmbeddingChoice,
+    EncoderProjector,
+    Pair,
+    PairedViews,
+    check_networks,
+    frozen_copy,
+    target_momentum,
+)
 
 __all__ = ["MYOW", "MYOWNetwork", "Unmined"]
 
@@ -99,11 +107,11 @@ class MYOW(MultiSessionEstimator):
     symmetric : bool, default True
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
-    embedding : {"auto", "representation", "prediction"}, default "representation"
-        What `transform` gives: y = f(x), or what the predictor makes of it. A prediction averages over what could
-        have been seen: it holds less noise of the single bin, and less detail; choose it for what stays the same in a
-        trial, such as the direction of a reach, if few labels are to tell it. "auto" predicts where most of the
-        variance is new in every bin.
+    embedding : {"auto", "representation", "prediction", "both"}, default "auto"
+        What `transform` gives: y = f(x), what the predictor makes of it, or both side by side, each of unit length. A
+        prediction averages over what could have been seen: it holds less noise of the single bin, and less detail;
+        choose it for what stays the same in a trial, such as the direction of a reach, if few labels are to tell it.
+        "auto" gives both where whole segments are like certain others, in the activity alone, else y.
     unit_norm : bool, default True
         Whether the embedding is scaled to unit length, which suits classes and directions, since how strongly the units fire
         together often says little of them; choose False for speed, which a readout can take from lengths.
@@ -192,9 +200,15 @@ class MYOW(MultiSessionEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
         "auto" does so on a GPU where the step allows it; False helps when debugging.
+    compile : bool, default False
+        Whether `torch.compile` fuses the operations of networks and loss. It takes up to a minute before the first step,
+        longer than most fits; try it for trainings of one session that take many minutes.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -259,7 +273,7 @@ class MYOW(MultiSessionEstimator):
     predictor: int = 256
     target_momentum: float = 0.95
     symmetric: bool = True
-    embedding: Literal["auto", "representation", "prediction"] = "representation"
+    embedding: Literal["auto", "representation", "prediction", "both"] = "auto"
     unit_norm: bool = True
     k: int | None = None
     pool: Literal["batch", "sample", "recording", "queue"] = "recording"
@@ -288,7 +302,9 @@ class MYOW(MultiSessionEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
+    compile: bool = False
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
     target_schedule: Literal["constant", "cosine"] = "constant"
@@ -374,17 +390,16 @@ class MYOWNetwork(PairedViews):
         See `myow.methods.paired_views.target_momentum`.
     symmetric : bool
         Whether each view predicts the other, or only the first the second.
-    embedding : {"representation", "prediction", "auto"}
+    embedding : {"representation", "prediction", "both", "auto"}
         What `embed` gives; "auto" decides by the rows that it is prepared for.
     batch_norm : bool
         Whether projectors and predictors have batch norm.
     milder : ImageAugment, optional
-        How images are changed before they become candidates; rows of recordings are not.
+        How images are changed before they are encoded as candidates; rows of recordings are not. A queue of images takes the
+        views instead, which the target network is shown anyway.
     **views
         See `myow.methods.paired_views.PairedViews`.
     """
-
-    predicts: Tensor
 
     def __init__(
         self,
@@ -417,8 +432,7 @@ class MYOWNetwork(PairedViews):
         self.online = EncoderProjector(encoder, mlp(dim, *projector))  # f and g
         self.predictor = mlp(projected, predictor, projected)  # q
         self.target = frozen_copy(self.online)  # f' and g'
-        if embedding == "auto":
-            self.register_buffer("predicts", torch.zeros((), dtype=torch.bool))
+        self.embedded = EmbeddingChoice(embedding)
         # The second projector stands on the first ("cascaded"), beside it ("parallel"), or is the first ("single").
         width = dim if mining.layout == "parallel" else projected
         self.mined_projector: nn.Module = nn.Identity()
@@ -434,8 +448,7 @@ class MYOWNetwork(PairedViews):
     def prepare(self, data: TrainingRows) -> None:
         """Fix which rows may be mined, and refuse a recording in which some row could mine nothing."""
         super().prepare(data)
-        if self.embedding == "auto":
-            self.predicts.fill_(mostly_new(data, self.scaling))
+        self.embedded.choose(data, self.scaling)
         averaged = [*self.target.parameters(), *self.mined_target.parameters()]
         followed = [*self.online.parameters(), *self.mined_projector.parameters()]
         self._averaged = averaged, followed
@@ -499,7 +512,7 @@ class MYOWNetwork(PairedViews):
                 pool = self.bank.draw(generator, refresh=self.refreshes)
         of_pool = of_anchors = None
         if self.milder is not None:
-            if mining.pool in ("queue", "sample"):
+            if mining.pool == "sample":
                 of_pool = shared_draws(self.milder, len(pool), generator)
             if mining.mined_anchor == "row":
                 of_anchors = shared_draws(self.milder, len(rows), generator)
@@ -517,6 +530,9 @@ class MYOWNetwork(PairedViews):
             if self.symmetric:  # the same windows for both networks; what is made of them changes places
                 y_target, z_target = y_target.roll(len(y) // 2, 0), z_target.roll(len(z) // 2, 0)
         augmented = cosine_loss(self.predictor(z), z_target).mean()
+        if self.mining.pool == "queue" and self.milder is not None:
+            # One view of each image, from the first step on: a pass of its own costs a fifth of a step.
+            self.queue.push(views.pool, gather_values(y_target[: views.pair.rows.shape[1]]).float())
         if not self.mines:
             return {"loss": augmented, "augmented": augmented}
         # L_m: each anchor predicts what the target network makes of a neighbour from elsewhere.
@@ -539,15 +555,14 @@ class MYOWNetwork(PairedViews):
     def encode(self, x: Tensor) -> Tensor:
         """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them, (B, Z)."""
         y: Tensor = self.online.encoder(x)
-        predicts = bool(self.predicts) if self.embedding == "auto" else self.embedding == "prediction"
-        if not predicts:
-            return y
+        embedding: Tensor = self.embedded(y, lambda: self._predict(y))
+        return embedding
+
+    def _predict(self, y: Tensor) -> Tensor:
         z = self.online.projector(y)
-        if self.mining.mined_weight == 0:
-            prediction: Tensor = self.predictor(z)
-        else:
-            prediction = self.mined_predictor(self._second(self.mined_projector, y, z))
-        return prediction
+        mines = self.mining.mined_weight != 0
+        made: Tensor = self.mined_predictor(self._second(self.mined_projector, y, z)) if mines else self.predictor(z)
+        return made
 
     # Mining.
 
@@ -580,6 +595,9 @@ class MYOWNetwork(PairedViews):
             case "batch":  # the target's views of the batch
                 projected = gather_values(self._second(self.mined_target, y_target, z_target))
                 pool, y_pool = gather_values(pool), gather_values(y_target)
+                keys = y_pool
+            case "queue" if self.milder is not None:  # images, of which the queue has this batch's views already
+                pool, y_pool = self.queue.rows, self.queue.values
                 keys = y_pool
             case _:  # other rows, encoded now, of which each process does its share; a queue keeps those of before
                 own = pool[current().share(len(pool))]

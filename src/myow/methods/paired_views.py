@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,25 +14,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..data.rows import group_runs
 from ..errors import SettingError, unknown_name
 from ..nn.read_in import SessionScaling, read_in_encoders
+from ..nn.scaling import Scaling
 from ..training.augment import Augment, NeuralAugment, augment_of, augmented
 from ..training.distributed import current
 from ..training.module import TrainingModule
-from ..training.rows import TrainingRows, spread_rows
+from ..training.rows import SessionRows, TrainingRows, spread_rows
 from ..training.windows import positive_ranges
 
 __all__ = [
+    "EmbeddingChoice",
     "EncoderProjector",
     "Pair",
     "PairedViews",
     "check_networks",
     "frozen_copy",
     "sample_positives",
+    "segments_recur",
     "target_momentum",
 ]
 
-EMBEDDINGS = ("auto", "representation", "prediction")
+EMBEDDINGS = ("representation", "prediction", "both", "auto")
+"""Choices of what is embedded; "auto" is one of the others, chosen when a training begins."""
+
+RECUR_PAIRS, RECUR_POOL = 3000, 4096  # pairs and candidates that tell whether segments recur
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -208,3 +216,108 @@ def check_networks(
     if projected < 2:
         raise SettingError("the projection has 1 dimension, where directions teach nothing; use 2 or more")
     return projected
+
+
+class EmbeddingChoice(nn.Module):
+    """What is embedded: representations, what is predicted from them, or both.
+
+    Parameters
+    ----------
+    embedding : {"representation", "prediction", "both", "auto"}
+        Which; "auto" chooses one of the others when a training begins.
+    """
+
+    place: Tensor
+
+    def __init__(self, embedding: str) -> None:
+        super().__init__()
+        self.auto = embedding == "auto"
+        self.kind = "representation" if self.auto else embedding
+        if self.auto:  # saved with the weights, as its place in the list
+            self.register_buffer("place", torch.zeros((), dtype=torch.uint8))
+            self.register_load_state_dict_post_hook(_read_choice)  # type: ignore[no-untyped-call]
+
+    def choose(self, data: TrainingRows, scaling: Scaling) -> None:
+        """Take, for "auto", both where `segments_recur` is above 1.8, else the representation.
+
+        A prediction is an average over views, so that it tells trials of different kinds apart and forgets where in the trial a bin is. Where
+        labels stay the same in a trial that is worth ten points with one labelled trial a class; where they change it costs as much.
+        Recordings of reaches read 2.2 and more, others, on a track or of taps, odours, calcium, objects, sleep or a compass, 0.6 to 1.6.
+        """
+        if self.auto:
+            recur = segments_recur(data, scaling)
+            self.kind = "both" if recur is not None and recur > 1.8 else "representation"
+            self.place.fill_(EMBEDDINGS.index(self.kind))
+
+    def forward(self, y: Tensor, predict: Callable[[], Tensor]) -> Tensor:
+        """Return y (B, D), what `predict` makes of it (B, Z), or both beside each other (B, D + Z), each of unit length."""
+        if self.kind == "representation":
+            return y
+        if self.kind == "prediction":
+            return predict()
+        return torch.cat([F.normalize(y, dim=1), F.normalize(predict(), dim=1)], dim=1)
+
+
+def _read_choice(choice: EmbeddingChoice, _: object) -> None:
+    choice.kind = EMBEDDINGS[min(int(choice.place), EMBEDDINGS.index("both"))]
+
+
+def segments_recur(data: TrainingRows, scaling: Scaling) -> float | None:
+    """Measure, without labels, whether whole segments are like certain other segments: whether what is told lasts for a segment.
+
+    The neighbours of a row, among rows of other segments, are of certain segments. Of two rows of one segment, a third of the segment or
+    more apart, the share of pairs of neighbours that are of one segment is divided by the same share of two rows of segments close in
+    time, which is what drift explains, and once more by that share over what chance gives. Rows are compared by the cosine of 16
+    principal components of single bins.
+
+    Parameters
+    ----------
+    data : TrainingRows
+        Rows in segments; of several sessions the median counts.
+    scaling : Scaling
+        That of the rows.
+
+    Returns
+    -------
+    float or None
+        1 where segments have nothing of their own; None where there are too few pairs to tell.
+    """
+    if isinstance(data, SessionRows) and isinstance(scaling, SessionScaling):
+        found = [segments_recur(part, scaling.of(i)) for i, part in zip(data.numbers, data.parts, strict=True)]
+        known = [value for value in found if value is not None]
+        return float(np.median(known)) if known else None
+    rng = np.random.default_rng(0)
+    starts, lengths = group_runs(data.data.groups)
+    if len(starts) < 10:
+        return None
+    # Pairs: rows of one segment, and the place of the second in a segment close in time.
+    segment = rng.integers(len(starts), size=RECUR_PAIRS)
+    lag = np.maximum(2, rng.integers(lengths[segment] // 3, np.maximum(lengths[segment], lengths[segment] // 3 + 1)))
+    first = (rng.random(RECUR_PAIRS) * (lengths[segment] - lag)).astype(np.int64)
+    other = segment + rng.choice([-3, -2, -1, 1, 2, 3], size=RECUR_PAIRS)
+    inside = (lag < lengths[segment]) & (other >= 0) & (other < len(starts))
+    inside &= first + lag < lengths[other.clip(0, len(starts) - 1)]
+    if inside.sum() < 50:
+        return None
+    segment, first, lag, other = (values[inside] for values in (segment, first, lag, other))
+    pairs = np.stack([starts[segment] + first, starts[segment] + first + lag, starts[other] + first + lag])
+    pool = np.sort(rng.permutation(len(data.data))[:RECUR_POOL])
+    rows, place = np.unique(np.concatenate([pairs.ravel(), pool]), return_inverse=True)
+    values = data.look_up(torch.from_numpy(rows).to(data.device)).double() / scaling.deviation
+    values = values - values.mean(dim=0)
+    axes = torch.linalg.eigh(values.T @ values)[1][:, -16:]
+    z = F.normalize(values @ axes, dim=1)
+    of = torch.from_numpy(np.searchsorted(starts, rows, side="right")).to(data.device)
+    candidates = torch.from_numpy(place[pairs.size :]).to(data.device)
+    k = min(10, len(pool) // 2)
+    near = []
+    for some in torch.split(torch.from_numpy(place[: pairs.size]).to(data.device), 512):
+        alike = z[some] @ z[candidates].T
+        alike[of[some][:, None] == of[candidates]] = -2
+        near.append(of[candidates[alike.topk(k, dim=1).indices]])
+    a, b, c = torch.cat(near).view(3, -1, k)
+    own = float((a[:, :, None] == b[:, None, :]).double().mean())
+    near_by = float((a[:, :, None] == c[:, None, :]).double().mean())
+    if near_by == 0:
+        return None
+    return own / near_by / max(1.0, near_by * len(starts))

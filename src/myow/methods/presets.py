@@ -8,10 +8,12 @@ are a = w/(1+w) here.
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import unknown_name
-from .base import Learner
+
+if TYPE_CHECKING:
+    from .base import Learner
 
 __all__ = ["IMAGE_PRESETS", "PRESETS", "preset"]
 

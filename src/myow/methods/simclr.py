@@ -122,9 +122,15 @@ class SimCLR(MultiSessionEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
         "auto" does so on a GPU where the step allows it; False helps when debugging.
+    compile : bool, default False
+        Whether `torch.compile` fuses the operations of networks and loss. It takes up to a minute before the first step,
+        longer than most fits; try it for trainings of one session that take many minutes.
     schedule : {"cosine", "constant"}, default "cosine"
         Learning rate after the warm-up: a half cosine to 0, or constant, which lets a training be prolonged but ends
         less settled.
@@ -191,7 +197,9 @@ class SimCLR(MultiSessionEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
+    compile: bool = False
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
     shared_mask: bool = False

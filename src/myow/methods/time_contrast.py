@@ -168,6 +168,9 @@ class RP(RecordingEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
         "auto" does so on a GPU where the step allows it; False helps when debugging.
@@ -205,6 +208,7 @@ class RP(RecordingEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
@@ -327,6 +331,9 @@ class TS(RecordingEstimator):
         CPU threads while fitting; None for as many as torch is set to. Small networks gain little from a second
         thread, and take many times as long when another program wants its core. Bits may differ between numbers of
         threads.
+    verbose : bool, default True
+        Whether to say on standard error how fitting goes, once it has taken a second: device, steps and time left, as a bar in
+        a terminal or notebook and as a line now and then elsewhere. It changes nothing that is learnt.
     cuda_graph : bool or {"auto"}, default "auto"
         Whether a whole step is captured as one CUDA graph, which saves a small network most of its time on a GPU.
         "auto" does so on a GPU where the step allows it; False helps when debugging.
@@ -364,6 +371,7 @@ class TS(RecordingEstimator):
     random_state: int | None = None
     device: str = "auto"
     threads: int | None = 1
+    verbose: bool = True
     cuda_graph: bool | Literal["auto"] = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9

@@ -16,7 +16,7 @@ from ..nn.scaling import Scaling
 from ..settings import read_fields
 from .rows import LookedUpRows, SessionRows, TrainingRows
 
-__all__ = ["Augment", "NeuralAugment", "augment_of", "augmented", "change", "kept_units", "mostly_new"]
+__all__ = ["Augment", "NeuralAugment", "augment_of", "augmented", "change", "kept_units"]
 
 MOST_PAIRS = 50_000  # of adjacent bins that tell how much changes between them
 MOST_VALUES = 1 << 22  # that are looked up from disk at a time
@@ -212,17 +212,6 @@ def change(data: TrainingRows, scaling: Scaling) -> float | None:
 def _at_once(data: TrainingRows, scaling: Scaling) -> int:
     """Rows that are looked at in one go: all that there are, unless they are on disk."""
     return max(1, MOST_VALUES // len(scaling.mean)) if isinstance(data, LookedUpRows) else len(data)
-
-
-def mostly_new(data: TrainingRows, scaling: Scaling) -> bool:
-    """Whether more than half of the scaled input's variance is new in every bin; of several sessions, in most of them."""
-    if isinstance(data, SessionRows) and isinstance(scaling, SessionScaling):
-        votes = [mostly_new(part, scaling.of(i)) for i, part in zip(data.numbers, data.parts, strict=True)]
-        return 2 * sum(votes) > len(votes)
-    level = change(data, scaling)
-    some = torch.arange(0, len(data), -(-len(data) // _at_once(data, scaling)), device=data.device)
-    variance = (data.look_up(some).var(dim=0, correction=0) / scaling.deviation.square()).mean()
-    return level is not None and level**2 > 0.5 * float(variance)
 
 
 def augment_of(data: TrainingRows, augment: NeuralAugment | Augment, scaling: Scaling) -> NeuralAugment | Augment:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import FileError, SettingError
 from ..io.files import append_line, read_arrays, remove, whole_lines, write_arrays, writing
 
-__all__ = ["Callback", "MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "read_metrics"]
+__all__ = ["Callback", "MetricsFile", "PairsFile", "ProgressBar", "TensorBoard", "in_words", "read_metrics"]
 
 # There is no room for what is better seen in a figure.
 NOT_IN_THE_BAR = ("learning_rate", "alignment", "uniformity", "hubness")
@@ -40,21 +40,47 @@ class Callback(Protocol):
         ...
 
 
+FIRST_LINE, NEXT_LINE = 2.0, 10.0  # seconds
+LONG = 60.0
+"""Seconds beyond which a training is said to be long before it goes on."""
+
+
 class ProgressBar:
-    """A bar on stderr with the terms of the loss, steps per second and the time left; silent where that is no terminal.
+    """A bar on stderr with the terms of the loss, steps per second and the time left; a line now and then in a pipe.
+
+    After the first second it says so if training will take over a minute.
 
     Parameters
     ----------
     title : str
         What is being trained.
+    after : float, optional
+        Seconds before anything is shown, so that what is over by then stays silent.
     """
 
-    def __init__(self, title: str) -> None:
+    shows_progress = True
+
+    def __init__(self, title: str, *, after: float = 0.0) -> None:
+        self._title = title
+        self._after = after
+        self._bar: Any = None
+        self._console: Any = None
+
+    def begin(self, step: int, total: int) -> None:
+        """Show the bar."""
+        self._first, self._done, self._total = step, step, total
+        self._since = self._ran = time.monotonic()
+        self._terms, self._said, self._next = "", False, FIRST_LINE
+        if not self._after:
+            self._show()
+
+    def _show(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._title = title
-        console = Console(stderr=True)
+        self._console = Console(stderr=True)
+        if not (self._console.is_terminal or self._console.is_jupyter):
+            return
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -62,30 +88,77 @@ class ProgressBar:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[terms]}"),
-            console=console,
-            disable=not console.is_terminal,
+            console=self._console,
         )
-
-    def begin(self, step: int, total: int) -> None:
-        """Show the bar."""
-        self._task = self._bar.add_task(self._title, total=total, completed=step, terms="", rate="")
-        self._first, self._since = step, time.monotonic()
+        self._task = self._bar.add_task(
+            self._title, total=self._total, completed=self._done, terms=self._terms, rate=""
+        )
         self._bar.start()
 
     def step(self, step: int) -> None:
         """Move the bar."""
-        seconds = time.monotonic() - self._since
+        now = time.monotonic()
+        seconds = now - self._since
+        if step <= self._first + 1:
+            self._ran = now  # the first step makes ready, and takes longer than those that follow
+        self._done = step
+        if self._console is None:
+            if now - self._ran < self._after:  # the first step does not count, which loads what is needed
+                return
+            self._show()
+        self._warn_if_long(step, seconds)
         rate = f"{(step - self._first) / seconds:.0f} steps/s" if seconds > 0 else ""
-        self._bar.update(self._task, completed=step, rate=rate)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, rate=rate)
+        elif seconds >= self._next and step < self._total:
+            left = seconds / max(1, step - self._first) * (self._total - step)
+            self._print(f"{step:,} of {self._total:,} steps, {rate}, {in_words(left)} left  {self._terms}")
+            self._next = seconds + max(NEXT_LINE, seconds / 5)
+
+    def _warn_if_long(self, step: int, seconds: float) -> None:
+        """Say once, as soon as some steps are done, that training will take over a minute."""
+        steps = step - self._first - 1
+        if self._said or seconds < 1 or steps < 2:
+            return
+        self._said = True
+        whole = (time.monotonic() - self._ran) / steps * (self._total - self._first)
+        if whole > LONG:
+            self._print(
+                f"about {in_words(whole)} for {self._total - self._first:,} steps; fewer steps take less time, and so may a GPU"
+            )
+
+    def _print(self, text: str) -> None:
+        self._console.print(f"{self._title}: {text.strip()}", highlight=False, markup=False, soft_wrap=True)
 
     def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
         """Show the latest numbers."""
         shown = {k: v for k, v in metrics.items() if k not in NOT_IN_THE_BAR}
-        self._bar.update(self._task, terms="  ".join(f"{k.replace('_', ' ')} {v:.3g}" for k, v in shown.items()))
+        self._terms = "  ".join(f"{k.replace('_', ' ')} {v:.3g}" for k, v in shown.items())
+        if self._bar is not None:
+            self._bar.update(self._task, terms=self._terms)
 
     def end(self) -> None:
         """Leave the bar as it is."""
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._next > FIRST_LINE:  # a line was written
+            seconds = time.monotonic() - self._since
+            self._print(f"{self._done:,} of {self._total:,} steps in {in_words(seconds)}  {self._terms}")
+        self._bar = self._console = None  # so that what holds it can be copied
+
+
+def in_words(seconds: float) -> str:
+    """Return a time as it is spoken of.
+
+    Examples
+    --------
+    >>> in_words(4.2), in_words(130), in_words(8000)
+    ('4 s', '2 min 10 s', '2 h 13 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class MetricsFile:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import SettingError, TrainingError
 from .distributed import current
 from .module import TrainingConfig, TrainingModule
-from .rows import BatchStream, TrainingRows
+from .rows import BatchStream, ImageRows, TrainingRows
 
 __all__ = ["CapturedStep", "CudaGraphs", "Recorder", "Run", "captured_step", "is_captured"]
 
@@ -85,8 +85,8 @@ def is_captured(config: TrainingConfig, module: TrainingModule, data: TrainingRo
         reason = f"the steps of {type(module).__name__} are not made to be recorded; use"
     if config.cuda_graph is True and reason is not None:
         raise SettingError(f"cuda_graph is True, but {reason} cuda_graph='auto'")
-    # Other rows, such as images, are looked up in other ways, and their encoders keep a GPU busy without a graph.
-    return reason is None and (config.cuda_graph is True or type(data) is TrainingRows)
+    # Rows of several sessions, or on disk, are looked up by what the device is asked for.
+    return reason is None and (config.cuda_graph is True or type(data) in (TrainingRows, ImageRows))
 
 
 def captured_step(step: Steps) -> CapturedStep:

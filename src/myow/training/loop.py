@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import TrainingError
+from ..device import compiler_lacks
+from ..errors import SettingError, TrainingError
 from .callbacks import Callback
 from .checkpoint import Checkpoint
 from .cuda_graph import captured_step, is_captured
@@ -15,9 +19,12 @@ from .diagnostics import Diagnostics, finite_terms
 from .distributed import current, mean_terms, same_buffers, wrap
 from .module import TrainingConfig, TrainingModule
 from .optim import build_optimizer, learning_rate
-from .rows import BatchStream, TrainingRows, batches_of
+from .rows import BatchStream, ImageRows, TrainingRows, batches_of
 
-__all__ = ["Step", "train"]
+__all__ = ["Forward", "Step", "train"]
+
+WORTH_COMPILING = 2_000_000
+"""Images that a training sees, from which on `compile="auto"` compiles: fewer are over before that has paid for itself."""
 
 
 def train(
@@ -67,7 +74,7 @@ def train(
         _end(module, callbacks)
         return 0
     captured = is_captured(config, module, data)
-    forward = wrap(module)
+    forward = Forward(wrap(module), config, data)
     optimizer = build_optimizer(
         config.optimizer,
         module,
@@ -120,8 +127,8 @@ class Step:
     ----------
     module : TrainingModule
         What to train, in place; it is prepared for its rows.
-    forward : callable
-        The module, or what calls it and averages gradients over processes.
+    forward : Forward
+        What calls the module, compiled or not, and averages gradients over processes.
     optimizer : Optimizer
         Over its parameters.
     stream : BatchStream
@@ -133,7 +140,7 @@ class Step:
     def __init__(
         self,
         module: TrainingModule,
-        forward: torch.nn.Module,
+        forward: Forward,
         optimizer: torch.optim.Optimizer,
         stream: BatchStream,
         config: TrainingConfig,
@@ -174,9 +181,13 @@ class Step:
         config = self.config
         try:
             views = self.module.make_views(rows, self.stream.generator)
-            with torch.autocast(rows.device.type, torch.bfloat16, enabled=config.bfloat16(rows.device)):
-                terms: dict[str, Tensor] = self.forward(views)
-            (terms["loss"] / config.accumulate).backward()  # type: ignore[no-untyped-call]
+            try:
+                terms = self._terms(views, rows.device)
+            except Exception as error:
+                if _is_memory(error) or not self.forward.gives_up(error):
+                    raise
+                self.optimizer.zero_grad(set_to_none=True)
+                terms = self._terms(views, rows.device)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not _is_memory(error):
                 raise
@@ -186,6 +197,84 @@ class Step:
             ) from None
         return terms
 
+    def _terms(self, views: Any, device: torch.device) -> dict[str, Tensor]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bfloat16(device)):
+            terms = self.forward(views)
+        (terms["loss"] / self.config.accumulate).backward()  # type: ignore[no-untyped-call]
+        return terms
 
-def _is_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+class Forward:
+    """Calls a module on a batch's views: as it is, or as `torch.compile` makes it.
+
+    Networks and loss are compiled as one, for each kind of batch once; what measures and embeds is not, so that no batch of another
+    size is compiled for. The module itself stays as it is, and with it all names of weights.
+
+    Parameters
+    ----------
+    module : nn.Module
+        What to call.
+    config : TrainingConfig
+        Whether to compile. "auto" does so on a GPU for a long training on one process.
+    data : TrainingRows
+        The rows, on the module's device.
+
+    Raises
+    ------
+    SettingError
+        If it has to be compiled, and cannot be.
+    """
+
+    def __init__(self, module: torch.nn.Module, config: TrainingConfig, data: TrainingRows) -> None:
+        self._module = module
+        self._required = config.compile is True
+        self.compiled = _is_compiled(config, data)
+        # What is not one graph would be compiled in parts that pass through Python: not unasked.
+        self._call = torch.compile(module, dynamic=False, fullgraph=not self._required) if self.compiled else module
+
+    def __call__(self, views: Any) -> dict[str, Tensor]:
+        """Return the terms of the loss."""
+        terms: dict[str, Tensor]
+        with warnings.catch_warnings() if self.compiled else contextlib.nullcontext():
+            if self.compiled:  # torch advises products of lower precision, which is another setting
+                warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
+            terms = self._call(views)
+        return terms
+
+    def gives_up(self, error: Exception) -> bool:
+        """Go on without compiling, after an error that this may be the cause of.
+
+        Raises
+        ------
+        SettingError
+            If the compiler failed and had to succeed.
+        """
+        if not self.compiled:
+            return False
+        if self._required:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton")):
+                return False
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            raise SettingError(f"the training step cannot be compiled ({why}); use compile=False") from error
+        self.compiled, self._call = False, self._module
+        return True
+
+
+def _is_compiled(config: TrainingConfig, data: TrainingRows) -> bool:
+    """Decide whether networks and loss are compiled; refuse to where that was asked for and cannot be."""
+    if config.compile is True:
+        if type(data) not in (TrainingRows, ImageRows):
+            raise SettingError(
+                "compile is True, but rows of several sessions or on disk are looked up in Python; use compile=False"
+            )
+        lacks = compiler_lacks(data.device)
+        if lacks is not None:
+            raise SettingError(f"compile is True, but {lacks} is not found; install it, or use compile=False")
+        return True
+    if config.compile is False or data.device.type != "cuda" or current().size > 1 or config.accumulate > 1:
+        return False
+    return config.steps * config.batch_size >= WORTH_COMPILING and compiler_lacks(data.device) is None
+
+
+def _is_memory(error: Exception) -> bool:
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)

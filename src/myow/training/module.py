@@ -40,6 +40,7 @@ class TrainingModule(nn.Module, ABC):
         super().__init__()
         self.scaling = Scaling(n_units)
         self.now: dict[str, Tensor] = {}  # the numbers of `scheduled`, as 0-dim tensors on the device
+        self._written: dict[str, float] = {}
         self.steps_done = 0  # kept by the loop, with what was measured last, however training ends
         self.measured: dict[str, float] = {}
 
@@ -69,7 +70,7 @@ class TrainingModule(nn.Module, ABC):
     def release(self) -> None:
         """Let go of the training rows, and of what `prepare` derived from them, so that they are not saved or copied."""
         del self.data
-        self.now = {}
+        self.now, self._written = {}, {}
 
     # Numbers and kinds of steps that change over training.
 
@@ -86,7 +87,9 @@ class TrainingModule(nn.Module, ABC):
         for name, value in self.scheduled(progress).items():
             if name not in self.now:
                 self.now[name] = torch.full((), value, device=self.scaling.mean.device)
-            self.now[name].fill_(value)
+            elif self._written[name] != value:  # most numbers stay for long, and each costs a GPU a kernel
+                self.now[name].fill_(value)
+            self._written[name] = value
 
 
 class ClosedForm(TrainingModule):
@@ -147,6 +150,8 @@ class TrainingConfig:
         Learning rate after the warm-up.
     cuda_graph : bool or "auto"
         Whether a step is recorded once and replayed on a GPU.
+    compile : bool or "auto"
+        Whether `torch.compile` fuses the operations of networks and loss.
     precision : {"auto", "float32", "bfloat16"}
         Of the networks' products.
 
@@ -167,6 +172,7 @@ class TrainingConfig:
     epochs: int | None = None
     accumulate: int = 1
     cuda_graph: bool | Literal["auto"] = "auto"
+    compile: bool | Literal["auto"] = False
     precision: str = "float32"
 
     def __post_init__(self) -> None:
@@ -183,8 +189,9 @@ class TrainingConfig:
             )
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}; it must be a share of training, from 0 to below 1")
-        if self.cuda_graph not in (True, False, "auto"):
-            raise SettingError(f"cuda_graph is {self.cuda_graph!r}; it must be True, False or 'auto'")
+        for name in ("cuda_graph", "compile"):
+            if getattr(self, name) not in (True, False, "auto"):
+                raise SettingError(f"{name} is {getattr(self, name)!r}; it must be True, False or 'auto'")
         for name, choices in (
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
@@ -194,10 +201,10 @@ class TrainingConfig:
                 raise unknown_name(name, getattr(self, name), choices)
 
     @classmethod
-    def from_settings(cls, settings: Any, n_rows: int, n_sessions: int = 1) -> Self:
-        """Read the attributes of the same names, of an estimator say, for a training on so many rows."""
+    def from_settings(cls, settings: Any, n_rows: int, n_sessions: int = 1, **fixed: Any) -> Self:
+        """Read the attributes of the same names, of an estimator say, but for those given, for a training on so many rows."""
         steps = settings.steps if settings.steps is not None else default_steps(n_rows, n_sessions)
-        config = read_fields(cls, settings, steps=steps)
+        config = read_fields(cls, settings, steps=steps, **fixed)
         batch = min(config.batch_size, n_rows)
         steps = config.steps
         if config.epochs is not None:

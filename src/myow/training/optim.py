@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
@@ -58,7 +59,24 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     ]
 
 
-class LARS(torch.optim.Optimizer):
+class _Uncompiled(torch.optim.Optimizer):
+    """Optimizer whose methods are torch's own, without the wrappers that import torch's compiler: almost a second a process."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class _AdamW(_Uncompiled, torch.optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class _SGD(_Uncompiled, torch.optim.SGD):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+class LARS(_Uncompiled):
     r"""SGD with momentum whose step on each weight is scaled to the weight's norm (You et al. 2017).
 
     With gradient g, decay :math:`\lambda`, trust coefficient :math:`\eta` and momentum :math:`\mu`:
@@ -147,15 +165,30 @@ def build_optimizer(
     groups = [g for g in parameter_groups(module, weight_decay) if g["params"]]
     match name:
         case "adamw":
-            return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
-        case "sgd" if captured:  # torch's own asks the tensor for its number
+            return _AdamW(groups, lr=learning_rate, fused=True)
+        case "sgd" if all(p.is_cuda for g in groups for p in g["params"]):
+            return _fused_sgd(groups, learning_rate, momentum)
+        case "sgd" if captured:  # on a CPU, torch's own asks the tensor for its number
             return LARS([g | {"adapt": False} for g in groups], lr=learning_rate, momentum=momentum)
         case "sgd":
-            # Not fused: that fails when some parameters get their first gradient later, as mined projectors do.
-            return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
+            return _SGD(groups, lr=learning_rate, momentum=momentum, foreach=True)
         case "lars":
             return LARS(groups, lr=learning_rate, momentum=momentum)
     raise unknown_name("optimizer", name, OPTIMIZERS)
+
+
+def _fused_sgd(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.SGD:
+    """Make torch's SGD in one pass over the weights, which on a GPU takes its rate from a tensor there without asking for it.
+
+    Velocities begin as zeros, which is what torch makes of them at the first gradient: it refuses a step in which some parameters
+    have one and others get their first gradient, as mined projectors do where mining begins.
+    """
+    optimizer = _SGD(groups, lr=rate, momentum=momentum, fused=True)
+    if momentum:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    return optimizer
 
 
 def learning_rate(progress: float, base: float, *, warmup: float, schedule: str) -> float:
@@ -210,8 +243,10 @@ def update_ema(target: Sequence[Tensor], online: Sequence[Tensor], share: Tensor
 
 
 def _spread(value: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """Fill tensors of given shapes with a scalar tensor's value: operations on many tensors at once want equal shapes."""
-    filled = [torch.empty_like(t) for t in like]
-    torch._foreach_zero_(filled)
-    torch._foreach_add_(filled, value, alpha=1)  # without alpha, torch asks the tensor for its number
-    return filled
+    """Fill tensors of given shapes with a scalar tensor's value: operations on many tensors at once want equal shapes.
+
+    All show the same memory, as long as the longest of them, which one operation fills; they are for reading.
+    """
+    kinds = {t.dtype for t in like}
+    filled = {kind: value.to(kind).repeat(max(t.numel() for t in like if t.dtype == kind)) for kind in kinds}
+    return [filled[t.dtype].as_strided(t.size(), t.stride()) for t in like]
