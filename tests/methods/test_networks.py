@@ -392,7 +392,7 @@ def test_by_default_both_are_embedded_where_segments_are_like_certain_others(wha
 @pytest.mark.parametrize("estimator", [BYOL, MYOW])
 def test_both_of_different_widths_are_refused_and_not_chosen(estimator):
     given = WIDTHS | (MINED if estimator is MYOW else {})
-    with pytest.raises(SettingError, match="6 dimensions and predictions [45]; give both the same width"):
+    with pytest.raises(SettingError, match=r"6 dimensions and predictions [45]; give both the same width"):
         estimator(**given, embedding="both").build(30)
     network = bound(estimator(**given), segments_of("class"))
     assert network.embedded.kind == "representation"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.images import Images
+from ..data.recording import Recording
 from ..data.targets import Targets
 from ..errors import DataError, SettingError
 from ..nn.mlp import perceptron
@@ -128,11 +129,13 @@ def _by(size: Any) -> str:
 
 def _as_images(X: Any, name: str) -> Images:
     """Take an array of bytes for images."""
+    wanted = "give Images, or bytes (uint8) of shape (T, H, W, 3)"
+    if isinstance(X, Recording):
+        raise DataError(f"{name} learns from images, and {X.name or 'this'} is a recording; {wanted}")
     values: NDArray[Any] = np.asarray(X)
     if values.ndim != 4 or values.shape[-1] != 3 or values.dtype != np.uint8:
         raise DataError(
-            f"{name} learns from images, and this has shape {values.shape} and type {values.dtype}; give Images, or bytes "
-            "(uint8) of shape (T, H, W, 3)"
+            f"{name} learns from images, and this has shape {values.shape} and type {values.dtype}; {wanted}"
         )
     return Images(values)
 

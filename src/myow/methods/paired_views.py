@@ -319,7 +319,8 @@ def segments_recur(data: TrainingRows, scaling: Scaling) -> float | None:
     pairs = np.stack([starts[segment] + first, starts[segment] + first + lag, starts[other] + first + lag])
     pool = np.sort(rng.permutation(len(data.data))[:RECUR_POOL])
     rows, place = np.unique(np.concatenate([pairs.ravel(), pool]), return_inverse=True)
-    values = data.look_up(torch.from_numpy(rows).to(data.device)).double() / scaling.deviation
+    parts = torch.split(torch.from_numpy(rows).to(data.device), 512)  # what is on disk is read a part at a time
+    values = torch.cat([data.look_up(part) for part in parts]).double() / scaling.deviation
     values = values - values.mean(dim=0)
     axes = torch.linalg.eigh(values.T @ values)[1][:, -16:]
     z = F.normalize(values @ axes, dim=1)
