@@ -111,8 +111,8 @@ class ImageEstimator(Learner):
         elif images.size != tuple(self.size_):
             names = f" ({self.images_})" if self.images_ else ""
             raise DataError(
-                f"the model was trained on images of {_by(self.size_)} pixels{names}, but {images.name or 'these'} have "
-                f"{_by(images.size)}; resize them"
+                f"the model was trained on images of {self.size_[0]} x {self.size_[1]} pixels{names}, but {images.name or 'these'} have "
+                f"{images.size[0]} x {images.size[1]}; resize them"
             )
         return images
 
@@ -123,10 +123,6 @@ class ImageEstimator(Learner):
         learn_scaling(network.scaling, rows.values)
 
 
-def _by(size: Any) -> str:
-    return f"{size[0]} x {size[1]}"
-
-
 def _as_images(X: Any, name: str) -> Images:
     """Take an array of bytes for images."""
     wanted = "give Images, or bytes (uint8) of shape (T, H, W, 3)"
@@ -134,9 +130,8 @@ def _as_images(X: Any, name: str) -> Images:
         raise DataError(f"{name} learns from images, and {X.name or 'this'} is a recording; {wanted}")
     values: NDArray[Any] = np.asarray(X)
     if values.ndim != 4 or values.shape[-1] != 3 or values.dtype != np.uint8:
-        raise DataError(
-            f"{name} learns from images, and this has shape {values.shape} and type {values.dtype}; {wanted}"
-        )
+        found = f"shape {values.shape} and type {values.dtype}"
+        raise DataError(f"{name} learns from images, and this has {found}; {wanted}")
     return Images(values)
 
 
