@@ -437,6 +437,6 @@ def test_the_command_line_trains_draws_and_embeds_without_loading(tmp_path, monk
     np.testing.assert_array_equal(found, myow.load_model(tmp_path / "run" / "model.myow").transform(held))
     assert (
         "did you mean 'labels'"
-        in command("train", file, "--out", out, "--data", "stored=1", "--data", "label=x").error()
+        in command("train", file, "--out", out + "2", "--data", "stored=1", "--data", "label=x").error()
     )
-    assert "there is no file" in command("train", file + "5", "--out", out, "--data", "stored=1").error()
+    assert "there is no file" in command("train", file + "5", "--out", out + "2", "--data", "stored=1").error()
