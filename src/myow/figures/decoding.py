@@ -633,9 +633,7 @@ CURVES: Mapping[str, Mapping[str, Any]] = {
 
 
 @style.context()
-def draw_along(
-    merits: ArrayLike, bins: ArrayLike, bin_size: float, *, metric: str = "accuracy"
-) -> Figure:
+def draw_along(merits: ArrayLike, bins: ArrayLike, bin_size: float, *, metric: str = "accuracy") -> Figure:
     """Draw how well bins are read along the trial: mean over trials with its 95 % interval.
 
     Parameters

@@ -22,7 +22,7 @@ from .training import DASHES, panel_figure, panel_title, share_panel, step_axis
 from .training import draw_line as line
 
 __all__ = [
-    "Examples",
+    "Chosen",
     "choose_examples",
     "draw_mined_images",
     "draw_mined_views",
@@ -142,7 +142,7 @@ def _difference(axes: Axes, *, numbers: Numbers, period: float, label_name: str)
 
 
 @dataclass(frozen=True)
-class Examples:
+class Chosen:
     """Some anchors with what was mined for them, over training.
 
     Parameters
@@ -166,7 +166,7 @@ def choose_examples(
     *,
     most_steps: int = 12,
     most: int = 8,
-) -> Examples:
+) -> Chosen:
     """Choose anchors to show: spread evenly over labels, not by how well they fared, and the same ones at each step if possible.
 
     Parameters
@@ -180,7 +180,8 @@ def choose_examples(
 
     Returns
     -------
-    Examples
+    Chosen
+        Places of the records, and their anchors and views.
     """
     at = [int(i) for i in _evenly(len(np.asarray(steps)), most_steps)]
     anchor, view = ([np.asarray(of[i], dtype=np.int64) for i in at] for of in (anchors, mined))
@@ -200,7 +201,7 @@ def choose_examples(
     for rows, own, mined_rows in zip(chosen, anchor, view, strict=True):
         order = np.argsort(own, kind="stable")
         found.append(mined_rows[order[np.searchsorted(own[order], rows)]])
-    return Examples(at, np.stack(chosen), np.stack(found))
+    return Chosen(at, np.stack(chosen), np.stack(found))
 
 
 def label_matrix(
@@ -235,7 +236,7 @@ MOST_CLASSES = 40
 
 @style.context()
 def draw_rasters(
-    shown: Sequence[tuple[str, Sequence[str], NDArray[np.uint8], NDArray[np.uint8]]], *, bin_size: float
+    shown: Sequence[tuple[str, Sequence[str], NDArray[np.uint8], NDArray[np.uint8]]], *, bin_size: float, centre: int
 ) -> Figure:
     """Draw the activity around anchors beside that around what was mined for them, and the difference.
 
@@ -245,6 +246,8 @@ def draw_rasters(
         When, what anchor and view are, and their activity, shape (bins, units) each; 255 stands for bins outside of the trial.
     bin_size : float
         Width of a bin in seconds.
+    centre : int
+        Place of the bin itself among those shown.
 
     Returns
     -------
@@ -255,8 +258,8 @@ def draw_rasters(
     for row, (when, words, anchor, view) in zip(panels, shown, strict=True):
         one, other = (np.ma.masked_equal(part, 255).astype(np.float64).T for part in (anchor, view))
         top = max(float(one.max()), float(other.max()), 1.0)
-        half = anchor.shape[0] / 2 * bin_size
-        where: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest", "extent": (-half, half, len(one), 0)}
+        ends = -(centre + 0.5) * bin_size, (len(anchor) - centre - 0.5) * bin_size
+        where: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest", "extent": (*ends, len(one), 0)}
         titles = f"{when}: anchor, {words[0]}", f"mined, {words[1]}", "mined minus anchor"
         for axes, values, title in zip(row, (one, other, other - one), titles, strict=True):
             low, shades = (-top, "PuOr") if values is not one and values is not other else (0.0, "Greys")

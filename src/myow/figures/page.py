@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -27,16 +27,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..data.recording import Recording
+from ..data.rows import group_runs
 from ..errors import MyowError
+from ..evaluation.result import CONTROL_WORDS, YARDSTICKS, headline_of
 from ..io.files import writing
-from . import style
+from . import embedding, style
+from .run_figures import OpenRun
 
 __all__ = [
+    "PARTS",
     "Packed",
     "Report",
     "as_json",
     "coloured",
     "cut_homes",
+    "explorer",
     "levels",
     "nearest",
     "packed_size",
@@ -45,11 +50,18 @@ __all__ = [
     "put_label",
     "put_plane",
     "render",
+    "still_of",
     "svg",
+    "table_of",
+    "verdict_of",
     "without_home",
 ]
 
 ROOM = 500_000  # characters of the page for the activity of every bin
+MOST_NEAR = 5_000  # up to which neighbours are found in all dimensions
+MOST_LABELS = 12
+PARTS = ("training", "validation", "test", "none of the three")
+ROOM_OF_LABELS = 700_000  # bytes of all labels
 MOST_SHAPES = 1500  # of one chart; more marks are drawn as pixels, which take less room
 
 # What stands for the colours of figures on the page, so that they turn with it.
@@ -71,12 +83,12 @@ def _own_home() -> re.Pattern[str]:
 
 
 def without_home(text: str) -> str:
-    """Cut home folders, which name people, out of a text.
+    r"""Cut home folders, which name people, out of a text.
 
     Examples
     --------
-    >>> without_home("train /home/ann/data/a.npz"), without_home("/Users/ann/x"), without_home(r"C:\\\\Users\\\\ann\\\\x")
-    ('train ~/data/a.npz', '~/x', '~\\\\\\\\x')
+    >>> without_home("train /home/ann/data/a.npz"), without_home("/Users/ann/x"), without_home(r"C:\Users\ann\x")
+    ('train ~/data/a.npz', '~/x', '~\\x')
     """
     return HOMES.sub("~", _own_home().sub("~", text))
 
@@ -91,12 +103,12 @@ def cut_homes(content: Any) -> Any:
 
 
 def as_json(content: Any) -> Markup:
-    """Write JSON that may stand inside a script: no text in it can close the element.
+    r"""Write JSON that may stand inside a script: no text in it can close the element.
 
     Examples
     --------
     >>> print(as_json({"name": "</script><script>"}))
-    {"name":"\\u003c/script\\u003e\\u003cscript\\u003e"}
+    {"name":"\u003c/script\u003e\u003cscript\u003e"}
     """
     text = json.dumps(cut_homes(content), allow_nan=False, separators=(",", ":"))
     for letter in "<>&":
@@ -142,7 +154,7 @@ def svg(figure: Figure, alt: str, *, themed: bool = True, number: int | None = N
     text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana")
     opening, rest = text.split(">", 1)
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', opening)
-    wide = f"{float(size[1]):.0f}" if size else "576"
+    wide = f"{float(size[1]) * 4 / 3:.0f}" if size else "768"
     shown = html.escape(without_home(alt))
     head = f'<svg viewBox="{size[0][9:-1] if size else "0 0 576 400"}" width="{wide}" role="img" aria-label="{shown}" '
     ground = "themed" if themed else "light"
@@ -167,7 +179,9 @@ def picture(figure: Figure, alt: str, *, dpi: int = 96) -> Markup:
     text = base64.b64encode(small.getvalue()).decode()
     wide, high = image.size
     shown = html.escape(without_home(alt))
-    return Markup(f'<img class="light" width="{wide}" height="{high}" alt="{shown}" src="data:image/png;base64,{text}">')
+    return Markup(
+        f'<img class="light" width="{wide}" height="{high}" alt="{shown}" src="data:image/png;base64,{text}">'
+    )
 
 
 class Packed:
@@ -262,6 +276,7 @@ def put_plane(values: NDArray[Any], arrays: Packed, name: str, bits: int) -> dic
 
 
 def put_label(about: dict[str, Any], arrays: Packed, name: str) -> dict[str, Any]:
+    """Put the values of a label into the page, as `coloured` returned it."""
     codes, scaled = about.pop("codes", None), about.pop("scaled", None)
     if codes is not None:
         arrays.add(name, codes)
@@ -288,8 +303,8 @@ def nearest(z: NDArray[Any], runs: NDArray[np.int64], k: int) -> NDArray[np.int6
 def levels(rec: Recording, counts: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """Return activity in one byte: counts as they are up to 254, signals on a scale."""
     if rec.kind == "counts":
-        return np.minimum(counts, 254).astype(np.uint8)
-    return np.clip((counts - low) / ((high - low) or 1.0) * 254, 0, 254).astype(np.uint8)
+        return np.asarray(np.minimum(counts, 254), dtype=np.uint8)
+    return np.asarray(np.clip((counts - low) / ((high - low) or 1.0) * 254, 0, 254), dtype=np.uint8)
 
 
 def put_activity(rec: Recording, counts: NDArray[Any], arrays: Packed) -> dict[str, Any]:
@@ -301,6 +316,184 @@ def put_activity(rec: Recording, counts: NDArray[Any], arrays: Packed) -> dict[s
     kept = np.sort(order[: max(1, int(ROOM / max(a_unit, 1)))])
     arrays.add("activity", levels(rec, counts[:, kept], low, high).T)
     return {"units": [rec.units[i] for i in kept], "of": rec.n_units, "counts": rec.kind == "counts"}
+
+
+def _number(value: float | None, name: str, sign: bool = False) -> dict[str, Any]:
+    """Return a number to show, and which number of the evaluation it is."""
+    text = "not known" if value is None else f"{value:{'+' if sign else ''}.3f}".replace("-", "\N{MINUS SIGN}")
+    return {"text": text, "value": value, "name": name}
+
+
+def verdict_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Say in sentences what an evaluation shows: pieces of text, and numbers that say which of the evaluation they are."""
+    key = headline_of(str(found["readout"]))
+    score = "R²" if key == "r2" else "accuracy"
+    few = "all labels" if found["labels"] is None else f"{found['labels']} labelled {found['label_unit']}s per class"
+    few = few.replace("1 labelled segments", "1 labelled segment").replace("1 labelled minutes", "1 labelled minute")
+    low, high = found.get("interval") or (None, None)
+    first: list[Any] = [f"From {few}, {found['target']} is read from the embedding with {score} "]
+    first.append(_number(found[key], key))
+    if low is not None:
+        first += [" (95 % interval ", _number(low, "interval.0"), " to ", _number(high, "interval.1"), ")"]
+    first.append(f" on {found['n_test']:,} test bins.")
+    sentences = [first]
+    for words, rows in YARDSTICKS.items():
+        name = max(rows, key=lambda row: found[row][key])
+        difference = found["differences"][name]
+        where = f"differences.{name}"
+        value, ends = difference["difference"], (difference["low"], difference["high"])
+        own = [" (", _number(found[name][key], f"{name}.{key}"), ")"]
+        if ends[0] is None:
+            sentences.append([f"Beside {words}", *own, " nothing is shown, since there is one block to test on."])
+            continue
+        within = [
+            _number(value, f"{where}.difference", True),
+            ", interval ",
+            _number(ends[0], f"{where}.low", True),
+            " to ",
+            _number(ends[1], f"{where}.high", True),
+        ]
+        opening = {"better": "Better than ", "worse": "Worse than "}.get(
+            difference["verdict"], "No difference shown from "
+        )
+        sentences.append([f"{opening}{words}", *own, ": paired difference ", *within, "."])
+    further = [sentences.pop()]
+    for how, scores in (found.get("controls") or {}).items():
+        where = "between trials" if how == "exchanged" else "in time"
+        further.append(
+            [f"Control, {CONTROL_WORDS[how]} {where}: {score} ", _number(scores[key], f"controls.{how}.{key}"), "."]
+        )
+    if found.get("majority") is not None and key == "accuracy":
+        further.append(["Always the commonest label: ", _number(found["majority"], "majority"), "."])
+    if found.get("transductive"):
+        further.append(["Transductive: the encoder was trained on the test bins too."])
+    return {"heading": few, "sentences": sentences, "further": further}
+
+
+def table_of(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return a table of texts; the first cell of a row names it."""
+    return {"head": list(head), "rows": [[str(cell) for cell in row] for row in rows]}
+
+
+def explorer(found: OpenRun, arrays: Packed, activity: bool) -> dict[str, Any]:
+    """Put what the explorer shows of a run into the page, and return what its script is to know of it.
+
+    Parameters
+    ----------
+    found : OpenRun
+        The run.
+    arrays : Packed
+        Takes positions, labels, times, predictions, neighbours and activity.
+    activity : bool
+        Whether counts go into the page.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
+    rec, rows = found.recording, found.shown
+    n = len(rows)
+    counts = rec.gather(rows)
+    scaled = np.sqrt(counts.astype(np.float32)) if rec.kind == "counts" else counts.astype(np.float32)
+    scaled = (scaled - scaled.mean(axis=0)) / np.maximum(scaled.std(axis=0), 1e-6)
+    bits = 12 if n > 20_000 else 14
+    views = [
+        {"title": found.method, **put_plane(found.z, arrays, "ours", bits)},
+        {
+            "title": "raw counts" if rec.kind == "counts" else "signals",
+            **put_plane(counts, arrays, "raw", min(bits, 10)),
+        },
+        {"title": "components", **put_plane(scaled, arrays, "components", min(bits, 10))},
+    ]
+    runs = np.cumsum(np.append(0, np.diff(rec.segments[rows]) != 0))
+    heads, _ = group_runs(runs)
+    arrays.add_rising("segment", heads)
+    arrays.add_rising("time", np.rint((rec.times[rows] - rec.times[0]) / rec.bin_size * 16))
+    arrays.add("part", found.part[rows])
+    labels: list[dict[str, Any]] = []
+    left_out: list[str] = []
+    room = ROOM_OF_LABELS
+    for name, values in rec.labels.items():
+        columns = [values] if values.ndim == 1 else list(values.T)
+        for i, column in enumerate(columns):
+            about = coloured(name if len(columns) == 1 else f"{name} {i + 1}", column[rows], rec.periods.get(name))
+            cost = 2 * n if about is not None and "scaled" in about else n // 8
+            if about is None:
+                continue
+            if cost > room or len(labels) == MOST_LABELS:
+                left_out.append(about["name"])
+                continue
+            room -= cost
+            labels.append(put_label(about, arrays, f"label{len(labels)}"))
+    spec: dict[str, Any] = {
+        "n": n,
+        "total": len(rec),
+        "views": views,
+        "labels": labels,
+        "left_out": left_out,
+        "target": found.target,
+        "bin": rec.bin_size,
+        "start": float(rec.times[0]),
+        "segments": rec.segments[rows][heads].tolist(),
+        "parts": PARTS,
+        "thinned": n < len(rec),
+        "palette": style.CLASSES,
+        "cyclic": [to_hex(colour) for colour in style.cyclic_map()(np.linspace(0, 1, 64, endpoint=False))],
+        "ramp": [to_hex(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 1, 64))],
+    }
+    if found.predicted:
+        spec["prediction"] = _put_predictions(found, arrays)
+    if n <= MOST_NEAR and n > 10:
+        spec["near"] = True
+        arrays.add("near", nearest(found.z, runs, min(3, n - 1)))
+    if activity:
+        spec["activity"] = put_activity(rec, counts, arrays)
+    return spec
+
+
+def _put_predictions(found: OpenRun, arrays: Packed) -> dict[str, Any]:
+    """Put what is predicted of each test row, and its error, into the page."""
+    said, rec, rows = found.predicted, found.recording, found.shown
+    where = np.full(len(rec), -1)
+    where[found.parts[2]] = np.arange(len(found.parts[2]))
+    at = where[rows]
+    here, values, merits = at >= 0, said["values"], said["merits"]
+    about: dict[str, Any] = {"target": said["target"], "readout": said["readout"]}
+    if said["key"] == "accuracy":
+        arrays.add("hit", np.where(here, merits[at] > 0.5, 2))
+        about["error"] = "classes"
+    else:
+        arrays.add_scaled("hit", np.where(here, np.sqrt(merits[at]), 0), missing=~here)
+        about["error"] = "continuous"
+    if values.ndim == 1 and values.dtype.kind in "iubU":
+        names, codes = np.unique(values, return_inverse=True)
+        arrays.add("predicted", np.where(here, codes[at], len(names)))
+        period = rec.periods.get(said["target"])
+        about["values"] = [f"{360 * v / period:.0f}°" if period else str(v) for v in names.tolist()]
+    elif values.ndim == 1:
+        arrays.add_scaled("predicted", np.where(here, values[at], 0), missing=~here)
+    return about
+
+
+def still_of(found: OpenRun) -> dict[str, Any]:
+    """Draw the embedding beside raw counts and components, for readers without a script."""
+    rec, rows = found.recording, found.shown[:: -(-len(found.shown) // 20_000)]
+    every = -(-len(found.shown) // 20_000)
+    counts = rec.gather(rows).astype(np.float64)
+    scaled = np.sqrt(counts) if rec.kind == "counts" else counts
+    panels = {
+        "embedding": found.z[::every],
+        "raw counts" if rec.kind == "counts" else "signals": counts,
+        "components": (scaled - scaled.mean(axis=0)) / np.maximum(scaled.std(axis=0), 1e-6),
+    }
+    target = found.target
+    label = None if target is None or rec.labels[target].ndim > 1 else rec.labels[target][rows]
+    figure = embedding.draw_beside(
+        panels, label, period=rec.periods.get(target or ""), name=found.name, label_name=target or "label"
+    )
+    alt = f"Points of the embedding, of raw counts and of components, coloured by {target or 'nothing'}."
+    return {"picture": picture(figure, alt)}
 
 
 @cache

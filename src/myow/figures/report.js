@@ -31,6 +31,9 @@
     };
   }
 
+  const reachable = () => { for (const box of document.querySelectorAll(".scroll")) { if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0; else box.removeAttribute("tabindex"); } };
+  redraws.push(reachable); reachable();
+
   // Data.
   const spec = JSON.parse($("spec").textContent);
   if (!spec.n || typeof DecompressionStream === "undefined") return;
@@ -66,12 +69,13 @@
 
   // Colours: each way gives a code of every bin, and for every code a colour, a shape and a name.
   const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  const lift = (c) => (dark() ? c.map((v) => Math.round(v + (255 - v) * 0.28)) : c);  // on a dark page dark colours would be lost
   const css = (key) => getComputedStyle(root).getPropertyValue(key).trim();
   const grey = () => (dark() ? [110, 115, 122] : [188, 188, 188]);
-  const shade = (k) => { const c = rgb(spec.palette[k % spec.palette.length]); return c[0] === 85 && dark() ? [180, 180, 180] : c; };
+  const shade = (k) => { const c = rgb(spec.palette[k % spec.palette.length]); return lift(c); };
   const classes = (title, codes, values, hues) => ({
     title, codes, names: values, kind: "classes",
-    colour: (k) => (k >= values.length ? grey() : hues ? rgb(hues[k]) : shade(k)), shape: (k) => (k >= values.length ? 0 : hues ? k % 8 : Math.floor(k / 8) + k) % 8,
+    colour: (k) => (k >= values.length ? grey() : hues ? lift(rgb(hues[k])) : shade(k)), shape: (k) => (k >= values.length ? 0 : hues ? k % 8 : Math.floor(k / 8) + k) % 8,
     text: (i) => values[codes[i]] ?? "none",
   });
   const ramp = (title, values, period, unit = "") => {
@@ -82,7 +86,7 @@
     const list = period ? spec.cyclic : spec.ramp;
     return {
       title, codes, kind: "ramp", ends: period ? ["0°", "360°"] : [digits(low) + unit, digits(high) + unit],
-      colour: (k) => (k > 63 ? grey() : rgb(list[period ? k : Math.round(dark() ? 12 + (k * 51) / 63 : (k * 58) / 63)])), shape: () => 0,
+      colour: (k) => (k > 63 ? grey() : period ? lift(rgb(list[k])) : rgb(list[Math.round(dark() ? 12 + (k * 51) / 63 : (k * 58) / 63)])), shape: () => 0,
       text: (i) => (period ? `${Math.round((360 * values[i]) / period)}°` : digits(values[i], 3) + unit),
     };
   };
@@ -108,8 +112,8 @@
   // State.
   const state = { way: 0, space: false, yaw: 0, pitch: 0, zoom: 1, x: 0, y: 0, at: -1, pair: -1, only: -1, means: false, path: true, views: [0] };
   window.myow = state;
-  const counts = Math.max(0, spec.labels.findIndex((label) => label.name === spec.target));
-  state.way = labelWays ? counts : ways.length - 1;
+  const main = Math.max(0, spec.labels.findIndex((label) => label.name === spec.target));
+  state.way = labelWays ? main : ways.length - 1;
   const order = new Uint32Array(n), shapes = 8;
 
   const outline = (g, shape, x, y, r) => {
@@ -150,14 +154,14 @@
       view.sx[i] = cx + scale * u; view.sy[i] = cy - scale * (Y[i] * c - v * d); view.depth[i] = Y[i] * d + v * c;
     }
   };
-  const counts16 = new Uint32Array(4098);
+  const places = new Uint32Array(4098);
   const sort = (view) => {  // farthest first, by counting
     if (!state.space) { for (let i = 0; i < n; i++) order[i] = i; return; }
-    counts16.fill(0);
+    places.fill(0);
     const bin = (i) => Math.max(0, Math.min(4095, ((view.depth[i] + 1.8) / 3.6) * 4095)) | 0;
-    for (let i = 0; i < n; i++) counts16[bin(i) + 1]++;
-    for (let k = 1; k < 4098; k++) counts16[k] += counts16[k - 1];
-    for (let i = 0; i < n; i++) order[counts16[bin(i)]++] = i;
+    for (let i = 0; i < n; i++) places[bin(i) + 1]++;
+    for (let k = 1; k < 4098; k++) places[k] += places[k - 1];
+    for (let i = 0; i < n; i++) order[places[bin(i)]++] = i;
   };
 
   const draw = (view) => {
@@ -173,7 +177,8 @@
         g.drawImage(stamp, view.sx[i] - stamp.width / 2, view.sy[i] - stamp.height / 2);
       }
     } else {
-      const image = g.getImageData(0, 0, w, h), pixels = new Uint32Array(image.data.buffer), table = new Uint32Array(256), plain = (255 << 24) | (grey()[2] << 16) | (grey()[1] << 8) | grey()[0];
+      const image = g.createImageData(w, h), pixels = new Uint32Array(image.data.buffer), back = tint(0), table = new Uint32Array(256), plain = (255 << 24) | (grey()[2] << 16) | (grey()[1] << 8) | grey()[0];
+      pixels.fill((255 << 24) | (back[2] << 16) | (back[1] << 8) | back[0]);
       for (let k = 0; k < 256; k++) { const c = way.colour(k); table[k] = dim(k) ? plain : (255 << 24) | (c[2] << 16) | (c[1] << 8) | c[0]; }
       const big = ratio > 1.5;
       for (let o = 0; o < n; o++) {
@@ -232,7 +237,7 @@
     }
     return best.map((one) => one[1]);
   };
-  const briefly = (i) => `trial ${spec.segments[trial[i]]}, ${digits(time[i])} s` + (labelWays ? `, ${ways[counts].title} ${ways[counts].text(i)}` : "");
+  const briefly = (i) => `trial ${spec.segments[trial[i]]}, ${digits(time[i])} s` + (labelWays ? `, ${ways[main].title} ${ways[main].text(i)}` : "");
 
   // Details of a bin.
   const raster = spec.activity ? array("activity") : null;
@@ -276,9 +281,9 @@
     const s = trial[i], from = Math.max(heads[s], i - 60), to = Math.min(tail(s), from + 121), units = spec.activity.units.length;
     let top = 1;
     for (let u = 0; u < units; u++) for (let j = from; j < to; j++) top = Math.max(top, raster[u * n + j]);
-    const [g, w, h] = pixels($("activity"), to - from, units, (x, y) => tint(raster[y * n + from + x] / top)), cell = w / (to - from);
+    const [g, w, h] = pixels($("activity"), to - from, units, (x, y) => tint(Math.sqrt(raster[y * n + from + x] / top))), cell = w / (to - from);
     g.strokeStyle = css("--accent"); g.lineWidth = 2; g.strokeRect((i - from) * cell + 1, 1, Math.max(2, cell - 2), h - 2);
-    $("activity").setAttribute("aria-label", `Activity of ${units} units in ${to - from} bins of trial ${spec.segments[s]}; darkest ${top}`);
+    $("activity").setAttribute("aria-label", `Activity of ${units} units in ${to - from} bins of trial ${spec.segments[s]}; the strongest mark is ${top}`);
   };
 
   // The strip of time: colours above, parts below.
@@ -355,7 +360,7 @@
       if (held) { const dx = event.clientX - held.x, dy = event.clientY - held.y; held.moved += Math.abs(dx) + Math.abs(dy); held.x = event.clientX; held.y = event.clientY; if (held.moved > 3) move(dx, dy); return; }
       const [x, y, box, k] = point(event), i = hit(view, x, y, 12 * k);
       tip.hidden = i < 0;
-      if (i >= 0) { figure.append(tip); tip.textContent = briefly(i) + (state.way !== counts || !labelWays ? `, ${ways[state.way].title} ${ways[state.way].text(i)}` : ""); tip.style.left = `${Math.min(box.width - 150, x / k + 10)}px`; tip.style.top = `${y / k + canvas.offsetTop + 12}px`; }
+      if (i >= 0) { figure.append(tip); tip.textContent = briefly(i) + (state.way !== main || !labelWays ? `, ${ways[state.way].title} ${ways[state.way].text(i)}` : ""); tip.style.left = `${Math.min(box.width - 150, x / k + 10)}px`; tip.style.top = `${y / k + canvas.offsetTop + 12}px`; }
     };
     canvas.onpointerup = (event) => { if (held && held.moved <= 3) { const [x, y, , k] = point(event); choose(hit(view, x, y, 14 * k)); } held = null; };
     canvas.onpointerleave = () => { tip.hidden = true; };
@@ -412,14 +417,14 @@
       let top = 1;
       for (const part of [one, other]) if (part) for (const v of part) if (v < 255) top = Math.max(top, v);
       const none = dark() ? [44, 48, 55] : [236, 236, 234], warm = rgb("#d55e00"), cold = rgb("#0072b2"), paper = tint(0);
-      const mark = ([g, w, h]) => { g.strokeStyle = css("--accent"); g.lineWidth = 2; g.strokeRect(((wide - 1) / 2 / wide) * w, 1, w / wide, h - 2); };
+      const mark = ([g, w, h]) => { g.strokeStyle = css("--accent"); g.lineWidth = 2; g.strokeRect((mined.centre / wide) * w, 1, w / wide, h - 2); };
       const at = (part, x, y) => part[x * units + y];
-      const grey_ = (part) => (x, y) => (!part || at(part, x, y) === 255 ? none : tint(at(part, x, y) / top));
+      const grey_ = (part) => (x, y) => (!part || at(part, x, y) === 255 ? none : tint(Math.sqrt(at(part, x, y) / top)));
       mark(pixels($("ra"), wide, units, grey_(one))); mark(pixels($("rb"), wide, units, grey_(other)));
       mark(pixels($("rd"), wide, units, (x, y) => {
         if (!other || at(one, x, y) === 255 || at(other, x, y) === 255) return none;
         const d = (at(other, x, y) - at(one, x, y)) / top, hue = d > 0 ? warm : cold;
-        return paper.map((v, k) => Math.round(v + (hue[k] - v) * Math.abs(d)));
+        return paper.map((v, k) => Math.round(v + (hue[k] - v) * Math.sqrt(Math.abs(d))));
       }));
     };
     const matrix = () => {
@@ -435,7 +440,7 @@
         row.forEach((v, x) => { g.fillStyle = `rgb(${tint(sum ? v / sum : 0).join()})`; g.fillRect(left + x * cell, top + y * cell, cell - 1, cell - 1); });
         g.textAlign = "center"; g.fillStyle = css("--ink"); g.fillText(list[y].slice(0, Math.max(2, Math.floor(cell / (7 * ratio)))), left + (y + 0.5) * cell, top / 2);
       });
-      $("matrixsaid").textContent = `Rows are the anchor's ${mined.target}, columns that of the mined view; the darker, the more often. At step ${mined.steps[own.step]} ${same} of ${total} lie on the diagonal.`;
+      $("matrixsaid").textContent = `Rows are the anchor's ${mined.target}, columns that of the mined view; the stronger, the more often. At step ${mined.steps[own.step]} ${same} of ${total} lie on the diagonal.`;
       $("matrix").setAttribute("aria-label", $("matrixsaid").textContent);
     };
     const tell = () => {

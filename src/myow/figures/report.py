@@ -9,57 +9,48 @@ import platform
 import shlex
 import warnings
 import webbrowser
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from markupsafe import Markup
-from matplotlib.colors import to_hex
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording
-from ..data.rows import group_runs, oddities
-from ..datasets import card_of, load_recording
+from ..data.rows import group_runs
+from ..datasets import load_images
 from ..errors import FileError, MyowError, SettingError
-from ..evaluation.evaluate import decode, default_readout, evaluate
+from ..evaluation.bench_summary import RowsFile, summarise
 from ..evaluation.mined import mined_statistics
-from ..evaluation.result import BASELINES, CONTROL_WORDS, YARDSTICKS, Evaluation, headline_of
+from ..evaluation.result import Evaluation, headline_of
 from ..evaluation.stability import consistency, importance
 from ..methods.base import Learner
-from ..methods.card import AZABOU, methods_paragraph
-from ..methods.decoders import PoissonNB
-from ..methods.deploy import embed, one_session
-from ..methods.runs import Run, RunFolder, own_parts, sessions_of
+from ..methods.card import AZABOU
+from ..methods.deploy import embed
+from ..methods.runs import RunFolder
 from ..nn.neighbours import default_gap
 from ..training.callbacks import read_metrics
 from ..version import __version__
-from . import decoding, embedding, mined, run_figures, style, training
+from . import bench_figures, decoding, images, mined, run_figures, training
 from .page import (
+    PARTS,
     Packed,
     Report,
     as_json,
-    coloured,
+    explorer,
     levels,
-    nearest,
     picture,
-    put_activity,
-    put_label,
-    put_plane,
     render,
+    still_of,
     svg,
+    table_of,
+    verdict_of,
 )
+from .run_figures import OpenRun
 
 __all__ = ["report"]
 
-MOST_BINS = 100_000  # that the explorer shows
-MOST_NEAR = 5_000  # up to which neighbours are found in all dimensions
-MOST_LABELS = 12
-PARTS = ("training", "validation", "test", "none of the three")
 PANELS = {
     "verdict": "Verdict",
     "data": "Your data",
@@ -80,7 +71,7 @@ MOST_UNITS = 150  # rows of a raster
 def report(
     *runs: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
-    open: bool = False,  # noqa: A002  (as the option is called)
+    open: bool = False,
     full: bool = False,
     activity: bool = True,
 ) -> Report:
@@ -130,14 +121,19 @@ def report(
         content = _content(paths, full=full, activity=activity)
     page = Report(render(**content), str(content["title"]))
     if out is not None:
-        page.save(out)
+        page.save(Path(out))
         if open:
             webbrowser.open(Path(out).resolve().as_uri())
     return page
 
 
 def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, Any]:
-    found = _OfRun.read(paths[0])
+    folder = RunFolder(paths[0])
+    if not folder.holds_run() and (paths[0] / "rows.jsonl").exists():
+        return _of_bench(paths[0])
+    if folder.holds_run() and folder.read().of_images:
+        return _of_images(folder)
+    found = OpenRun.read(paths[0])
     arrays = Packed()
     content: dict[str, Any] = {
         "sections": [],
@@ -151,11 +147,14 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
     }
     if full:
         found.evaluate()
-    content["verdicts"] = [_verdict(one) for one in found.evaluations]
+    content["verdicts"] = [verdict_of(one) for one in found.evaluations]
     content["warnings"] = found.warnings()
     content["data"] = _data(found, activity)
-    content["spec"] = _explorer(found, arrays, activity)
-    content["still"] = _still(found)
+    content["spec"] = explorer(found, arrays, activity)
+    if content["spec"]["left_out"]:
+        left_out = ", ".join(content["spec"]["left_out"][:20])
+        content["warnings"].append(f"For want of room these labels are no colours of the explorer: {left_out}.")
+    content["still"] = still_of(found)
     content["mined"] = _mined(found, content["spec"], arrays, activity)
     content["decoding"] = _decoding(found)
     content["units"] = _units(found, full)
@@ -170,239 +169,7 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
     return content
 
 
-@dataclass
-class _OfRun:
-    """A run, with its model and the recording that it was trained on."""
-
-    path: Path
-    folder: RunFolder
-    run: Run
-    model: Any
-    recording: Recording
-    parts: tuple[NDArray[np.int64], ...]
-    session: str = ""
-    evaluations: list[dict[str, Any]] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, path: Path) -> _OfRun:
-        folder = RunFolder(path)
-        run = folder.read()
-        if run.of_images:
-            raise SettingError(f"{path} learnt from images; a report of it is not made yet")
-        model, sessions = folder.model("cpu"), sessions_of(run)
-        recording = load_recording(sessions[0].data if sessions else run.data, run.load)
-        digest = sessions[0].digest if sessions else run.recording["digest"]
-        if recording.digest() != digest:
-            raise FileError(f"{run.data} is not the recording that {path} was trained on (its checksum differs)")
-        parts = own_parts(run, digest) if sessions else run.rows_of_parts()
-        name = sessions[0].name if sessions else ""
-        if len(sessions) > 1:
-            model = one_session(model, name, "a report")
-        return cls(path, folder, run, model, recording, parts or (), name, _evaluations(folder, run))
-
-    @property
-    def method(self) -> str:
-        return str(self.run.method).upper() if self.run.method in ("myow", "byol", "pca", "fa") else self.run.method
-
-    @property
-    def name(self) -> str:
-        return self.recording.name or self.path.resolve().name
-
-    @property
-    def several(self) -> bool:
-        return len(sessions_of(self.run)) > 1
-
-    @cached_property
-    def target(self) -> str | None:
-        """The label that was read out, else one to colour by."""
-        first = next((str(one["target"]) for one in self.evaluations if one["target"] in self.recording.labels), None)
-        card = card_of(self.run.data)
-        return first or run_figures.label_to_colour_by(self.recording, [card.target] if card and card.target else [])
-
-    @cached_property
-    def shown(self) -> NDArray[np.int64]:
-        """Rows that the explorer shows."""
-        return np.arange(0, len(self.recording), -(-len(self.recording) // MOST_BINS))
-
-    @cached_property
-    def trained_rows(self) -> NDArray[np.int64]:
-        return np.arange(len(self.recording)) if self.run.rows == "all" else self.parts[0]
-
-    @cached_property
-    def in_parts(self) -> tuple[Recording, Recording, Recording]:
-        one, two, three = (self.recording.select(rows) for rows in self.parts)
-        return one, two, three
-
-    @cached_property
-    def part(self) -> NDArray[np.int64]:
-        """Part of each row, by its place in `PARTS`."""
-        code = np.full(len(self.recording), 3)
-        for i, rows in enumerate(self.parts):
-            code[rows] = i
-        return code
-
-    @cached_property
-    def z(self) -> NDArray[np.float32]:
-        """Embedding of the rows shown."""
-        return np.concatenate(list(self.model.transform_blocks(self.recording, rows=self.shown)))
-
-    def evaluate(self) -> None:
-        """Evaluate what was not yet, and add controls to what was read out with all labels."""
-        if not self.recording.labels or self.several:
-            return
-        first = next((one for one in self.evaluations if one["labels"] is None), {"target": self.target, "readout": None})
-        found = evaluate(
-            self.model,
-            *self.in_parts,
-            target=first["target"],
-            readout=first["readout"],
-            seen=self.recording if self.run.rows == "all" else None,
-            controls=True,
-        )
-        self.evaluations = [found.to_dict(), *(one for one in self.evaluations if one is not first)]
-
-    @cached_property
-    def predicted(self) -> dict[str, Any]:
-        """What the readout with all labels says of each test row, and how far it is right; {} if nothing was read out."""
-        first = next((one for one in self.evaluations if one["labels"] is None), None)
-        if first is None or self.model.uses_labels or self.several:
-            return {}
-        predictions: list[NDArray[Any]] = []
-        merits: list[NDArray[np.float64]] = []
-        how = {"target": str(first["target"]), "readout": str(first["readout"])}
-        with threadpool_limits(1):
-            decode(lambda _: self.model, self.in_parts, predictions=predictions, rows=merits, **how)
-        return {**how, "values": predictions[0], "merits": merits[0], "key": headline_of(how["readout"])}
-
-    def naive_bayes(self, found: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Score naive Bayes with the labels of an evaluation; None where it cannot be used."""
-        train = self.in_parts[0]
-        if found["readout"] not in ("class", "knn") or self.recording.kind != "counts" or len(train) > 50_000:
-            return None
-        y = train.labels[str(found["target"])]
-        try:
-            with threadpool_limits(1):
-                return decode(
-                    lambda some: PoissonNB(context=self.model.context).fit(
-                        train, y, labelled=None if some is None else some.rows
-                    ),
-                    self.in_parts,
-                    target=str(found["target"]),
-                    readout=str(found["readout"]),
-                    labels=found["labels"],
-                    draws=len(found["per_draw"]),
-                )
-        except MyowError:
-            return None
-
-    def warnings(self) -> list[str]:
-        said = list(oddities(self.recording))
-        if not self.evaluations:
-            command = shlex.join(["myow", "evaluate", str(self.path)])
-            said.append(f"Nothing was read out yet, so the page says nothing of how well labels are decoded: {command}")
-        if self.run.rows == "all":
-            said.append("The encoder was trained on all bins, test bins too, without labels: scores are transductive.")
-        test = self.recording.select(self.parts[2])
-        if test.n_segments < 10 and self.recording.n_segments > 1:
-            said.append(f"There are {test.n_segments} test trials; intervals over so few are rough.")
-        if self.several:
-            said.append(f"The run learnt from {len(sessions_of(self.run))} sessions; this page shows {self.session}.")
-        if len(self.shown) < len(self.recording):
-            said.append(
-                f"The explorer shows {len(self.shown):,} of {len(self.recording):,} bins, evenly spaced; numbers are of all."
-            )
-        return said
-
-    def paragraph(self) -> str:
-        rec = self.recording
-        unit = "Spike counts" if rec.kind == "counts" else "Signals"
-        split = {
-            "random": "Trials were dealt at random to three parts",
-            "time": "The recording was parted in time",
-            "released": "The parts are those of the released split",
-        }
-        about = {
-            "recording": f"{unit} of {rec.n_units:,} units ({self.name}) were taken in {len(rec):,} bins of {rec.bin_size:g} s, in "
-            f"{rec.n_segments:,} {'trials' if rec.n_segments > 1 else 'segment'}.",
-            "parts": [len(rows) for rows in self.parts],
-            "split": split.get(self.run.split, "Rows were parted"),
-            "rows": self.run.rows,
-        }
-        return methods_paragraph(self.model, about, self.evaluations)
-
-    def cite(self) -> dict[str, str]:
-        data = str(self.recording.source.get("citation", "")) or "not given by the recording's file"
-        return {"Method": AZABOU, "Data": data, "Software": f"myow {self.run.version}, see its CITATION.cff."}
-
-
-def _evaluations(folder: RunFolder, run: Run) -> list[dict[str, Any]]:
-    """Read evaluations, those with all labels first."""
-    found = []
-    for path in sorted(folder.path.glob("evaluation_*.json")):
-        try:
-            one = json.loads(path.read_text(encoding="utf-8"))
-            if {"target", "readout", "labels", "differences", "raw"} <= one.keys():
-                found.append(one)
-        except (OSError, ValueError, AttributeError) as error:
-            raise FileError(f"{path} is damaged ({error}); evaluate the run again") from error
-    return sorted(found, key=lambda one: (one["labels"] is not None, one["labels"] or 0))
-
-
-def _number(value: float | None, name: str, sign: bool = False) -> dict[str, Any]:
-    """Return a number to show, and which number of the evaluation it is."""
-    text = "not known" if value is None else f"{value:{'+' if sign else ''}.3f}".replace("-", "\N{MINUS SIGN}")
-    return {"text": text, "value": value, "name": name}
-
-
-def _verdict(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Say in sentences what an evaluation shows: pieces of text, and numbers that say which of the evaluation they are."""
-    key = headline_of(str(found["readout"]))
-    score = "R²" if key == "r2" else "accuracy"
-    few = "all labels" if found["labels"] is None else f"{found['labels']} labelled {found['label_unit']}s per class"
-    few = few.replace("1 labelled segments", "1 labelled segment").replace("1 labelled minutes", "1 labelled minute")
-    low, high = found.get("interval") or (None, None)
-    first: list[Any] = [f"From {few}, {found['target']} is read from the embedding with {score} "]
-    first.append(_number(found[key], key))
-    if low is not None:
-        first += [" (95 % interval ", _number(low, "interval.0"), " to ", _number(high, "interval.1"), ")"]
-    first.append(f" on {found['n_test']:,} test bins.")
-    sentences = [first]
-    for words, rows in YARDSTICKS.items():
-        name = max(rows, key=lambda row: found[row][key])
-        difference = found["differences"][name]
-        where = f"differences.{name}"
-        value, ends = difference["difference"], (difference["low"], difference["high"])
-        own = [" (", _number(found[name][key], f"{name}.{key}"), ")"]
-        if ends[0] is None:
-            sentences.append([f"Beside {words}", *own, " nothing is shown, since there is one block to test on."])
-            continue
-        within = [
-            _number(value, f"{where}.difference", True),
-            ", interval ",
-            _number(ends[0], f"{where}.low", True),
-            " to ",
-            _number(ends[1], f"{where}.high", True),
-        ]
-        opening = {"better": "Better than ", "worse": "Worse than "}.get(difference["verdict"], "No difference shown from ")
-        sentences.append([f"{opening}{words}", *own, ": paired difference ", *within, "."])
-    further = [sentences.pop()]
-    for how, scores in (found.get("controls") or {}).items():
-        where = "between trials" if how == "exchanged" else "in time"
-        further.append(
-            [f"Control, {CONTROL_WORDS[how]} {where}: {score} ", _number(scores[key], f"controls.{how}.{key}"), "."]
-        )
-    if found.get("majority") is not None and key == "accuracy":
-        further.append(["Always the commonest label: ", _number(found["majority"], "majority"), "."])
-    if found.get("transductive"):
-        further.append(["Transductive: the encoder was trained on the test bins too."])
-    return {"heading": few, "sentences": sentences, "further": further}
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    return {"head": list(head), "rows": [[str(cell) for cell in row] for row in rows]}
-
-
-def _data(found: _OfRun, activity: bool) -> dict[str, Any]:
+def _data(found: OpenRun, activity: bool) -> dict[str, Any]:
     rec = found.recording
     some = np.arange(0, len(rec), -(-len(rec) * rec.n_units // (1 << 25)))
     mean = rec.gather(some).mean(axis=0)
@@ -410,13 +177,18 @@ def _data(found: _OfRun, activity: bool) -> dict[str, Any]:
     facts = [
         ("bins", f"{len(rec):,} of {rec.bin_size:g} s, {rec.duration:,.0f} s in all"),
         ("units", f"{rec.n_units:,}"),
-        ("trials", f"{rec.n_segments:,}, of {lengths.min():,} to {lengths.max():,} bins (median {np.median(lengths):g})"),
+        (
+            "trials",
+            f"{rec.n_segments:,}, of {lengths.min():,} to {lengths.max():,} bins (median {np.median(lengths):g})",
+        ),
         ("array of the embedding", f"{len(rec):,} bins by {found.z.shape[1]} dimensions"),
     ]
     if rec.kind == "counts":
         rate = mean / rec.bin_size
         low, middle, high = np.quantile(rate, (0.25, 0.5, 0.75))
-        facts.append(("rates", f"median {middle:.2f} Hz, middle half {low:.2f} to {high:.2f} Hz, highest {rate.max():.1f} Hz"))
+        facts.append(
+            ("rates", f"median {middle:.2f} Hz, middle half {low:.2f} to {high:.2f} Hz, highest {rate.max():.1f} Hz")
+        )
         facts.append(("silent units", f"{int((mean == 0).sum()):,}"))
     facts += [(key, str(value)) for key, value in rec.source.items() if key in ("used", "skipped", "notes", "file")]
     labels = []
@@ -443,7 +215,7 @@ def _data(found: _OfRun, activity: bool) -> dict[str, Any]:
         bars = {"n": shares.tolist(), "low": f"{10 ** edges[0]:.2g} Hz", "high": f"{10 ** edges[-1]:.2g} Hz"}
     return {
         "facts": facts,
-        "labels": _table(["label", "value", "bins", "training trials", "validation trials", "test trials"], labels),
+        "labels": table_of(["label", "value", "bins", "training trials", "validation trials", "test trials"], labels),
         "spans": spans[::every],
         "n": len(rec),
         "counts": counts,
@@ -452,103 +224,10 @@ def _data(found: _OfRun, activity: bool) -> dict[str, Any]:
     }
 
 
-def _explorer(found: _OfRun, arrays: Packed, activity: bool) -> dict[str, Any]:
-    rec, rows = found.recording, found.shown
-    n = len(rows)
-    counts = rec.gather(rows)
-    scaled = np.sqrt(counts.astype(np.float32)) if rec.kind == "counts" else counts.astype(np.float32)
-    scaled = (scaled - scaled.mean(axis=0)) / np.maximum(scaled.std(axis=0), 1e-6)
-    bits = 12 if n > 20_000 else 14
-    views = [
-        {"title": found.method, **put_plane(found.z, arrays, "ours", bits)},
-        {"title": "raw counts" if rec.kind == "counts" else "signals", **put_plane(counts, arrays, "raw", min(bits, 10))},
-        {"title": "components", **put_plane(scaled, arrays, "components", min(bits, 10))},
-    ]
-    runs = np.cumsum(np.append(0, np.diff(rec.segments[rows]) != 0))
-    heads, _ = group_runs(runs)
-    arrays.add_rising("segment", heads)
-    arrays.add_rising("time", np.rint((rec.times[rows] - rec.times[0]) / rec.bin_size * 16))
-    arrays.add("part", found.part[rows])
-    labels = []
-    for name, values in rec.labels.items():
-        columns = [values] if values.ndim == 1 else list(values.T)
-        for i, column in enumerate(columns):
-            about = coloured(name if len(columns) == 1 else f"{name} {i + 1}", column[rows], rec.periods.get(name))
-            if about is not None and len(labels) < MOST_LABELS:
-                labels.append(put_label(about, arrays, f"label{len(labels)}"))
-    spec: dict[str, Any] = {
-        "n": n,
-        "total": len(rec),
-        "views": views,
-        "labels": labels,
-        "target": found.target,
-        "bin": rec.bin_size,
-        "start": float(rec.times[0]),
-        "segments": rec.segments[rows][heads].tolist(),
-        "parts": PARTS,
-        "thinned": n < len(rec),
-        "palette": style.CLASSES,
-        "cyclic": [to_hex(colour) for colour in style.cyclic_map()(np.linspace(0, 1, 64, endpoint=False))],
-        "ramp": [to_hex(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 1, 64))],
-    }
-    if found.predicted:
-        spec["prediction"] = _put_predictions(found, arrays)
-    if n <= MOST_NEAR and n > 10:
-        spec["near"] = True
-        arrays.add("near", nearest(found.z, runs, min(3, n - 1)))
-    if activity:
-        spec["activity"] = put_activity(rec, counts, arrays)
-    return spec
-
-
-def _put_predictions(found: _OfRun, arrays: Packed) -> dict[str, Any]:
-    """Put what is predicted of each test row, and its error, into the page."""
-    said, rec, rows = found.predicted, found.recording, found.shown
-    where = np.full(len(rec), -1)
-    where[found.parts[2]] = np.arange(len(found.parts[2]))
-    at = where[rows]
-    here, values, merits = at >= 0, said["values"], said["merits"]
-    about: dict[str, Any] = {"target": said["target"], "readout": said["readout"]}
-    if said["key"] == "accuracy":
-        arrays.add("hit", np.where(here, merits[at] > 0.5, 2))
-        about["error"] = "classes"
-    else:
-        arrays.add_scaled("hit", np.where(here, np.sqrt(merits[at]), 0), missing=~here)
-        about["error"] = "continuous"
-    if values.ndim == 1 and values.dtype.kind in "iubU":
-        names, codes = np.unique(values, return_inverse=True)
-        arrays.add("predicted", np.where(here, codes[at], len(names)))
-        period = rec.periods.get(said["target"])
-        about["values"] = [f"{360 * v / period:.0f}°" if period else str(v) for v in names.tolist()]
-    elif values.ndim == 1:
-        arrays.add_scaled("predicted", np.where(here, values[at], 0), missing=~here)
-    return about
-
-
-def _still(found: _OfRun) -> dict[str, Any]:
-    """Draw the embedding beside raw counts and components, for readers without a script."""
-    rec, rows = found.recording, found.shown[:: -(-len(found.shown) // 20_000)]
-    every = -(-len(found.shown) // 20_000)
-    counts = rec.gather(rows).astype(np.float64)
-    scaled = np.sqrt(counts) if rec.kind == "counts" else counts
-    panels = {
-        "embedding": found.z[::every],
-        "raw counts" if rec.kind == "counts" else "signals": counts,
-        "components": (scaled - scaled.mean(axis=0)) / np.maximum(scaled.std(axis=0), 1e-6),
-    }
-    target = found.target
-    label = None if target is None or rec.labels[target].ndim > 1 else rec.labels[target][rows]
-    figure = embedding.draw_beside(
-        panels, label, period=rec.periods.get(target or ""), name=found.name, label_name=target or "label"
-    )
-    alt = f"Points of the embedding, of raw counts and of components, coloured by {target or 'nothing'}."
-    return {"picture": picture(figure, alt)}
-
-
 # Mined views.
 
 
-def _mined(found: _OfRun, spec: dict[str, Any], arrays: Packed, activity: bool) -> dict[str, Any] | None:
+def _mined(found: OpenRun, spec: dict[str, Any], arrays: Packed, activity: bool) -> dict[str, Any] | None:
     if not found.folder.mined.exists() or found.several:
         return None
     with np.load(found.folder.mined) as file:
@@ -561,7 +240,13 @@ def _mined(found: _OfRun, spec: dict[str, Any], arrays: Packed, activity: bool) 
     label = None if target is None or rec.labels[target].ndim > 1 else trained.labels[target]
     period = rec.periods.get(target or "")
     gap = default_gap(trained.times, getattr(found.model, "exclude_gap", None)) if trained.n_segments == 1 else None
-    place = {"segments": trained.segments, "times": trained.times, "label": label, "period": period, "gap": gap}
+    place: dict[str, Any] = {
+        "segments": trained.segments,
+        "times": trained.times,
+        "label": label,
+        "period": period,
+        "gap": gap,
+    }
     pool = run_figures.candidates_per_step(found.model)
     numbers = mined_statistics(steps, anchors, views, pool=pool, **place)
     figure = mined.draw_mined_views(
@@ -569,7 +254,12 @@ def _mined(found: _OfRun, spec: dict[str, Any], arrays: Packed, activity: bool) 
     )
     chosen = mined.choose_examples(steps, anchors, views, label)
     said = _mined_words(numbers, target)
-    content = {"figure": svg(figure, f"Mined views over training. {said}"), "said": said, "target": target, "still": None}
+    content = {
+        "figure": svg(figure, f"Mined views over training. {said}"),
+        "said": said,
+        "target": target,
+        "still": None,
+    }
     spec["mined"] = {
         "steps": [int(steps[i]) for i in chosen.at],
         "anchors": rows[chosen.anchor].tolist(),
@@ -622,7 +312,7 @@ def _shares(numbers: Mapping[str, NDArray[Any]], steps: Sequence[int]) -> list[d
 
 
 def _rasters(
-    found: _OfRun, chosen: mined.Examples, about: dict[str, Any], arrays: Packed, target: str | None
+    found: OpenRun, chosen: mined.Chosen, about: dict[str, Any], arrays: Packed, target: str | None
 ) -> Markup | None:
     """Put the activity around anchors and their views into the page, and draw some of it for readers without a script."""
     rec, rows = found.recording, found.trained_rows
@@ -638,29 +328,39 @@ def _rasters(
         near = np.arange(max(0, row - RASTER), min(len(rec), row + RASTER + 1))
         near = near[rec.segments[near] == rec.segments[row]]
         window[i, near - row + RASTER] = levels(rec, rec.gather(near)[:, units], low, high)
+    used = np.flatnonzero((window[:, :, 0] < 255).any(axis=0))
+    window = window[:, used[0] : used[-1] + 1]
     arrays.add("rasters", window)
-    about |= {"raster_rows": all_rows.tolist(), "width": 2 * RASTER + 1, "units": [rec.units[i] for i in units]}
+    about |= {
+        "raster_rows": all_rows.tolist(),
+        "width": len(window[0]),
+        "centre": RASTER - int(used[0]),
+        "units": [rec.units[i] for i in units],
+    }
     about |= {"of": rec.n_units, "bin": rec.bin_size}
     at = {int(row): i for i, row in enumerate(all_rows)}
     names = {one["row"]: one for one in about["about"]}
     drawn = []
     for step in sorted({0, len(chosen.at) - 1}):
-        for j in range(min(3, chosen.anchor.shape[1])):
+        for j in range(0, chosen.anchor.shape[1], 4):
             a, b = int(rows[chosen.anchor[step, j]]), int(chosen.view[step, j])
             if b >= 0:
                 b = int(rows[b])
-                words = [f"trial {names[r]['segment']}" + (f", {names[r]['label']}" if names[r]["label"] else "") for r in (a, b)]
+                words = [
+                    f"trial {names[r]['segment']}" + (f", {names[r]['label']}" if names[r]["label"] else "")
+                    for r in (a, b)
+                ]
                 drawn.append((f"step {about['steps'][step]}", words, window[at[a]], window[at[b]]))
     if not drawn:
         return None
-    figure = mined.draw_rasters(drawn, bin_size=rec.bin_size)
+    figure = mined.draw_rasters(drawn, bin_size=rec.bin_size, centre=RASTER - int(used[0]))
     return picture(figure, "Activity around anchors, around the views mined for them, and the difference.")
 
 
 # Decoding, units, training, stability, provenance.
 
 
-def _decoding(found: _OfRun) -> dict[str, Any] | None:
+def _decoding(found: OpenRun) -> dict[str, Any] | None:
     if not found.evaluations:
         return None
     blocks: list[dict[str, Any]] = []
@@ -675,7 +375,7 @@ def _decoding(found: _OfRun) -> dict[str, Any] | None:
             interval = bayes["interval"]
             ends = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
             rows.append(["naive Bayes (Poisson, of counts)", f"{bayes[key]:.3f}", ends, ""])
-        block: dict[str, Any] = {"heading": shown._heading(), "table": _table(head, rows)}
+        block: dict[str, Any] = {"heading": shown._heading(), "table": table_of(head, rows)}
         block["figure"] = svg(decoding.draw_decoding(one), f"Scores with intervals. {one.get('verdict', '')}")
         block["confusion"] = None
         if "confusion" in one and one["labels"] is None and len(one["confusion"]["classes"]) <= 40:
@@ -701,13 +401,13 @@ def _decoding(found: _OfRun) -> dict[str, Any] | None:
     return {"blocks": blocks, "few": few, "along": along}
 
 
-def _units(found: _OfRun, full: bool) -> dict[str, Any] | None:
+def _units(found: OpenRun, full: bool) -> dict[str, Any] | None:
     """Measure what the readout owes to each unit: of a few hundred test bins, or of more."""
     first = next((one for one in found.evaluations if one["labels"] is None), None)
     rec = found.recording
     if first is None or found.several or found.model.uses_labels or (rec.n_units > 250 and not full):
         return None
-    how: dict[str, Any] = {"rows": 1000, "repeats": 5} if full else {"rows": 250, "repeats": 2}
+    how: dict[str, Any] = {"rows": 1000, "repeats": 5} if full else {"rows": 150, "repeats": 2}
     for rows in (found.in_parts[2], rec):
         try:
             measured = importance(found.model, rows, str(first["target"]), readout=str(first["readout"]), **how)
@@ -718,7 +418,7 @@ def _units(found: _OfRun, full: bool) -> dict[str, Any] | None:
         listed = [[unit, f"{row.permutation:+.4f}", f"{row.spread:.4f}"] for unit, row in table.iterrows()]
         return {
             "figure": svg(measured.plot(), f"Units that carry {first['target']} most, with spread."),
-            "table": _table(["unit", f"loss of {name}", "spread over repeats"], listed),
+            "table": table_of(["unit", f"loss of {name}", "spread over repeats"], listed),
             "rows": min(how["rows"], len(rows)),
             "where": "test bins" if rows is not rec else "bins of all parts",
             "repeats": how["repeats"],
@@ -726,7 +426,7 @@ def _units(found: _OfRun, full: bool) -> dict[str, Any] | None:
     return None
 
 
-def _training(found: _OfRun) -> list[dict[str, Any]]:
+def _training(found: OpenRun) -> list[dict[str, Any]]:
     metrics = read_metrics(found.folder.metrics) if found.folder.metrics.exists() else []
     if not metrics:
         return []
@@ -746,7 +446,7 @@ def _training(found: _OfRun) -> list[dict[str, Any]]:
             label = trained.labels[found.target]
             gap = default_gap(trained.times) if trained.n_segments == 1 else None
             if label.ndim == 1:
-                near = run_figures._neighbours(
+                near = run_figures.neighbours_of(
                     found.folder, segments=trained.segments, times=trained.times, label=label, gap=gap
                 )
         figure = training.draw_geometry(metrics, neighbours=near, name=found.name, label_name=found.target or "label")
@@ -767,20 +467,22 @@ def _stability(paths: Sequence[Path]) -> dict[str, Any] | None:
         return None
     embedded, names, digests, rows = [], [], [], []
     for path in paths:
-        one = _OfRun.read(path)
+        one = OpenRun.read(path)
         embedded.append(embed(one.model, one.recording))
         names.append(path.resolve().name)
         digests.append(one.recording.digest())
-        for found in one.evaluations:
-            key = headline_of(str(found["readout"]))
-            few = "all" if found["labels"] is None else found["labels"]
-            low, high = found.get("interval") or (math.nan, math.nan)
+        for result in one.evaluations:
+            key = headline_of(str(result["readout"]))
+            few = "all" if result["labels"] is None else result["labels"]
+            low, high = result.get("interval") or (math.nan, math.nan)
             seed = one.run.settings.get("random_state", "")
-            rows.append([names[-1], one.method, seed, found["target"], few, f"{found[key]:.3f}", f"{low:.3f} to {high:.3f}"])
+            rows.append(
+                [names[-1], one.method, seed, result["target"], few, f"{result[key]:.3f}", f"{low:.3f} to {high:.3f}"]
+            )
     names = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
-    target = _OfRun.read(paths[0]).target
+    target = OpenRun.read(paths[0]).target
     head = ["run", "method", "seed", "label", "labels per class", "score", "95 % interval"]
-    about: dict[str, Any] = {"figure": None, "said": "", "table": _table(head, rows) if rows else None}
+    about: dict[str, Any] = {"figure": None, "said": "", "table": table_of(head, rows) if rows else None}
     try:
         found = consistency(*embedded, names=names, by=None if len(set(digests)) == 1 else target)
     except MyowError as error:
@@ -792,12 +494,19 @@ def _stability(paths: Sequence[Path]) -> dict[str, Any] | None:
     return about
 
 
-def _settings(found: _OfRun) -> dict[str, Any]:
+def _settings(found: OpenRun) -> dict[str, Any]:
     import torch
 
     run = found.run
     words = ["myow", "train", run.data, "--out", str(found.path), "--method", run.method, "--split", run.split]
-    words += ["--split-seed", str(run.split_seed), "--rows", run.rows, "--seed", str(run.settings.get("random_state", 0))]
+    words += [
+        "--split-seed",
+        str(run.split_seed),
+        "--rows",
+        run.rows,
+        "--seed",
+        str(run.settings.get("random_state", 0)),
+    ]
     words += [] if run.target is None else ["--target", run.target]
     for name, value in run.settings.items():
         if name == "context":
@@ -822,4 +531,153 @@ def _settings(found: _OfRun) -> dict[str, Any]:
         ("SHA-256 of the recording", found.recording.digest()),
     ]
     facts += [(key, str(value)) for key, value in run.recording.items() if key not in ("name", "digest", "sessions")]
-    return {"command": shlex.join(words), "facts": facts, "table": _table(["setting", "value"], table)}
+    return {"command": shlex.join(words), "facts": facts, "table": table_of(["setting", "value"], table)}
+
+
+# Images and benches.
+
+
+def _plain(title: str, sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the content of a page of sections, without an explorer."""
+    there = [one for one in sections if one["charts"] or one["tables"] or one["said"]]
+    empty: dict[str, Any] = dict.fromkeys(("data", "still", "mined", "decoding", "units", "training", "stability"))
+    about = {"title": title, "kind": "sections", "version": __version__, "activity": True, "full": False}
+    panels = [(one["id"], one["title"]) for one in there]
+    return empty | about | {"sections": there, "panels": panels, "spec": as_json({"n": 0}), "blob": "", "verdicts": []}
+
+
+def _section(
+    name: str, title: str, *said: str, charts: Sequence[Any] = (), tables: Sequence[Any] = ()
+) -> dict[str, Any]:
+    return {"id": name, "title": title, "said": said, "charts": list(charts), "tables": list(tables)}
+
+
+def _of_images(folder: RunFolder) -> dict[str, Any]:
+    run, model = folder.read(), folder.model("cpu")
+    pictures = load_images(run.data, run.load)
+    if pictures.digest() != run.recording["digest"]:
+        raise FileError(f"{run.data} holds other images than those that {folder.path} was trained on")
+    train, valid, test = (pictures.select(rows) for rows in run.rows_of_parts())
+    read = {
+        "embedding_2d": "Test images where the embedding puts them: alike ones should lie together.",
+        "learning_curves": "The loss should fall and then level off; it says nothing of labels.",
+        "geometry": "An effective rank that falls to 1 or 2 is a collapse.",
+        "mined_images": "Anchors with their views, and beside them what was mined, over training. A blue frame marks the same label, a dashed "
+        "orange one another. The share of the same label should rise above chance.",
+    }
+    drawn = dict(run_figures.image_training(folder, model, train, test))
+    charts = {
+        name: (
+            svg(one, read[name]) if name in ("learning_curves", "geometry") else picture(one, read[name], dpi=110),
+            read[name],
+        )
+        for name, one in drawn.items()
+    }
+    said, tables = [], []
+    for path in sorted(folder.path.glob("evaluation_images_*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        few = "all labels" if found["labels"] is None else f"{found['labels']} labelled images per class"
+        rows = []
+        for name, title in {
+            "embedding": "embedding",
+            "raw": "pixels",
+            "pca": "components",
+            "untrained": "untrained encoder",
+        }.items():
+            for readout, scores in (found.get(name) or {}).items():
+                low, high = scores["interval"]
+                rows.append([title, readout, f"{scores['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"])
+        tables.append(table_of([f"{found['target']}, {few}", "readout", "accuracy", "95 % interval"], rows))
+        ours, raw = (found[name]["linear"] for name in ("embedding", "raw"))
+        said.append(
+            f"From {few}, {found['target']} is read from the embedding with accuracy {ours['accuracy']:.3f} (95 % interval "
+            f"{ours['interval'][0]:.3f} to {ours['interval'][1]:.3f}) by a linear readout on {found['n_test']:,} test images; from pixels "
+            f"with {raw['accuracy']:.3f} ({raw['interval'][0]:.3f} to {raw['interval'][1]:.3f})."
+        )
+    if not said:
+        said = [f"Nothing was read out of the embedding yet: {shlex.join(['myow', 'evaluate', str(folder.path)])}"]
+    parts = [[name, f"{len(part):,}"] for name, part in (("training", train), ("validation", valid), ("test", test))]
+    table = [
+        [name, "a Python object" if callable(value) else value] for name, value in sorted(model.get_params().items())
+    ]
+    sections = [
+        _section("verdict", "Verdict", *said, tables=tables),
+        _section("data", "Your images", tables=[table_of(["part", "images"], parts)]),
+        _section("embedding", "Embedding", charts=[charts[key] for key in ("embedding_2d",) if key in charts]),
+        _section("mined", "Mined images", charts=[charts[key] for key in ("mined_images",) if key in charts]),
+        _section(
+            "training", "Training", charts=[charts[key] for key in ("learning_curves", "geometry") if key in charts]
+        ),
+        _section(
+            "settings",
+            "Settings and provenance",
+            tables=[
+                table_of(["fact", ""], [["myow", run.version], *run.recording.items()]),
+                table_of(["setting", "value"], table),
+            ],
+        ),
+        _section("methods", "How to cite", AZABOU),
+    ]
+    return _plain(f"{type(model).__name__} on {run.recording['name']}", sections)
+
+
+BENCH_CHARTS = {
+    "dots": (
+        "Scores",
+        "Dots are means over fits, lines 95 % intervals; filled marks are ours, hollow ones published figures where there are any.",
+    ),
+    "accuracy": ("Scores", "Dots are means over seeds."),
+    "labels": ("Label curves", "Score against the number of labels: an embedding is worth most where labels are few."),
+    "confusion": ("Confusion", "Rows are true, columns read out."),
+    "embeddings": (
+        "Embeddings",
+        "Test bins of one fit of each method, with the same colours; each panel has a scale of its own.",
+    ),
+    "curves": ("Training", "Losses over training, and accuracy where it was followed."),
+}
+
+
+def _of_bench(path: Path) -> dict[str, Any]:
+    rows = RowsFile(path / "rows.jsonl").read()
+    if not rows:
+        raise FileError(f"{path / 'rows.jsonl'} holds no fit yet; run the bench first")
+    of_images = any(isinstance(row.get("scores"), dict) for row in rows)
+    failed = sum(bool(row.get("error")) for row in rows)
+    head = ["method", "on", "readout", "labels", "metric", "mean", "95 % interval", "fits"]
+    cells: list[list[Any]] = []
+    if of_images:
+        for row in rows:
+            for few, found in ({} if row["error"] else row["scores"]).items():
+                for readout, scores in found["embedding"].items():
+                    ends = "{:.3f} to {:.3f}".format(*scores["interval"])
+                    where = [row["method"], row["dataset"], readout, few, "accuracy"]
+                    cells.append([*where, f"{scores['accuracy']:.3f}", ends, f"seed {row['seed']}"])
+        drawn = [(name.partition("_")[0], figure) for name, figure in images.figures_of(path, rows)]
+    else:
+        summed = summarise(rows)
+        for cell in summed:
+            if cell.control is None and cell.metric == headline_of(cell.readout):
+                ends = "" if cell.low is None or cell.high is None else f"{cell.low:.3f} to {cell.high:.3f}"
+                where = [cell.method, cell.dataset, cell.readout, cell.labels, cell.metric]
+                cells.append([*where, f"{cell.mean:.3f}", ends, cell.n])
+        drawn = [(str(words[0]), figure) for words, figure in bench_figures.figures_of(path, rows, summed)]
+    by_title: dict[str, list[Any]] = {}
+    for kind, figure in drawn:
+        title, read = BENCH_CHARTS.get(kind, ("Figures", ""))
+        by_title.setdefault(title, []).append(
+            (svg(figure, f"{title}. {read}", themed=kind not in ("confusion", "embeddings")), read)
+        )
+    methods, data = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in ("method", "dataset"))
+    said = f"{len(rows)} fits of {len(methods)} methods on {len(data)} datasets; {failed} failed."
+    said += " Intervals that overlap are no test; table.md holds the paired comparisons." if not of_images else ""
+    order = [*dict.fromkeys(title for title, _ in BENCH_CHARTS.values()), "Figures"]
+    sections = [
+        _section(title.lower().replace(" ", "-"), title, charts=by_title[title]) for title in order if title in by_title
+    ]
+    sections.insert(1, _section("table", "Table", said, tables=[table_of(head, cells)]))
+    facts = sorted({(str(row.get("machine", "")), str(row.get("torch", ""))) for row in rows})
+    machines = table_of(["machine", "torch"], facts)
+    sections.append(_section("provenance", "Provenance", f"myow {__version__} wrote this page.", tables=[machines]))
+    return _plain(
+        f"Comparison on {', '.join(Path(name).name for name in data[:4])}{' …' if len(data) > 4 else ''}", sections
+    )

@@ -228,6 +228,12 @@ def _with_interval(found: Mapping[str, Any], score: str) -> str:
     return _number(found.get(score)) + (f" ({ends[0]} to {ends[1]})" if ends else "")
 
 
+def _better(found: Mapping[str, Any], name: str, key: str) -> str:
+    """Return the higher score of a baseline's two scalings."""
+    scores = [_part(found, row).get(key) for row in (name, f"{name}_common")]
+    return max(map(_number, scores)) if scores else ""
+
+
 def _part(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = found.get(name)
     return part if isinstance(part, Mapping) else {}
@@ -298,14 +304,14 @@ def methods_paragraph(
         few = (
             "The strength of the readout was chosen on validation bins; then it was fitted on training and validation bins"
             if found.get("labels") is None
-            else f"The readout used {shown(found['labels'])} labelled {shown(found.get('label_unit'))}s per class alone, mean of "
+            else f"The readout used {shown(found['labels'])} labelled {shown(found.get('label_unit'))}{'' if found['labels'] == 1 else 's'} per class alone, mean of "
             f"{len(found.get('per_draw') or [0])} draws"
         )
         said.append(
-            f"{shown(found.get('target'))} was decoded from the embedding by {READ.get(str(found.get('readout')), 'a readout')}. "
+            f"The label {shown(found.get('target'))} was decoded from the embedding by {READ.get(str(found.get('readout')), 'a readout')}. "
             f"{few}. On {shown(found.get('n_test'))} test bins {'R²' if key == 'r2' else 'accuracy'} was "
-            f"{_with_interval(found, key)}; raw counts {_number(_part(found, 'raw').get(key))}, principal components "
-            f"{_number(_part(found, 'pca').get(key))}."
+            f"{_with_interval(found, key)}; of raw counts {_better(found, 'raw', key)} and of principal components "
+            f"{_better(found, 'pca', key)}, each at the better of two scalings."
         )
     if evaluations:
         said.append(
