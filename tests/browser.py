@@ -56,3 +56,10 @@ class Page:
 
     def ready(self):
         return int(self.page.evaluate("document.documentElement.dataset.ready"))
+
+    def faults(self):
+        """What axe finds wrong for people who cannot see, or not well."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page)
+        return [one["id"] for one in found.response["violations"]]

@@ -238,7 +238,6 @@ def test_100_000_bins_fit_into_three_megabytes_and_are_there_at_once(tmp_path):
             " requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - t))); })"
         )
         assert took < 1000
-        print(path.stat().st_size, shown.ready(), took)
 
 
 # In a browser.
@@ -326,13 +325,10 @@ def test_mined_views_over_training(page):
 @pytest.mark.parametrize("width", [1200, 400])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(page, scheme, width):
     with browser() as opened:
-        from axe_playwright_python.sync_playwright import Axe
-
         shown = Page(opened, page, color_scheme=scheme, viewport={"width": width, "height": 900})
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
         shown.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        found = Axe().run(shown.page)
-        assert found.violations_count == 0, found.generate_report()
+        assert shown.faults() == []
 
 
 def test_a_button_turns_the_page_dark(page):
@@ -375,7 +371,22 @@ def test_hostile_names_run_nothing(hostile):
         assert shown.requests == [hostile.as_uri()]
 
 
-# From the command line.
+# Of a bench, and from the command line.
+
+
+def test_a_bench_has_a_page_of_the_same_make(tmp_path):
+    data = write(tmp_path / "trials.npz", **trials(n_segments=40))
+    words = ["--methods", "raw,pca", "--folds", "2", "--labels", "all,2", "--draws", "2", "--quiet"]
+    assert myow("bench", "--out", tmp_path / "bench", "--datasets", data, *words).code == 0
+    path = tmp_path / "page.html"
+    report(tmp_path / "bench", out=path)
+    with browser() as opened:
+        shown = Page(opened, path)
+        assert shown.complaints == []
+        assert shown.faults() == []
+        assert shown.page.locator("#scores svg").count() >= 1
+        assert shown.page.locator("#label-curves svg").count() >= 1
+        assert shown.page.locator("#table table tbody tr").count() >= 4
 
 
 def test_commands_write_it_unless_told_not_to(tmp_path):

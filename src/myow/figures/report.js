@@ -237,7 +237,8 @@
     }
     return best.map((one) => one[1]);
   };
-  const briefly = (i) => `trial ${spec.segments[trial[i]]}, ${digits(time[i])} s` + (labelWays ? `, ${ways[main].title} ${ways[main].text(i)}` : "");
+  const trials = heads.length > 1, others = (trials ? "Nearest bins of other trials" : "Nearest bins at other times") + (stored ? ":" : ", by the three axes shown:");
+  const briefly = (i) => (trials ? `trial ${spec.segments[trial[i]]}, ` : "") + `${digits(time[i])} s` + (labelWays ? `, ${ways[main].title} ${ways[main].text(i)}` : "");
 
   // Details of a bin.
   const raster = spec.activity ? array("activity") : null;
@@ -248,7 +249,7 @@
     $("when").textContent = i < 0 ? "none chosen" : briefly(i);
     if (i < 0) return;
     const add = (key, value) => facts.append(make("dt", key), make("dd", value));
-    add("trial", spec.segments[trial[i]]);
+    if (trials) add("trial", spec.segments[trial[i]]);
     add("time", `${digits(time[i], 3)} s` + (heads.length > 1 ? `, ${digits(time[i] - time[heads[trial[i]]], 3)} s into the trial` : ""));
     add("part", spec.parts[part[i]]);
     for (let k = 0; k < labelWays; k++) add(ways[k].title, ways[k].text(i));
@@ -262,9 +263,9 @@
     if (raster) {
       const units = spec.activity.units, firing = units.map((unit, u) => [raster[u * n + i], unit]).filter(([c]) => c > 0).sort((p, q) => q[0] - p[0]);
       const some = units.length < spec.activity.of ? ` (of the ${units.length} units that vary most, of ${spec.activity.of})` : "";
-      $("firing").textContent = (spec.activity.counts ? `Spikes in this bin${some}: ` + (firing.slice(0, 8).map(([c, unit]) => `${unit} ${c}`).join(", ") || "none") + (firing.length > 8 ? `, and ${firing.length - 8} units more` : "") + ". " : "") + "Nearest bins of other trials" + (stored ? ":" : ", by the three axes shown:");
+      $("firing").textContent = (spec.activity.counts ? `Spikes in this bin${some}: ` + (firing.slice(0, 8).map(([c, unit]) => `${unit} ${c}`).join(", ") || "none") + (firing.length > 8 ? `, and ${firing.length - 8} units more` : "") + ". " : "") + others;
       activity();
-    } else $("firing").textContent = "Nearest bins of other trials" + (stored ? ":" : ", by the three axes shown:");
+    } else $("firing").textContent = others;
   };
   const tint = (t) => { const a = rgb(css("--paper").length === 7 ? css("--paper") : "#ffffff"), b = rgb(css("--ink").length === 7 ? css("--ink") : "#222222"); return a.map((v, k) => Math.round(v + (b[k] - v) * t)); };
   const pixels = (canvas, wide, high, colour) => {  // a raster, drawn at its own size and enlarged
@@ -390,6 +391,7 @@
   $("colour").selectedIndex = state.way;
   $("colour").onchange = (event) => { state.way = event.target.selectedIndex; state.only = -1; legend(); later(); };
   const toggle = (id, key, then) => { $(id).onclick = () => { state[key] = !state[key]; $(id).setAttribute("aria-pressed", String(state[key])); if (then) then(); later(); }; };
+  $("path").hidden = !trials;
   toggle("turn", "space", reset); toggle("means", "means"); toggle("path", "path");
   $("reset").onclick = reset;
   $("bin").max = n - 1;
@@ -406,7 +408,8 @@
   // Mined views.
   const mined = spec.mined;
   if (mined) {
-    const about = new Map(mined.about.map((one) => [one.row, one])), names = (one) => `trial ${one.segment}` + (one.label ? `, ${mined.target} ${one.label}` : "") + `, ${digits(one.since)} s into it`;
+    const about = new Map(mined.about.map((one) => [one.row, one])), short = (one) => (trials ? `trial ${one.segment}` : `${digits(one.time)} s`) + (one.label ? ` (${one.label})` : "");
+    const names = (one) => (trials ? `trial ${one.segment}, ` : "") + (one.label ? `${mined.target} ${one.label}, ` : "") + (trials ? `${digits(one.since)} s into it` : `${digits(one.time)} s`);
     const own = { step: mined.steps.length - 1, anchor: 0 }, rasters = spec.arrays.rasters ? array("rasters") : null, per = rasters ? mined.width * mined.units.length : 0;
     const window_ = (row) => { const at = mined.raster_rows.indexOf(row); return rasters.subarray(at * per, (at + 1) * per); };
     const meter = (text, share, chance) => { const fill = make("span", undefined, { className: chance ? "fill chance" : "fill" }), track = make("span", undefined, { className: "track" }); fill.style.width = `${100 * share}%`; track.append(fill); return [make("span", text), track, make("span", `${Math.round(100 * share)} %`)]; };
@@ -447,7 +450,7 @@
       const step = mined.steps[own.step], share = mined.shares[own.step], [a, b] = pair();
       $("stepnow").textContent = `step ${step}`;
       $("meter").replaceChildren(...(share.same_label === undefined ? [] : [...meter(`same ${mined.target}`, share.same_label), ...(share.same_label_chance === undefined ? [] : meter("by chance", share.same_label_chance, true))]));
-      [...$("anchors").children].forEach((button, k) => { const one = about.get(mined.anchors[own.step][k]); button.textContent = `trial ${one.segment}` + (one.label ? ` (${one.label})` : ""); button.setAttribute("aria-pressed", String(k === own.anchor)); });
+      [...$("anchors").children].forEach((button, k) => { const one = about.get(mined.anchors[own.step][k]); button.textContent = short(one); button.setAttribute("aria-pressed", String(k === own.anchor)); });
       const from = about.get(a), to = about.get(b);
       $("pairsaid").textContent = to ? `Anchor: ${names(from)}. Mined: ${names(to)}.` + (from.label ? (from.label === to.label ? ` Same ${mined.target}.` : ` Another ${mined.target}.`) : "") : `Anchor: ${names(from)}. Nothing was mined for it.`;
       $("rasters").textContent = rasters ? `A row a unit${mined.units.length < mined.of ? ` (the ${mined.units.length} that vary most, of ${mined.of})` : ""}, in the order of the ${mined.target ?? "rate"} that it prefers; a column a bin of ${digits(mined.bin, 3)} s. The frame is the bin itself; plain areas lie outside of the trial. Difference: orange (more in the view) and blue (less).` : "";

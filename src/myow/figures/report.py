@@ -218,6 +218,7 @@ def _data(found: OpenRun, activity: bool) -> dict[str, Any]:
         "labels": table_of(["label", "value", "bins", "training trials", "validation trials", "test trials"], labels),
         "spans": spans[::every],
         "n": len(rec),
+        "trials": rec.n_segments > 1,
         "counts": counts,
         "bars": bars,
         "split": found.run.split,
@@ -257,6 +258,7 @@ def _mined(found: OpenRun, spec: dict[str, Any], arrays: Packed, activity: bool)
     content = {
         "figure": svg(figure, f"Mined views over training. {said}"),
         "said": said,
+        "trials": rec.n_segments > 1,
         "target": target,
         "still": None,
     }
