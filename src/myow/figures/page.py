@@ -175,7 +175,7 @@ def picture(figure: Figure, alt: str, *, dpi: int = 96) -> Markup:
     with style.context():
         figure.savefig(held, format="png", dpi=dpi)
     image, small = Image.open(held).convert("RGB"), io.BytesIO()
-    image.quantize(96, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+    image.quantize(256, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
     text = base64.b64encode(small.getvalue()).decode()
     wide, high = image.size
     shown = html.escape(without_home(alt))
