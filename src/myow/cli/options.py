@@ -35,6 +35,7 @@ __all__ = [
     "Device",
     "Folder",
     "LoadOptions",
+    "NoReport",
     "Out",
     "Overwrite",
     "Quiet",
@@ -273,6 +274,9 @@ Seed = Annotated[
     int, typer.Option(metavar="N", help="Seed of weights, batches and augmentations.", callback=check_seed)
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, ... or auto.")]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", metavar="", help="Write no report.html into the folder: some seconds less.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Show no progress bar.")]
 Resume = Annotated[bool, typer.Option("--resume", metavar="", help="Go on from what the folder holds.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace the run that the folder holds.")]
@@ -343,6 +347,8 @@ def print_demo(found: Mapping[str, Any], out: Path) -> None:
         print(textwrap.fill(sentence, 80))
     names = ", ".join(Path(path).name for path in found["pictures"])
     print(f"\n{_wrapped(f'Figures in {out}: {names}', 2)}")
+    if (out / "report.html").exists():
+        print(f"Look at it all in a browser: {out / 'report.html'}")
     print("Another recording gains more or less: myow demo --seed 1. Yours:")
     for words in ("inspect FILE", "train FILE --out runs/mine --context 2,2", "evaluate runs/mine --labels 1"):
         print(f"  myow {words}")

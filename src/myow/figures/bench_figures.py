@@ -22,7 +22,7 @@ from ..evaluation.published import GROUPS, PUBLISHED, grouped_methods, method_na
 from . import decoding, embedding, style
 from .style import capital, file_word, readout_title, save_numbered
 
-__all__ = ["draw_bench", "draw_dots"]
+__all__ = ["draw_bench", "draw_dots", "figures_of"]
 
 ACROSS = {1: 1, 2: 2, 4: 2}  # panels side by side, three where not said
 ROW = 0.185  # inches of one method
@@ -227,13 +227,14 @@ def draw_bench(folder: Path, rows: Sequence[Mapping[str, Any]], cells: Sequence[
     FileError
         If a file of embeddings is damaged, or a figure cannot be written.
     """
-    named = (("_".join(map(file_word, words)), figure) for words, figure in _figures(folder, rows, cells))
+    named = (("_".join(map(file_word, words)), figure) for words, figure in figures_of(folder, rows, cells))
     return save_numbered(folder, named)
 
 
-def _figures(
+def figures_of(
     folder: Path, rows: Sequence[Mapping[str, Any]], cells: Sequence[Cell]
 ) -> Iterator[tuple[Sequence[str], Figure]]:
+    """Yield the figures of `draw_bench`, each with the words of its name; the first says what it is."""
     real = [c for c in cells if c.control is None]
     kept = [row for row in {row["key"]: row for row in rows}.values() if not row.get("error")]
     several = len({c.track.protocol for c in real} | {str(row["protocol"]) for row in kept}) > 1

@@ -92,6 +92,7 @@ _SETTINGS: dict[str, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "figure.facecolor": "white",
+    "text.parse_math": False,  # names of labels and units are foreign, and a dollar in them is a dollar
     "savefig.facecolor": "white",
 }
 
