@@ -10,7 +10,7 @@ from places import DOCS
 
 PAGES = {
     "big": "",
-    "evaluation": "simulated-reach: direction, readout class, all labels, 3 folds",
+    "evaluation": "simulated-reach: direction, class readout, all labels, 3 folds",
     "live": "(1, 64) 0.1 174",
     "models": "# MYOW of simulated-sleep",
     "sessions": "(269, 64) ['monday', 'tuesday', 'later']",
