@@ -170,6 +170,19 @@ def test_without_activity_no_count_is_in_the_file(folder):
     assert "Counts were left out" in without
 
 
+def test_more_bins_than_the_explorer_holds_are_thinned_and_the_page_says_so(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr("myow.figures.run_figures.MOST_BINS", 100)
+    path = tmp_path / "page.html"
+    report(folder, out=path)
+    assert "The explorer shows 90 of 360 bins" in path.read_text()
+    with browser() as opened:
+        shown = Page(opened, path)
+        assert shown.page.get_attribute("#bin", "max") == "89"
+        shown.page.click("#link")
+        assert 0 <= shown.state("at") < 90
+        assert shown.complaints == []
+
+
 def test_several_runs_are_compared(folder, tmp_path):
     other = tmp_path / "other"
     run = RunFolder(folder).read()

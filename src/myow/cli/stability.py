@@ -97,8 +97,11 @@ def write_report(out: Path) -> None:
 
     try:
         tell(out, out=out / "report.html")
-    except MyowError as error:
-        warnings.warn(f"no report was written: {error}", UserWarning, stacklevel=2)
+    except Exception as error:
+        why = (
+            str(error) if isinstance(error, MyowError) else f"{type(error).__name__}: {error}; 'myow report' says where"
+        )
+        warnings.warn(f"no report was written: {why}", UserWarning, stacklevel=2)
 
 
 def _model_and_recording(

@@ -518,6 +518,9 @@ def _settings(found: OpenRun) -> dict[str, Any]:
             words += ["--set", f"{name}={written}"]
     for option in run.load:
         words += ["--data", option]
+    if found.folder.demo.exists():  # its parts have other shares than those of a training
+        seed = str(run.settings.get("random_state", 0))
+        words = ["myow", "demo", "--dataset", run.data, "--out", str(found.path), "--seed", seed]
     params = found.model.get_params() if isinstance(found.model, Learner) else {}
     table = [[name, "a Python object" if callable(value) else value] for name, value in sorted(params.items())]
     facts = [
