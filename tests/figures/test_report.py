@@ -13,7 +13,7 @@ import pytest
 from browser import Page, browser
 from command import QUICK, SMALL, myow, trials, write
 
-from myow import report
+from myow import load_model, report
 from myow.cli.train import evaluate_run, train_run
 from myow.errors import FileError, SettingError
 from myow.figures.page import Packed, as_json, without_home
@@ -181,6 +181,13 @@ def test_more_bins_than_the_explorer_holds_are_thinned_and_the_page_says_so(fold
         shown.page.click("#link")
         assert 0 <= shown.state("at") < 90
         assert shown.complaints == []
+
+
+def test_bins_of_many_units_are_thinned_too_so_that_a_page_of_a_large_file_can_be_made(folder, monkeypatch, tmp_path):
+    units = load_model(folder / "model.myow").n_features_in_
+    monkeypatch.setattr("myow.figures.run_figures.MOST_VALUES", 180 * units)
+    report(folder, out=tmp_path / "page.html")
+    assert "The explorer shows 180 of 360 bins" in (tmp_path / "page.html").read_text()
 
 
 def test_several_runs_are_compared(folder, tmp_path):

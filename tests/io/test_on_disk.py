@@ -425,7 +425,9 @@ def test_the_command_line_trains_draws_and_embeds_without_loading(tmp_path, monk
     monkeypatch.setattr("myow.methods.candidates.AT_ONCE", 500)
     monkeypatch.setattr("myow.methods.recordings.COMPONENT_ROWS", 500)
     monkeypatch.setattr("myow.figures.run_figures.MOST_ROWS", 500)
-    called = command("train", file, "--out", out, "--data", "stored=1", "--quiet", *QUICK, "--set", "batch_size=8")
+    called = command(
+        "train", file, "--out", out, "--data", "stored=1", "--quiet", "--no-report", *QUICK, "--set", "batch_size=8"
+    )
     assert called.code == 0, called.err
     assert max(read) <= 2 * 512  # of 3,600 rows: those that are measured, with their neighbours
     assert (tmp_path / "run" / "embedding_2d.png").exists()

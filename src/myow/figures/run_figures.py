@@ -52,6 +52,8 @@ __all__ = [
 MOST_BINS = 100_000
 """Bins that an explorer shows."""
 
+MOST_VALUES = 1 << 25  # of these bins' activity, which is held in memory a few times over while a page is made
+
 MOST_ROWS = 200_000
 """Rows that are embedded to be drawn; ten times as many as there are marks in a figure."""
 MOST_IMAGES = 2000  # on a CPU some seconds for a large encoder, and more than the figure has room for
@@ -330,7 +332,8 @@ class OpenRun:
     @cached_property
     def shown(self) -> NDArray[np.int64]:
         """Rows that the explorer shows."""
-        return np.arange(0, len(self.recording), -(-len(self.recording) // MOST_BINS))
+        n = len(self.recording)
+        return np.arange(0, n, max(-(-n // MOST_BINS), -(-n * self.recording.n_units // MOST_VALUES)))
 
     @cached_property
     def trained_rows(self) -> NDArray[np.int64]:
