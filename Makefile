@@ -26,7 +26,7 @@ bench: $(VENV)/.core
 
 # Builds the site into build/site, without the network; a warning is an error. Open build/site/index.html.
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -d build/doctrees -b html docs build/site
+	$(BIN)/python -m sphinx -W --keep-going -q -E -j 2 -d build/doctrees -b html docs build/site
 	@echo "build/site/index.html"
 
 # Builds wheel and sdist, installs the wheel into an environment of its own, and runs the demo from it.

@@ -35,7 +35,9 @@ print(train.n_segments, "trials to train on,", test.n_segments, "to test on")
 # ``context=(2, 2)`` shows the network two bins before and two after each bin. ``random_state`` makes the result repeatable.
 # ``steps`` is short for this page. A warning names units that never fire in the trials that train: they do no harm.
 
-model = myow.MYOW(context=(2, 2), steps=300, random_state=0, verbose=False).fit(train)
+model = myow.MYOW(context=(2, 2), steps=300, random_state=0, verbose=False).fit(
+    train
+)
 z = model.transform(test)
 print("a row a bin, a column a dimension:", z.shape)
 
@@ -57,7 +59,9 @@ figure = myow.plot.embedding(z, test, color="direction")
 # A picture in two dimensions may mislead, either way. A **readout** is a simple decoder, fitted on the embedding of the training
 # bins and tested on the test bins. The same readout of raw counts stands beside it.
 
-found = myow.evaluate(model, train, valid, test, target="direction", readout="class", labels=1)
+found = myow.evaluate(
+    model, train, valid, test, target="direction", readout="class", labels=1
+)
 found
 
 # %%

@@ -22,9 +22,16 @@ rec = myow.load("simulated-reach", n_units=80, n_trials=96)
 order = np.random.default_rng(0).permutation(len(rec))
 empty = replace(rec, counts=rec.counts[order], name="exchanged bins")
 
-settings = {"context": (2, 2), "steps": 120, "random_state": 0, "verbose": False}
+settings = {
+    "context": (2, 2),
+    "steps": 120,
+    "random_state": 0,
+    "verbose": False,
+}
 model = myow.MYOW(**settings)
-figure = myow.plot.embedding(myow.MYOW(**settings).fit(empty).transform(empty), empty, color="direction")
+figure = myow.plot.embedding(
+    myow.MYOW(**settings).fit(empty).transform(empty), empty, color="direction"
+)
 
 # %%
 # *How to read it.* This is the embedding of exchanged bins, trained and shown on the same bins. It has shape, and shape alone
@@ -36,9 +43,13 @@ figure = myow.plot.embedding(myow.MYOW(**settings).fit(empty).transform(empty), 
 # ``cv=3`` deals the trials into three folds. In each fold the model learns anew from two thirds of the trials, and the last third
 # tests. No test bin is ever trained on, not even without its label.
 
-found = myow.evaluate(model, rec, target="direction", readout="class", cv=3, controls=True)
+found = myow.evaluate(
+    model, rec, target="direction", readout="class", cv=3, controls=True
+)
 nothing = myow.evaluate(model, empty, target="direction", readout="class", cv=3)
-print(f"accuracy {found['accuracy']:.2f}; of exchanged bins {nothing['accuracy']:.2f}; chance is about 0.125")
+print(
+    f"accuracy {found['accuracy']:.2f}; of exchanged bins {nothing['accuracy']:.2f}; chance is about 0.125"
+)
 
 # %%
 # Intervals
@@ -70,8 +81,13 @@ figure = myow.plot.decoding(found)
 # trials that the map was not fitted on.
 
 train, test = rec.split(0.7, 0.3, random_state=0)
-seeds = [myow.MYOW(**{**settings, "random_state": seed}).fit(train) for seed in (0, 1)]
-agreement = myow.consistency(*(myow.embed(model, test) for model in seeds), names=["seed 0", "seed 1"])
+seeds = [
+    myow.MYOW(**{**settings, "random_state": seed}).fit(train)
+    for seed in (0, 1)
+]
+agreement = myow.consistency(
+    *(myow.embed(model, test) for model in seeds), names=["seed 0", "seed 1"]
+)
 figure = agreement.plot()
 
 # %%

@@ -19,7 +19,13 @@ import myow
 
 rng = np.random.default_rng(0)
 starts = np.arange(80) * 1.5
-trials = pd.DataFrame({"start": starts, "stop": starts + 0.8, "direction": rng.permutation(np.repeat(range(4), 20))})
+trials = pd.DataFrame(
+    {
+        "start": starts,
+        "stop": starts + 0.8,
+        "direction": rng.permutation(np.repeat(range(4), 20)),
+    }
+)
 
 preferred = rng.uniform(0, 2 * np.pi, 40)
 times, units = [], []
@@ -40,7 +46,9 @@ trials.head(3)
 # Each trial becomes a segment, each further column a label. Times are in seconds. Bins that do not fit whole into a trial, and
 # spikes between trials, are left out and counted.
 
-rec = myow.Recording.from_spikes((spike_times, spike_units), trials, bin_size=0.1, name="day-1")
+rec = myow.Recording.from_spikes(
+    (spike_times, spike_units), trials, bin_size=0.1, name="day-1"
+)
 print(rec.source)
 rec
 
@@ -63,8 +71,12 @@ from matplotlib.figure import Figure
 
 figure = Figure(figsize=(8, 3), layout="constrained")
 axes = figure.subplots()
-shown = axes.imshow(rec.counts[:160].T, aspect="auto", cmap="Greys", interpolation="none")
-axes.set(xlabel="bin of 0.1 s", ylabel="unit", title="Spikes in the first 20 trials")
+shown = axes.imshow(
+    rec.counts[:160].T, aspect="auto", cmap="Greys", interpolation="none"
+)
+axes.set(
+    xlabel="bin of 0.1 s", ylabel="unit", title="Spikes in the first 20 trials"
+)
 figure.colorbar(shown, label="spikes")
 
 # %%
@@ -74,9 +86,15 @@ figure.colorbar(shown, label="spikes")
 # Train and evaluate
 # ------------------
 
-train, valid, test = rec.split(0.6, 0.15, 0.25, stratify="direction", random_state=0)
-model = myow.MYOW(context=(2, 2), steps=150, random_state=0, verbose=False).fit(train)
-found = myow.evaluate(model, train, valid, test, target="direction", readout="class", labels=1)
+train, valid, test = rec.split(
+    0.6, 0.15, 0.25, stratify="direction", random_state=0
+)
+model = myow.MYOW(context=(2, 2), steps=150, random_state=0, verbose=False).fit(
+    train
+)
+found = myow.evaluate(
+    model, train, valid, test, target="direction", readout="class", labels=1
+)
 print(found.verdict)
 figure = myow.plot.confusion(found)
 

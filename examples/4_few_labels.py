@@ -15,8 +15,12 @@ Learning without labels pays where labels are few. How few? A label curve says.
 import myow
 
 rec = myow.load("simulated-reach")
-train, valid, test = rec.split(0.5, 0.1, 0.4, random_state=0, stratify="direction")
-model = myow.MYOW(context=(2, 2), steps=400, random_state=0, verbose=False).fit(train)
+train, valid, test = rec.split(
+    0.5, 0.1, 0.4, random_state=0, stratify="direction"
+)
+model = myow.MYOW(context=(2, 2), steps=400, random_state=0, verbose=False).fit(
+    train
+)
 
 # %%
 # The label curve
@@ -26,7 +30,16 @@ model = myow.MYOW(context=(2, 2), steps=400, random_state=0, verbose=False).fit(
 # ``labels=None`` labels all.
 
 curve = [
-    myow.evaluate(model, train, valid, test, target="direction", readout="class", labels=k, draws=5)
+    myow.evaluate(
+        model,
+        train,
+        valid,
+        test,
+        target="direction",
+        readout="class",
+        labels=k,
+        draws=5,
+    )
     for k in (1, 2, None)
 ]
 figure = myow.plot.label_curve(curve)
@@ -48,7 +61,12 @@ for found in curve:
 # never the best.
 
 one = curve[0]
-print("accuracy by draw:", [round(value, 2) for value in one["per_draw"]], "spread", round(one["spread"], 3))
+print(
+    "accuracy by draw:",
+    [round(value, 2) for value in one["per_draw"]],
+    "spread",
+    round(one["spread"], 3),
+)
 figure = myow.plot.confusion(one)
 
 # %%
@@ -66,8 +84,12 @@ from sklearn.linear_model import LogisticRegression
 first = [train.segments[train.labels["direction"] == d][0] for d in range(8)]
 labelled = np.isin(train.segments, first)
 z = model.transform(train)
-reader = LogisticRegression(C=10.0, max_iter=1000).fit(z[labelled], train.labels["direction"][labelled])
-print(f"{reader.score(model.transform(test), test.labels['direction']):.2f} of the test bins")
+reader = LogisticRegression(C=10.0, max_iter=1000).fit(
+    z[labelled], train.labels["direction"][labelled]
+)
+print(
+    f"{reader.score(model.transform(test), test.labels['direction']):.2f} of the test bins"
+)
 
 # %%
 # Another session gains more or less. :doc:`The demo on six simulated sessions </demo>` shows how much that varies.

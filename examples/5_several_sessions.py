@@ -17,10 +17,19 @@ from dataclasses import replace
 import myow
 
 monday, tuesday, later = (
-    replace(myow.load("simulated-reach", seed=seed, n_units=units, n_trials=64), name=name)
-    for seed, units, name in ((0, 174, "monday"), (1, 150, "tuesday"), (2, 187, "later"))
+    replace(
+        myow.load("simulated-reach", seed=seed, n_units=units, n_trials=64),
+        name=name,
+    )
+    for seed, units, name in (
+        (0, 174, "monday"),
+        (1, 150, "tuesday"),
+        (2, 187, "later"),
+    )
 )
-model = myow.MYOW(context=(2, 2), steps=200, random_state=0, verbose=False).fit([monday, tuesday])
+model = myow.MYOW(context=(2, 2), steps=200, random_state=0, verbose=False).fit(
+    [monday, tuesday]
+)
 print(list(model.sessions_))
 
 # %%
@@ -39,8 +48,18 @@ figure = myow.plot.embedding(z, tuesday, color="direction")
 # ``adapt`` learns a read-in for a new session without labels. Nothing else moves, so that a readout of the other days stays as it is.
 
 model.adapt(later, steps=100)
-train, valid, test = later.split(0.5, 0.2, 0.3, random_state=0, stratify="direction")
-found = myow.evaluate(model.of_session("later"), train, valid, test, target="direction", readout="class", labels=2)
+train, valid, test = later.split(
+    0.5, 0.2, 0.3, random_state=0, stratify="direction"
+)
+found = myow.evaluate(
+    model.of_session("later"),
+    train,
+    valid,
+    test,
+    target="direction",
+    readout="class",
+    labels=2,
+)
 print(found.verdict)
 figure = myow.plot.decoding(found)
 
@@ -54,7 +73,10 @@ figure = myow.plot.decoding(found)
 #
 # Bins of two days do not pair up, so averages over trials of each direction are compared.
 
-days = {name: myow.embed(model, day, session=name) for name, day in (("monday", monday), ("tuesday", tuesday))}
+days = {
+    name: myow.embed(model, day, session=name)
+    for name, day in (("monday", monday), ("tuesday", tuesday))
+}
 agreement = myow.consistency(*days.values(), names=list(days), by="direction")
 figure = agreement.plot()
 

@@ -49,8 +49,12 @@ figure = myow.plot.confusion(found)
 # *How to read it.* The diagonal is what is right. REM is rare: look at its row, not only at the accuracy, which waking and nREM
 # dominate. ``balanced_accuracy`` counts each state equally:
 
-print(f"accuracy {found['accuracy']:.2f}, balanced {found['balanced_accuracy']:.2f}")
-print(f"raw counts, one scale: balanced {found['raw_common']['balanced_accuracy']:.2f}")
+print(
+    f"accuracy {found['accuracy']:.2f}, balanced {found['balanced_accuracy']:.2f}"
+)
+print(
+    f"raw counts, one scale: balanced {found['raw_common']['balanced_accuracy']:.2f}"
+)
 
 # %%
 # The night as a line
@@ -59,14 +63,23 @@ print(f"raw counts, one scale: balanced {found['raw_common']['balanced_accuracy'
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
-reader = LogisticRegression(C=10.0, max_iter=1000).fit(model.transform(train), train.labels["state"])
+reader = LogisticRegression(C=10.0, max_iter=1000).fit(
+    model.transform(train), train.labels["state"]
+)
 read = reader.predict(z)
 minutes = (test.times - test.times[0]) / 60
 figure = Figure(figsize=(8, 2.4), layout="constrained")
 axes = figure.subplots()
 axes.plot(minutes, read, color="C0", lw=0.8, label="read from the embedding")
-axes.plot(minutes, test.labels["state"], color="black", lw=1.5, label="true state")
-axes.set(xlabel="minutes", yticks=[0, 1, 2], yticklabels=["awake", "nREM", "REM"], ylim=(-0.3, 2.9))
+axes.plot(
+    minutes, test.labels["state"], color="black", lw=1.5, label="true state"
+)
+axes.set(
+    xlabel="minutes",
+    yticks=[0, 1, 2],
+    yticklabels=["awake", "nREM", "REM"],
+    ylim=(-0.3, 2.9),
+)
 axes.legend(loc="upper right", ncols=2, frameon=False)
 print(f"{np.mean(read == test.labels['state']):.2f} of the bins agree")
 

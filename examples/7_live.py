@@ -21,8 +21,12 @@ import myow
 
 rec = myow.load("simulated-reach")
 train, test = rec.split(0.8, 0.2, random_state=0)
-model = myow.MYOW(context=(4, 0), steps=300, random_state=0, verbose=False).fit(train)
-reader = LogisticRegression(C=10.0, max_iter=1000).fit(model.transform(train), train.labels["direction"])
+model = myow.MYOW(context=(4, 0), steps=300, random_state=0, verbose=False).fit(
+    train
+)
+reader = LogisticRegression(C=10.0, max_iter=1000).fit(
+    model.transform(train), train.labels["direction"]
+)
 
 # %%
 # A stream
@@ -41,12 +45,16 @@ for trial in trials:
         took.append(1000 * (time.perf_counter() - began))
         sure.append(reader.predict_proba(z[None])[0])
 sure = np.array(sure)
-print(f"{np.median(took):.2f} ms a bin in the median, of bins of {1000 * rec.bin_size:.0f} ms")
+print(
+    f"{np.median(took):.2f} ms a bin in the median, of bins of {1000 * rec.bin_size:.0f} ms"
+)
 
 # %%
 # It is the same embedding as that of all bins at once:
 
-whole = np.concatenate([model.transform(test.select_segments([trial])) for trial in trials])
+whole = np.concatenate(
+    [model.transform(test.select_segments([trial])) for trial in trials]
+)
 print(np.abs(reader.predict_proba(whole) - sure).max() < 1e-3)
 
 # %%
@@ -58,8 +66,16 @@ direction = int(test.labels["direction"][first[0]])
 figure = Figure(figsize=(8, 3), layout="constrained")
 axes = figure.subplots()
 for d in range(8):
-    line = {"color": "C0", "lw": 2.5} if d == direction else {"color": "0.7", "lw": 1}
-    axes.plot(np.arange(1, len(first) + 1) * rec.bin_size, sure[: len(first), d], **line)
+    line = (
+        {"color": "C0", "lw": 2.5}
+        if d == direction
+        else {"color": "0.7", "lw": 1}
+    )
+    axes.plot(
+        np.arange(1, len(first) + 1) * rec.bin_size,
+        sure[: len(first), d],
+        **line,
+    )
 axes.set(
     xlabel="time in the trial in s",
     ylabel="probability",
