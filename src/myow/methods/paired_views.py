@@ -271,7 +271,8 @@ class EmbeddingChoice(nn.Module):
             return y
         if self.kind == "prediction":
             return predict()
-        return y + 2 * y.norm(dim=1, keepdim=True) * F.normalize(predict(), dim=1)
+        both: Tensor = y + 2 * y.norm(dim=1, keepdim=True) * F.normalize(predict(), dim=1)
+        return both
 
 
 def _read_choice(choice: EmbeddingChoice, _: object) -> None:
