@@ -18,9 +18,8 @@ rec = myow.load("simulated-reach")
 train, valid, test = rec.split(
     0.5, 0.1, 0.4, random_state=0, stratify="direction"
 )
-model = myow.MYOW(context=(2, 2), steps=400, random_state=0, verbose=False).fit(
-    train
-)
+model = myow.MYOW(context=(2, 2), steps=400, random_state=0, verbose=False)
+model.fit(train)
 
 # %%
 # The label curve
