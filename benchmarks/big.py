@@ -60,7 +60,7 @@ def path_of(folder: Path, hours: float, units: int, part: int) -> Path:
 def make(folder: Path, hours: float, units: int) -> None:
     """Write the recordings, the whole first; parts are its beginnings."""
     import myow
-    from myow.datasets.simulated_sleep import sleep_blocks, sleep_states
+    from myow.datasets.simulated import sleep_blocks, sleep_states
 
     n_bins = round(hours * 3600 / BIN_SIZE)
     whole = path_of(folder, hours, units, 1)

@@ -34,7 +34,7 @@ import myow
 from myow import datasets
 from myow.data.splits import split_rows
 from myow.errors import DataError, MyowError, SettingError
-from myow.evaluation.evaluate import decode
+from myow.evaluation.decode import decode
 from myow.evaluation.mined import mined_statistics, neighbour_statistics
 from myow.figures import style
 from myow.figures.run_figures import candidates_per_step

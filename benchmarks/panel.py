@@ -34,7 +34,7 @@ from myow.datasets import load_recording
 from myow.errors import MyowError
 from myow.evaluation.bench import Bench, run_bench
 from myow.evaluation.bench_jobs import part_rows
-from myow.evaluation.evaluate import decode
+from myow.evaluation.decode import decode
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,9 @@ class Cebra(Outside):
 
     def transform(self, recording: Recording) -> NDArray[np.float32]:
         values, starts = self._input(recording), np.flatnonzero(np.diff(recording.segments)) + 1
-        return np.concatenate([self.model.transform(part) for part in np.split(values, starts)])
+        # Ends are repeated, as CEBRA does it itself, so that a segment may be shorter than its window.
+        padded = [np.pad(part, ((5, 5), (0, 0)), mode="edge") for part in np.split(values, starts)]
+        return np.concatenate([self.model.transform(part)[5:-5] for part in padded])
 
 
 class Umap(Outside):

@@ -30,9 +30,9 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import myow
+from myow.data.splits import Labelled
 from myow.errors import MyowError
-from myow.evaluation.evaluate import decode
-from myow.evaluation.readouts import Labelled
+from myow.evaluation.decode import decode
 from myow.methods import make_method, method_class
 from myow.settings import parse_settings
 

@@ -37,7 +37,7 @@ from joblib import Parallel, delayed
 import myow
 from myow.data.splits import split_rows
 from myow.errors import MyowError
-from myow.evaluation.evaluate import decode
+from myow.evaluation.decode import decode
 from myow.evaluation.readouts import fit_readout
 from myow.methods.runs import generic_split
 from myow.nn.read_in import read_in_encoders

@@ -8,7 +8,10 @@ Where there is a GPU, also its steps per second: in Python, and with the whole s
 cuda`` nothing else. A row is printed as soon as it is measured.
 
     python benchmarks/step.py [--json] [--rounds 5] [--steps 120] [--threads 1] [--settings default,v1-reaching]
-                              [--device cuda] [--gpu-steps 4000]
+                              [--device cuda] [--gpu-steps 4000] [--cebra]
+
+``--cebra`` compares with CEBRA instead, if it is installed: steps of MYOW in windows of five bins and of CEBRA-Time with its
+offset5 model, of the same batch, recording and threads, in turns.
 """
 
 from __future__ import annotations
@@ -147,6 +150,40 @@ def measure_gpu(settings: dict[str, Any], recording: myow.Recording, steps: int)
     return found
 
 
+def measure_cebra(recording: myow.Recording, rounds: int, steps: int) -> dict[str, float]:
+    """Milliseconds a step of ours and of CEBRA's, medians over turns; whole fits, so that what surrounds the steps counts in both."""
+    from cebra import CEBRA
+
+    ours, theirs = [], []
+    values = recording.counts.astype("float32") ** 0.5
+    size = myow.MYOW().batch_size
+    for _ in range(rounds):
+        for seconds, fit in (
+            (ours, lambda n: myow.MYOW(context=(2, 2), steps=n, random_state=0, device="cpu", verbose=False).fit(recording)),
+            (
+                theirs,
+                lambda n: CEBRA(
+                    model_architecture="offset5-model", batch_size=size, max_iterations=n, output_dimension=64, time_offsets=2,
+                    conditional="time", device="cpu", verbose=False,
+                ).fit(values),
+            ),
+        ):  # fmt: skip
+            took = []
+            for n in (steps, 2 * steps):  # the difference leaves out what does not grow with the steps
+                start = time.perf_counter()
+                fit(n)
+                took.append(time.perf_counter() - start)
+            seconds.append(1000 * (took[1] - took[0]) / steps)
+    pairs = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return {
+        "myow_ms": statistics.median(ours),
+        "cebra_ms": statistics.median(theirs),
+        "ratio": statistics.median(pairs),
+        "ratio_min": min(pairs),
+        "ratio_max": max(pairs),
+    }
+
+
 def line(name: str, row: Mapping[str, float]) -> str:
     """A row of the table, with dashes for what was not measured."""
     columns = {"steps_per_s": (8, 0), "ratio": (6, 2), "products": (9, 0), "gflop": (7, 3)}
@@ -165,6 +202,7 @@ def main() -> None:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: the CPU, and a GPU if any"
     )
+    parser.add_argument("--cebra", action="store_true", help="compare with CEBRA instead")
     parser.add_argument("--gpu-steps", type=int, default=4000, help="steps on a GPU, of each kind; 120 or more")
     options = parser.parse_args()
     for name, least in (("steps", 80), ("gpu_steps", 120)):
@@ -188,12 +226,17 @@ def main() -> None:
         "steps": options.steps,
         "gpu": torch.cuda.get_device_name() if on_gpu else None,
     }
-    if not options.json:
+    if not options.json and not options.cebra:
         print(", ".join(f"{k} {v}" for k, v in about.items()))
         print(
             f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s} {'GPU: steps/s':>12s} {'graph':>7s}"
         )
     reach, sleep = myow.load("simulated-reach"), myow.load("simulated-sleep")
+    if options.cebra:
+        with cpu_threads(options.threads):
+            found = measure_cebra(reach, options.rounds, options.steps)
+        print(json.dumps(about | found))
+        return
     results = {}
     for name in names:
         recording, settings = sleep if "rodent" in name else reach, PRESETS.get(name, {})

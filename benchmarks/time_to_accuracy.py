@@ -21,8 +21,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import myow
+from myow.data.splits import draw_labelled
 from myow.errors import MyowError
-from myow.evaluation.readouts import draw_labelled, fit_readout_few
+from myow.evaluation.readouts import fit_readout_few
 
 LABELS, DRAWS, MARGIN = 5, 5, 0.05
 

@@ -18,10 +18,10 @@ from myow.io.npz import write_npz
 README = DOCS.parent / "README.md"
 PAGES = {
     "big": "",
-    "evaluation": "simulated-reach: direction, readout class, all labels, 3 folds",
-    "live": "(1, 128) 0.1 174",
+    "evaluation": "simulated-reach: direction, class readout, all labels, 3 folds",
+    "live": "(1, 64) 0.1 174",
     "models": "# MYOW of simulated-sleep",
-    "sessions": "(269, 128) ['monday', 'tuesday', 'later']",
+    "sessions": "(269, 64) ['monday', 'tuesday', 'later']",
     "howto/choose": "bins of 0.1 s, context=(2, 2)",
     "howto/export": "['time', 'segment', 'pca0', 'pca1']",
     "howto/from-cebra": "",

@@ -32,7 +32,7 @@ UPWARDS = {
     ("evaluation.result", "figures.decoding"),  # Evaluation.plot
     ("evaluation.stability", "figures.decoding"),  # Importance.plot
     ("evaluation.stability", "figures.embedding"),  # Consistency.plot
-    ("methods.recordings", "evaluation.readouts"),  # RecordingEstimator.score
+    ("methods.recordings", "evaluation.decode"),  # RecordingEstimator.score
 }
 HEAVY = ("torch", "sklearn", "matplotlib", "scipy", "pooch", "rich")
 
@@ -107,7 +107,7 @@ def test_there_are_no_import_circles():
     # The reading of imports works, or all of this means nothing.
     assert {"errors", "data.splits"} <= graph["data.recording"]
     later = imports("methods.recordings", ALL["methods.recordings"], lazy=True) - graph["methods.recordings"]
-    assert "evaluation.readouts" in later
+    assert "evaluation.decode" in later
     assert {"figures.style", "errors"} <= graph["figures.decoding"]
     done, path = set(), []
 

@@ -29,6 +29,7 @@ _HOMES = {
     "inspect": "io",
     "open_recording": "io",
     "read": "io",
+    "report": "figures.report",
     "suggest": "methods.recordings",
     "read_embedding": "io.embeddings",
     "write": "io.embeddings",

@@ -8,6 +8,7 @@ from .evaluation.images import evaluate_images as evaluate_images
 from .evaluation.result import Evaluation as Evaluation
 from .evaluation.stability import consistency as consistency
 from .evaluation.stability import importance as importance
+from .figures.report import report as report
 from .io import inspect as inspect
 from .io import open_recording as open_recording
 from .io import read as read

@@ -24,7 +24,7 @@ SEARCHED = [(search, method) for search in SEARCHES for method in SPACES[search]
 LATEST = {method: search for search, method in SEARCHED}
 PANEL = {
     "noise": 0.5,
-    "embedding": "representation",
+    "embedding": "auto",
     "encoder": "residual",
     "unit_norm": True,
     "steps": None,

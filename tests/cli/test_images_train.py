@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from browser import Page, browser
 from command import myow as command
 from PIL import Image
 from tiny_images import tiny_images
@@ -154,3 +155,29 @@ def test_a_bench_of_images_prints_a_table_and_does_nothing_twice(folder, tmp_pat
     assert all(set(row["scores"]) == {"all", "2"} for row in rows.values())
     assert "2 labelled images per class" in again.out
     assert list((tmp_path / "figures").glob("accuracy_*.png"))
+
+
+def test_a_report_of_images_shows_mined_images_beside_their_anchors(run, tmp_path):
+    found = command("evaluate", run, "--readout-epochs", "2", "--json", "--no-report").json()
+    path = tmp_path / "page.html"
+    assert command("report", run, "--out", path).code == 0
+    page = path.read_text()
+    assert f"accuracy {found['embedding']['linear']['accuracy']:.3f}" in page
+    for title in ("Verdict", "Embedding", "Mined images", "Training", "Settings and provenance"):
+        assert f">{title}</h2>" in page
+    with browser() as opened:
+        shown = Page(opened, path)
+        assert shown.complaints == []
+        assert shown.requests == [path.as_uri()]
+        assert shown.page.locator("#mined img").count() == 1
+        assert shown.faults() == []
+
+
+def test_a_report_of_a_bench_of_images_has_dots_and_curves(folder, tmp_path):
+    words = ["--datasets", folder, "--methods", "byol", "--labels", "all", "--readout-epochs", "2", "--quiet"]
+    done = command("bench", "--out", tmp_path, "--protocol", "images", *words, *QUICK)
+    assert done.code == 0, done.err
+    assert command("report", tmp_path).code == 0
+    page = (tmp_path / "report.html").read_text()
+    assert ">Scores</h2>" in page
+    assert ">Table</h2>" in page

@@ -17,7 +17,7 @@ from command import myow, trials, write
 from myow.datasets import load_recording
 from myow.errors import FileError, SettingError
 from myow.evaluation import bench_jobs as bench_fit
-from myow.evaluation import evaluate as evaluation
+from myow.evaluation import decode as decoding
 from myow.evaluation.bench_jobs import Job, carry_out, part_rows, run_job
 from myow.evaluation.bench_summary import RowsFile
 from myow.evaluation.statistics import control
@@ -243,13 +243,13 @@ def test_a_readout_is_the_same_whatever_the_test_rows_are(job, monkeypatch):
     for rec in (recording, altered):
         fits = bench_fit._Fits(job, rec, rows)
         kept = []
-        original = evaluation._fit
+        original = decoding._fit
         monkeypatch.setattr(
-            evaluation, "_fit", lambda *a, original=original, kept=kept: kept.append(original(*a)) or kept[-1]
+            decoding, "_fit", lambda *a, original=original, kept=kept: kept.append(original(*a)) or kept[-1]
         )
         for labels in ("all", "2"):
             fits.score("class", labels)
-        monkeypatch.setattr(evaluation, "_fit", original)
+        monkeypatch.setattr(decoding, "_fit", original)
         z = fits.model.transform(fits.parts[0])
         found.append([(reader.strength, reader.n_train_, reader.predict(z).tolist()) for reader, _ in kept])
     assert len(found[0]) == 3

@@ -10,6 +10,7 @@ from tiny import reach
 
 from myow import BYOL, LDA, MYOW, PCA, Raw, Recording, Supervised, Untrained, evaluate, open_recording, write_stored
 from myow.errors import DataError, MyowError, SettingError, UnknownNameError
+from myow.evaluation import decode as decoding
 from myow.evaluation import evaluate as evaluation
 from myow.methods.base import Learner
 from myow.training import rows
@@ -176,8 +177,8 @@ def test_the_mean_and_the_spread_over_draws_are_those_of_the_draws(model, monkey
         found.append(score(*args, **kwargs))
         return found[-1]
 
-    score = evaluation.score_readout
-    monkeypatch.setattr(evaluation, "score_readout", note)
+    score = decoding.score_readout
+    monkeypatch.setattr(decoding, "score_readout", note)
     result = evaluate(model, *PARTS, target="direction", labels=1, draws=4)
     assert len(found) == 4 * 6
     accuracy = [scores["accuracy"] for scores in found[:4]]
@@ -199,15 +200,15 @@ def test_the_same_seed_gives_the_same_result_and_another_one_other_draws(model):
 def fitted_by(monkeypatch, *args, **kwargs):
     """Evaluate, and return the strength of every readout with what it predicts for the test rows of segments below 34."""
     found = []
-    score = evaluation.score_readout
+    score = decoding.score_readout
 
     def note(readout, z, y, *, groups, **rest):
         found.append((readout.strength, readout.predict(z[groups < 34]).tolist()))
         return score(readout, z, y, groups=groups, **rest)
 
-    monkeypatch.setattr(evaluation, "score_readout", note)
+    monkeypatch.setattr(decoding, "score_readout", note)
     result = evaluate(*args, **kwargs)
-    monkeypatch.setattr(evaluation, "score_readout", score)
+    monkeypatch.setattr(decoding, "score_readout", score)
     return found, result
 
 
@@ -242,8 +243,8 @@ def test_labels_that_were_not_drawn_are_never_used(model, monkeypatch, target, r
         drawn.append(draw(*args, **kwargs))
         return drawn[-1]
 
-    draw = evaluation.draw_labelled
-    monkeypatch.setattr(evaluation, "draw_labelled", note)
+    draw = decoding.draw_labelled
+    monkeypatch.setattr(decoding, "draw_labelled", note)
     choice = {"target": target, "readout": readout, "labels": labels, "draws": 2}
     plain = evaluate(model, train, valid, test, **choice)
 
@@ -253,7 +254,7 @@ def test_labels_that_were_not_drawn_are_never_used(model, monkeypatch, target, r
     poison = np.array(train.labels[target])
     poison[hidden] = poison[hidden][::-1] if target == "direction" else 1e9
     draws = iter(drawn)
-    monkeypatch.setattr(evaluation, "draw_labelled", lambda *_, **__: next(draws))
+    monkeypatch.setattr(decoding, "draw_labelled", lambda *_, **__: next(draws))
     bad_valid = changed(valid, valid.counts * 0 + 9, **{target: np.zeros_like(valid.labels[target])})
     poisoned = evaluate(model, changed(train, **{target: poison}), bad_valid, test, **choice)
     for row in (plain, poisoned):
@@ -319,8 +320,8 @@ def test_every_row_is_given_the_same_context_window(monkeypatch):
         widths.append(np.shape(z)[1])
         return fit(readout, z, *args, **kwargs)
 
-    fit = evaluation.fit_readout
-    monkeypatch.setattr(evaluation, "fit_readout", note)
+    fit = decoding.fit_readout
+    monkeypatch.setattr(decoding, "fit_readout", note)
     wide = MYOW(**SMALL | {"context": (2, 1)}).fit(PARTS[0])
     result = evaluate(wide, *PARTS)
     assert widths == [5, 4 * 7, 4 * 7, 6, 6, 5]
@@ -468,8 +469,8 @@ def test_the_rows_are_spread_evenly_and_keep_their_context_and_every_class(few_f
         fitted.setdefault("raw" if z.shape[1] == 4 * 7 else z.shape[1], (z, y))
         return fit(readout, z, y, z_valid, y_valid, **rest)
 
-    fit = evaluation.fit_readout
-    monkeypatch.setattr(evaluation, "fit_readout", note)
+    fit = decoding.fit_readout
+    monkeypatch.setattr(decoding, "fit_readout", note)
     result = evaluate(model, *parts, target="direction")
     kept = np.union1d(np.arange(60) * 20, [1])
     assert np.array_equal(fitted["raw"][0], Raw(context=(2, 1)).fit(parts[0]).transform(parts[0])[kept])

@@ -9,10 +9,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from myow.data.splits import draw_labelled
 from myow.errors import DataError, SettingError, UnknownNameError
 from myow.evaluation import metrics
-from myow.evaluation.evaluate import majority_rate, score_readout
-from myow.evaluation.readouts import READOUTS, cross_validated_score, draw_labelled, fit_readout, fit_readout_few
+from myow.evaluation.decode import cross_validated_score, score_readout
+from myow.evaluation.metrics import majority_rate
+from myow.evaluation.readouts import READOUTS, fit_readout, fit_readout_few
 from myow.evaluation.statistics import interval_of_mean, interval_of_r2, resampling_blocks
 
 FIGURES = {"accuracy", "delta_accuracy", "balanced_accuracy", "weighted_f1", "r2"}

@@ -16,8 +16,8 @@ from tiny import SMALL, SMALL_MINING, reach, sleep
 
 import myow
 from myow import BYOL, MYOW, PCA, RP, Recording, open_recording, write_stored
-from myow.data.stored import StoredCounts
 from myow.errors import DataError, FileError, SettingError, UnknownNameError
+from myow.io.on_disk import StoredCounts
 from myow.methods import recordings
 from myow.nn.scaling import moments
 from myow.training import rows as lookup
@@ -131,7 +131,7 @@ def test_training_in_blocks_is_training_at_once_as_far_as_rounding_goes(tmp_path
     stored = put(tmp_path, held)
     monkeypatch.setattr(lookup, "BLOCK", 50)
     monkeypatch.setattr("myow.training.augment.MOST_VALUES", 100)
-    monkeypatch.setattr("myow.data.stored.BLOCK", 64)
+    monkeypatch.setattr("myow.io.on_disk.BLOCK", 64)
     a, b = (MYOW(**SMALL, **SMALL_MINING).fit(rec) for rec in (held, stored))
     assert stored.digest() == held.digest()
     for x, y in zip(weights(a), weights(b), strict=True):
@@ -379,7 +379,7 @@ def test_what_is_written_is_whole_or_not_there(tmp_path):
 
 
 def test_counts_by_block_do_not_depend_on_the_size_of_the_blocks_and_are_the_simulated_process():
-    from myow.datasets.simulated_sleep import sleep_blocks, sleep_states
+    from myow.datasets.simulated import sleep_blocks, sleep_states
 
     options = {"n_units": 100, "bin_size": 4.0, "seed": 3}
     whole = np.concatenate(list(sleep_blocks(3000, block=3000, **options)))
@@ -420,12 +420,14 @@ def test_the_command_line_trains_draws_and_embeds_without_loading(tmp_path, monk
     read = []
     gather = StoredCounts.gather
     monkeypatch.setattr(StoredCounts, "gather", lambda self, rows: read.append(len(rows)) or gather(self, rows))
-    for where in ("data.stored.BLOCK", "training.rows.BLOCK", "training.augment.MOST_VALUES"):
+    for where in ("io.on_disk.BLOCK", "training.rows.BLOCK", "training.augment.MOST_VALUES"):
         monkeypatch.setattr(f"myow.{where}", 500 * held.n_units)
     monkeypatch.setattr("myow.methods.candidates.AT_ONCE", 500)
     monkeypatch.setattr("myow.methods.recordings.COMPONENT_ROWS", 500)
     monkeypatch.setattr("myow.figures.run_figures.MOST_ROWS", 500)
-    called = command("train", file, "--out", out, "--data", "stored=1", "--quiet", *QUICK, "--set", "batch_size=8")
+    called = command(
+        "train", file, "--out", out, "--data", "stored=1", "--quiet", "--no-report", *QUICK, "--set", "batch_size=8"
+    )
     assert called.code == 0, called.err
     assert max(read) <= 2 * 512  # of 3,600 rows: those that are measured, with their neighbours
     assert (tmp_path / "run" / "embedding_2d.png").exists()
@@ -437,6 +439,6 @@ def test_the_command_line_trains_draws_and_embeds_without_loading(tmp_path, monk
     np.testing.assert_array_equal(found, myow.load_model(tmp_path / "run" / "model.myow").transform(held))
     assert (
         "did you mean 'labels'"
-        in command("train", file, "--out", out, "--data", "stored=1", "--data", "label=x").error()
+        in command("train", file, "--out", out + "2", "--data", "stored=1", "--data", "label=x").error()
     )
-    assert "there is no file" in command("train", file + "5", "--out", out, "--data", "stored=1").error()
+    assert "there is no file" in command("train", file + "5", "--out", out + "2", "--data", "stored=1").error()

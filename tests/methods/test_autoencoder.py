@@ -9,7 +9,7 @@ from torch import nn
 import myow
 from myow import Autoencoder
 from myow.errors import SettingError, UnknownNameError
-from myow.evaluation.readouts import cross_validated_score
+from myow.evaluation.decode import cross_validated_score
 from myow.training.windows import windows
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"} | {"likelihood": "auto"}

@@ -28,6 +28,7 @@ WIDTHS = {
     "batch_size": 16,
     "noise": 0.5,
 }
+ALIKE = {"mined_projector": (8, 6)}  # as wide as the representation
 MINED = {"mined_projector": (8, 4), "mined_predictor": 10, "mined_ramp": 0.0, "mined_weight": 0.4}
 
 
@@ -342,14 +343,18 @@ def test_every_candidate_may_be_in_the_pool_and_the_pool_has_the_size_asked_for(
 @pytest.mark.parametrize("unit_norm", [True, False])
 def test_the_embedding_is_what_the_online_encoder_makes_of_a_row_or_what_is_predicted_from_that(estimator, unit_norm):
     given = WIDTHS | {"unit_norm": unit_norm} | (MINED if estimator is MYOW else {})
-    graphs = {e: bound(estimator(**given, embedding=e)).eval() for e in ("representation", "prediction", "both")}
+    graphs = {e: bound(estimator(**given, embedding=e)).eval() for e in ("representation", "prediction")}
+    graphs["both"] = bound(
+        estimator(**given | (ALIKE if estimator is MYOW else {"projector": (6,)}), embedding="both")
+    ).eval()
     x = graphs["prediction"].data.gather(torch.arange(12))
     with torch.no_grad():
         for name, graph in graphs.items():
             y, z = graph.online(graph.scaling(x))
             predicted = graph.predictor(z) if estimator is BYOL else graph.mined_predictor(graph.mined_projector(z))
-            unit = [part / part.norm(dim=1, keepdim=True) for part in (y, predicted)]
-            expected = {"representation": y, "prediction": predicted, "both": torch.cat(unit, dim=1)}[name]
+            expected = y if name == "representation" else predicted
+            if name == "both":
+                expected = y / y.norm(dim=1, keepdim=True) + 2 * predicted / predicted.norm(dim=1, keepdim=True)
             expected = expected / expected.norm(dim=1, keepdim=True) if unit_norm else expected
             torch.testing.assert_close(graph.embed(x), expected)
 
@@ -375,12 +380,22 @@ def segments_of(what, n_segments=120, length=8, n_units=30, seed=0):
 @pytest.mark.parametrize("estimator", [BYOL, MYOW])
 def test_by_default_both_are_embedded_where_segments_are_like_certain_others(what, expected, estimator, tmp_path):
     rec = segments_of(what)
-    given = WIDTHS | {"steps": 2, "random_state": 0, "device": "cpu"} | (MINED if estimator is MYOW else {})
-    given["batch_size"] = 64
+    given = WIDTHS | {"steps": 2, "random_state": 0, "device": "cpu", "batch_size": 64}
+    given |= MINED | ALIKE if estimator is MYOW else {"projector": (6,)}
     model = estimator(**given).fit(rec)
+    assert model.transform(rec).shape == (len(rec), 6)
     assert np.array_equal(model.transform(rec), estimator(**given, embedding=expected).fit(rec).transform(rec))
     model.save(tmp_path / "a.myow")
     assert np.array_equal(load_model(tmp_path / "a.myow", device="cpu").transform(rec), model.transform(rec))
+
+
+@pytest.mark.parametrize("estimator", [BYOL, MYOW])
+def test_both_of_different_widths_are_refused_and_not_chosen(estimator):
+    given = WIDTHS | (MINED if estimator is MYOW else {})
+    with pytest.raises(SettingError, match=r"6 dimensions and predictions [45]; give both the same width"):
+        estimator(**given, embedding="both").build(30)
+    network = bound(estimator(**given), segments_of("class"))
+    assert network.embedded.kind == "representation"
 
 
 def test_segments_recur_by_as_much_as_a_plain_count_says():

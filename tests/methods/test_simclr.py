@@ -9,7 +9,7 @@ from torch import nn
 import myow
 from myow import BYOL, SimCLR
 from myow.errors import SettingError
-from myow.evaluation.readouts import cross_validated_score
+from myow.evaluation.decode import cross_validated_score
 from myow.nn.losses import nt_xent
 
 SETTINGS = {k: v for k, v in SMALL.items() if k != "predictor"} | {"projector": (9, 5)}

@@ -228,7 +228,7 @@ def _gains(trained: train.Trained, out: Path, few: Mapping[str, Any]) -> dict[st
 
     Of raw counts, and of components, the better of two scalings is what is compared with.
     """
-    from ..evaluation.evaluate import decode
+    from ..evaluation.decode import decode
     from ..evaluation.statistics import interval_of_drawn_mean, resampling_blocks
     from ..methods.baselines import PCA, Raw
 

@@ -18,11 +18,13 @@ from .options import (
     METHOD_NAMES,
     PRESET_NAMES,
     AsJson,
+    Classifier,
     Config,
     Data,
     Device,
     Folder,
     LoadOptions,
+    NoReport,
     Out,
     Overwrite,
     Quiet,
@@ -40,7 +42,7 @@ from .options import (
     stopped,
     stopping,
 )
-from .stability import consistency, importance
+from .stability import consistency, importance, report, write_report
 
 __all__ = [
     "adapt",
@@ -114,8 +116,9 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     no_figures: Annotated[
-        bool, typer.Option("--no-figures", metavar="", help="Draw nothing: some seconds less.")
+        bool, typer.Option("--no-figures", metavar="", help="Draw nothing, no report either: some seconds less.")
     ] = False,
+    no_report: NoReport = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", metavar="", help="Write TensorBoard events too.")
     ] = False,
@@ -148,7 +151,9 @@ def train(
         for option, is_given in not_for_images.items():
             if is_given:
                 raise SettingError(f"{option} is for recordings, and {data} holds images; leave it out")
-        _train_images(data, out, figures=not no_figures, settings=settings, **common)
+        _train_images(
+            data, out, figures=not no_figures, report=not (no_figures or no_report), settings=settings, **common
+        )
         return
     if os.environ.get("WORLD_SIZE", "1") != "1":  # torchrun's; each of them would train all of it, into one folder
         raise SettingError(
@@ -170,6 +175,8 @@ def train(
         )
     if not (no_figures or several):  # they are of one recording
         draw_run(out, trained)
+    if not (no_figures or no_report):
+        write_report(out)
     names = session_names(data)
     print_ending(trained.message, out, [*names[:1]] if several else [], ["embed", str(out), names[0], "--out", "z.npz"])
 
@@ -216,7 +223,7 @@ def adapt(
     print_ending(message, out, [data], ["embed", str(out), data, "--out", "z.npz"])
 
 
-def _train_images(data: str, out: Path, *, figures: bool, **options: Any) -> None:
+def _train_images(data: str, out: Path, *, figures: bool, report: bool, **options: Any) -> None:
     from .images import draw_images_run, train_images_run
 
     with stopped("stopped; nothing new was kept"):
@@ -224,6 +231,8 @@ def _train_images(data: str, out: Path, *, figures: bool, **options: Any) -> Non
     if trained.message:  # of several processes one speaks
         if figures:
             draw_images_run(out)
+        if report:
+            write_report(out)
         print_ending(trained.message, out, [], ["embed", str(out), data, "--out", "z.npz"])
 
 
@@ -291,6 +300,7 @@ def demo(
         int, typer.Option(metavar="N", help="Seed of the simulated recording and of training.", callback=check_seed)
     ] = 0,
     overwrite: Overwrite = False,
+    no_report: NoReport = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -299,6 +309,8 @@ def demo(
 
     with stopped("stopped; nothing new was kept"):
         found = demo_run(dataset, out, seed=seed, overwrite=overwrite, progress=not (quiet or as_json))
+    if not no_report:
+        write_report(out)
     if as_json:
         print(json.dumps(found))
     else:
@@ -382,7 +394,11 @@ def evaluate(
     ] = None,
     readout: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="angle, class, continuous or knn.", show_default="what fits the label"),
+        typer.Option(
+            metavar="NAME",
+            help="angle, class (or classification), continuous or knn.",
+            show_default="what fits the label",
+        ),
     ] = None,
     labels: Annotated[
         int | None,
@@ -390,10 +406,20 @@ def evaluate(
             metavar="N", help="Labelled segments (or minutes) per class that the readout may use.", show_default="all"
         ),
     ] = None,
+    semi_supervised: Annotated[
+        bool,
+        typer.Option(
+            "--semi-supervised",
+            metavar="",
+            help="With --labels and --readout class: learn from unlabelled training segments too, for a label that is constant in each.",
+        ),
+    ] = False,
+    classifier: Classifier = "logistic",
     load: LoadOptions = [],  # noqa: B006
     device: Annotated[str, typer.Option(metavar="NAME", help="Where images are embedded and read out.")] = "cpu",
     readout_epochs: ReadoutEpochs = 100,
     session: Session = None,
+    no_report: NoReport = False,
     as_json: AsJson = False,
 ) -> None:
     """Decode from an embedding, beside raw counts (pixels), principal components and an untrained encoder."""
@@ -404,15 +430,33 @@ def evaluate(
             raise SettingError(
                 "images are read out by k-NN and a linear readout, on the images trained on; leave the recording, --readout and --session out"
             )
+        if semi_supervised or classifier != "logistic":
+            raise SettingError(
+                "images are read out by k-NN and a linear readout; leave --semi-supervised and --classifier out"
+            )
         from ..figures.bench_tables import print_image_evaluation
         from .images import evaluate_images_run
 
         found = evaluate_images_run(run, target=target, labels=labels, device=device, epochs=readout_epochs)
+        if not no_report:
+            write_report(run)
         print(json.dumps(found)) if as_json else print_image_evaluation(found)
         return
     from .train import evaluate_run
 
-    result = evaluate_run(run, data, target=target, readout=readout, labels=labels, load=load, session=session)
+    result = evaluate_run(
+        run,
+        data,
+        target=target,
+        readout=readout,
+        labels=labels,
+        classifier=classifier,
+        semi_supervised=semi_supervised,
+        load=load,
+        session=session,
+    )
+    if not no_report:
+        write_report(run)
     if as_json:
         print(json.dumps(result))
     else:
@@ -449,6 +493,15 @@ def bench(
     draws: Annotated[int, typer.Option(metavar="N", help="Random choices of labelled segments to average over.")] = 5,
     jobs: Annotated[int, typer.Option(metavar="N", help="Fits at a time.")] = 1,
     backend: Annotated[str, typer.Option(metavar="NAME", help="What carries the jobs: loky, ray or dask.")] = "loky",
+    semi_supervised: Annotated[
+        bool,
+        typer.Option(
+            "--semi-supervised",
+            metavar="",
+            help="Read class out once more for each number of --labels, from unlabelled training segments too.",
+        ),
+    ] = False,
+    classifier: Classifier = "logistic",
     settings: Annotated[
         list[str],
         typer.Option(
@@ -488,6 +541,10 @@ def bench(
         "progress": not (quiet or as_json),
     }
     if protocol == "images":
+        if semi_supervised or classifier != "logistic":
+            raise SettingError(
+                "images are read out by k-NN and a linear readout; leave --semi-supervised and --classifier out"
+            )
         with stopped(f"stopped; {out} holds what was done, the same command goes on where it stopped"):
             result = bench_images_run(out, **common, device=device, readout_epochs=readout_epochs)
     else:
@@ -499,6 +556,8 @@ def bench(
                 contexts=context,
                 rows=rows,
                 readouts=split_names(readouts),
+                classifier=classifier,
+                semi_supervised=semi_supervised,
                 folds=folds,
                 draws=draws,
                 n_jobs=jobs,
@@ -537,6 +596,7 @@ SHORT: dict[Callable[..., None], str] = {  # what the list of commands says; eac
     bench: "Compare methods on recordings or images.",
     consistency: "Measure how far embeddings of seeds or sessions agree.",
     importance: "Rank units by what the readout owes them.",
+    report: "Tell in one page what a run learnt.",
 }
 HELP = {"help_option_names": ["-h", "--help"]}
 

@@ -29,11 +29,13 @@ __all__ = [
     "METHOD_NAMES",
     "PRESET_NAMES",
     "AsJson",
+    "Classifier",
     "Config",
     "Data",
     "Device",
     "Folder",
     "LoadOptions",
+    "NoReport",
     "Out",
     "Overwrite",
     "Quiet",
@@ -272,6 +274,9 @@ Seed = Annotated[
     int, typer.Option(metavar="N", help="Seed of weights, batches and augmentations.", callback=check_seed)
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, ... or auto.")]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", metavar="", help="Write no report.html into the folder: some seconds less.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Show no progress bar.")]
 Resume = Annotated[bool, typer.Option("--resume", metavar="", help="Go on from what the folder holds.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace the run that the folder holds.")]
@@ -280,6 +285,13 @@ Session = Annotated[
     str | None,
     typer.Option(
         metavar="NAME", help="Of a model of several sessions: whose units these are.", show_default="the one that fits"
+    ),
+]
+Classifier = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Of readout class: logistic, lda (its covariance shrunk), or auto, the better on validation rows.",
     ),
 ]
 LoadOptions = Annotated[
@@ -335,6 +347,8 @@ def print_demo(found: Mapping[str, Any], out: Path) -> None:
         print(textwrap.fill(sentence, 80))
     names = ", ".join(Path(path).name for path in found["pictures"])
     print(f"\n{_wrapped(f'Figures in {out}: {names}', 2)}")
+    if (out / "report.html").exists():
+        print(f"Look at it all in a browser: {out / 'report.html'}")
     print("Another recording gains more or less: myow demo --seed 1. Yours:")
     for words in ("inspect FILE", "train FILE --out runs/mine --context 2,2", "evaluate runs/mine --labels 1"):
         print(f"  myow {words}")
@@ -354,11 +368,12 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..figures.style import BASELINES
+    from ..figures.style import BASELINES, readout_title
 
+    options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
     few = "all labels" if result["labels"] is None else f"{result['labels']} labelled per class"
     table = Table(
-        title=f"{result['dataset']}: {result['target']}, readout {result['readout']}, {few}, {result['n_test']} test bins",
+        title=f"{result['dataset']}: {result['target']}, {readout_title(result['readout'], **options)}, {few}, {result['n_test']} test bins",
         title_justify="left",
     )
     shown = [key for key in _COLUMNS if result[key] is not None]

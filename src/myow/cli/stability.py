@@ -1,14 +1,15 @@
-"""The commands that ask trained runs whether they agree, and which units they rest on."""
+"""The commands that ask trained runs: what was learnt, whether they agree, and which units they rest on."""
 
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import SettingError
+from ..errors import MyowError, SettingError
 from .options import AsJson, LoadOptions, Session
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..data.recording import Recording
     from ..methods.recordings import RecordingEstimator
 
-__all__ = ["consistency", "importance"]
+__all__ = ["consistency", "importance", "report", "write_report"]
 
 Runs = Annotated[list[Path], typer.Argument(help="Two or more folders that 'myow train' wrote.", show_default=False)]
 OneRun = Annotated[Path, typer.Argument(help="A folder that 'myow train' wrote.", show_default=False)]
@@ -61,6 +62,46 @@ def importance(
 
     model, recording = _model_and_recording(run, data, load)
     _tell(weigh(model, recording, target, readout=readout, session=session), as_json, figure)
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs, or the folder of a bench.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page.", show_default="report.html in the first folder")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", metavar="", help="Show it in the browser.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", metavar="", help="Evaluate if that was not done, add controls, weigh every unit: minutes."
+        ),
+    ] = False,
+    without_activity: Annotated[
+        bool, typer.Option("--without-activity", metavar="", help="Leave counts and rates of single units out.")
+    ] = False,
+) -> None:
+    """Tell in one HTML page what runs learnt: verdict, explorer, mined views, decoding, provenance; needs no network."""
+    from ..figures.report import report as tell
+
+    page = out or runs[0] / "report.html"
+    told = tell(*runs, out=page, open=open_, full=full, activity=not without_activity)
+    print(f"{page}: {told.title}, {len(told.html.encode()) / 1e6:.1f} MB")
+
+
+def write_report(out: Path) -> None:
+    """Write the page of a run into its folder; where it cannot be made, what was trained must not be lost for it."""
+    from ..figures.report import report as tell
+
+    try:
+        tell(out, out=out / "report.html")
+    except Exception as error:
+        why = (
+            str(error) if isinstance(error, MyowError) else f"{type(error).__name__}: {error}; 'myow report' says where"
+        )
+        warnings.warn(f"no report was written: {why}", UserWarning, stacklevel=2)
 
 
 def _model_and_recording(

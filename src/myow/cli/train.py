@@ -254,7 +254,7 @@ def train_run(
     if estimator.uses_labels:
         if rows == "all":
             raise SettingError(f"{method} learns from labels, so it must not see those of test rows; use --rows train")
-        from ..evaluation.evaluate import find_target
+        from ..evaluation.decode import find_target
 
         card = card_of(data)
         target = find_target([recording], target or (card.target if card else None))
@@ -293,6 +293,8 @@ def evaluate_run(
     target: str | None = None,
     readout: str | None = None,
     labels: int | None = None,
+    classifier: str = "logistic",
+    semi_supervised: bool = False,
     load: Sequence[str] = (),
     session: str | None = None,
     draws: int = 10,
@@ -313,6 +315,7 @@ def evaluate_run(
         As `myow.evaluate` returns it. Where the run's own recording was used it is written into the folder too, and drawn.
     """
     from ..evaluation.evaluate import evaluate
+    from ..evaluation.readouts import reading_name
 
     folder = RunFolder(out)
     run = folder.read()
@@ -328,6 +331,8 @@ def evaluate_run(
         target=target,
         readout=readout,
         labels=labels,
+        classifier=classifier,
+        semi_supervised=semi_supervised,
         draws=draws,
         seen=recording if own and run.rows == "all" else None,
     )
@@ -335,7 +340,8 @@ def evaluate_run(
     for row in (result, *(value for value in result.values() if isinstance(value, dict) and "dataset" in value)):
         row |= about
     if own:
-        which = "_".join([str(result["target"]), str(result["readout"]), *([] if labels is None else [str(labels)])])
+        reading = reading_name(result["readout"], classifier, semi_supervised)
+        which = "_".join([str(result["target"]), reading, *([] if labels is None else [str(labels)])])
         # A label's name comes from a file: it must not lead out of the folder.
         write_json(folder.path / f"evaluation_{re.sub(r'[^A-Za-z0-9.-]+', '_', which)}.json", result)
         if draw:

@@ -408,7 +408,7 @@ class Recording:
         warn_if_odd(recording)
         return recording
 
-    # What differs where counts are not an array, see `myow.data.stored.StoredRecording`.
+    # What differs where counts are not an array, see `myow.io.on_disk.StoredRecording`.
 
     def _checked(self, counts: ArrayLike) -> NDArray[Any]:
         return frozen(check_values(counts, self.kind))

@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 
-FAMILIES = ("cifar", "reaching", "rodent", "simulated_reach", "simulated_sleep", "tiny_imagenet")
-"""Modules of this package with ``CARDS``, one card a recording or set of images, and ``load(name, **options)``."""
+FAMILIES = ("cifar", "reaching", "rodent", "simulated", "tiny_imagenet")
+"""Modules of this package with ``CARDS``, one card a recording or set of images, and ``load(name, **options)``, or ``LOADERS`` by name."""
 
 
 def _families() -> list[ModuleType]:
@@ -108,11 +108,12 @@ def load(name: str, **options: Any) -> Any:
     16
     """
     family, _ = _find(name)
-    known = [p.name for p in inspect.signature(family.load).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    loader = family.LOADERS[name] if hasattr(family, "LOADERS") else family.load
+    known = [p.name for p in inspect.signature(loader).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in known:
             raise unknown_name(f"option of {name}", option, known)
-    return family.load(name, **options)
+    return loader(name, **options)
 
 
 def load_recording(data: str, load: Sequence[str] = ()) -> Recording:

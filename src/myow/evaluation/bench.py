@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ from ..datasets import card_of, load_recording
 from ..errors import FileError, SettingError, unknown_name
 from ..io.files import make_folder, write_arrays, writing
 from ..methods import method_class, method_names
+from ..methods.decoders import DecoderEstimator
 from ..version import __version__
 from .bench_jobs import PROTOCOLS, Done, Job, Task, carry_out, check_owned, settings_of
 from .bench_summary import RowsFile, fit_row
-from .evaluate import default_readout, find_target
-from .readouts import readout_class
+from .decode import default_readout, find_target, why_not_semi_supervised
+from .readouts import check_classifier, parse_reading, reading_name, readout_name
 
 __all__ = ["Bench", "run_bench"]
 
@@ -47,6 +49,12 @@ class Bench:
         Those that do not suit a recording's label are left out there.
     labels : sequence of str
         "all", or numbers of labelled segments (minutes) per class.
+    classifier : {"logistic", "lda", "auto"}
+        What classifies in readout "class", as of `myow.evaluate`. Rows name the readout "class-lda" or "class-auto".
+    semi_supervised : bool
+        Whether, for each number of labels, readout "class" is fitted once more, on unlabelled training segments too, as of
+        `myow.evaluate`. Rows name it "class-semi". Recordings whose label changes inside segments are left out with a warning,
+        and so are decoders, which name classes themselves.
     folds, seeds, draws : int
         Folds (protocol "cv"), repetitions with a seed each, and random choices of labelled segments.
     settings : sequence of str
@@ -71,6 +79,8 @@ class Bench:
     draws: int = 5
     settings: Sequence[str] = ()
     load: Sequence[str] = ()
+    classifier: str = "logistic"
+    semi_supervised: bool = False
     target: str | None = None
     retry: bool = False
 
@@ -83,11 +93,19 @@ class Bench:
             least = 2 if name == "folds" else 1
             if getattr(self, name) < least:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be {least} or more")
-        for readout in self.readouts:
-            readout_class(readout)
+        readouts = [readout_name(readout) for readout in self.readouts]
+        object.__setattr__(self, "readouts", list(dict.fromkeys(readouts)))
+        check_classifier(self.classifier, "class")
+        if "class" not in readouts and (self.semi_supervised or self.classifier != "logistic"):
+            raise SettingError(
+                f"classifiers and semi-supervised learning are for readout 'class', and readouts are {', '.join(readouts)}; "
+                "use --readouts class"
+            )
         for text in self.labels:
             if text != "all" and not (text.isdecimal() and int(text) > 0):
                 raise SettingError(f"labels are '{text}'; write all, or numbers of 1 or more such as 1,2,5,10")
+        if self.semi_supervised and set(self.labels) <= {"all"}:
+            raise SettingError("with all labels no segment is unlabelled; write numbers too, such as --labels 1,2,5")
         for method in self.methods:
             method_class(method)
         check_owned(self.settings, method_class, method_names(), reserved=("context", "random_state", "device"))
@@ -116,6 +134,9 @@ class Bench:
             for context in self.contexts:
                 for fold in range(folds):
                     for method in self.names():
+                        own = tasks
+                        if issubclass(method_class(method), DecoderEstimator):
+                            own = tuple(dict.fromkeys((_without_options(task), labels) for task, labels in tasks))
                         yield Job(
                             dataset=dataset,
                             load=tuple(self.load),
@@ -129,7 +150,7 @@ class Bench:
                             context=context,
                             rows=self.rows,
                             target=target,
-                            tasks=tasks,
+                            tasks=own,
                             draws=self.draws,
                         )
 
@@ -142,7 +163,24 @@ class Bench:
             "knn": not real,
             "continuous": values.dtype.kind in "iuf",
         }
-        return tuple((readout, labels) for readout in self.readouts if suits[readout] for labels in self.labels)
+        tasks = []
+        for readout in (r for r in self.readouts if suits[r]):
+            of_classes = readout == "class"
+            name = reading_name(readout, self.classifier if of_classes else "logistic")
+            tasks += [(name, labels) for labels in self.labels]
+            if not (of_classes and self.semi_supervised):
+                continue
+            if why := why_not_semi_supervised(recording, target, readout):
+                warnings.warn(f"{recording.name or 'the recording'}: {why}", UserWarning, stacklevel=2)
+                continue
+            name = reading_name(readout, self.classifier, True)
+            tasks += [(name, labels) for labels in self.labels if labels != "all"]
+        return tuple(tasks)
+
+
+def _without_options(reading: str) -> str:
+    """Return the readout alone: a decoder names classes itself, so that no option changes what it says."""
+    return parse_reading(reading)[0]
 
 
 @dataclass(frozen=True)

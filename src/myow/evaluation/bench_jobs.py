@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording
-from ..data.splits import Split, constant_label, fold_rows, split_rows
+from ..data.splits import Labelled, Split, constant_label, fold_rows, split_rows
 from ..datasets import card_of, load_recording
 from ..device import cpu_threads, describe_machine
 from ..errors import FileError, SettingError, TrainingError, need, unknown_name
@@ -34,8 +34,9 @@ from ..methods.runs import Parts, generic_split
 from ..settings import parse_pairs, parse_settings
 from ..version import __version__
 from .bench_summary import CONTROLS
-from .evaluate import decode, has_classes, majority_rate
-from .readouts import Labelled
+from .decode import decode, has_classes
+from .metrics import majority_rate
+from .readouts import parse_reading
 from .statistics import control
 
 __all__ = [
@@ -126,7 +127,7 @@ def settings_of(settings: Sequence[str], method: str, estimator: type) -> dict[s
 
 
 Task = tuple[str, str]
-"""A readout, and the labels it may use: "all" or a number."""
+"""A readout by `myow.evaluation.readouts.reading_name`, and the labels it may use: "all" or a number."""
 
 
 @dataclass(frozen=True)
@@ -379,9 +380,10 @@ class _Fits:
         self.machine = describe_machine()
         self.with_labels: dict[bytes, RecordingEstimator] = {}
 
-    def score(self, readout: str, labels: str, control: str | None = None) -> dict[str, Any]:
+    def score(self, reading: str, labels: str, control: str | None = None) -> dict[str, Any]:
         """Score one way of reading out; controls keep the readout's fixed strength, since there is nothing to find."""
         target = self.job.target
+        readout, classifier, semi_supervised = parse_reading(reading)
         result = decode(
             self.fitted,
             self.parts,
@@ -391,11 +393,13 @@ class _Fits:
             draws=self.job.draws,
             seed=self.job.seed,
             choose=control is None,
+            classifier=classifier,
+            semi_supervised=semi_supervised,
         )
         y_train, y_test = self.parts[0].labels[target], self.parts[2].labels[target]
         classes = has_classes(y_train, readout)
         about = {
-            "readout": readout,
+            "readout": reading,
             "labels": labels,
             "control": control,
             "majority": majority_rate(y_train, y_test) if classes else None,

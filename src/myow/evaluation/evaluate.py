@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from ..data.recording import Recording, warn_if_odd
-from ..data.splits import constant_label, fold_rows
-from ..errors import DataError, SettingError, unknown_name
+from ..data.splits import Labelled, constant_label, fold_rows
+from ..errors import DataError, SettingError
 from ..methods import method_name
 from ..methods.baselines import PCA, Raw, Untrained
-from ..methods.decoders import DecoderEstimator
 from ..methods.recordings import RecordingEstimator
 from ..training.rows import most_fitted
-from . import metrics
-from .metrics import confusion_matrix, majority_rate
-from .readouts import (
-    Angle,
-    Labelled,
-    Readout,
-    Scaling,
-    draw_labelled,
-    fit_readout,
-    fit_readout_few,
-    nearest_classes,
-    readout_class,
-    require_known,
-    row_merits,
-)
+from .decode import Fitted, decode, default_readout, find_target, has_classes, why_not_semi_supervised
+from .metrics import majority_rate
+from .readouts import Scaling, check_classifier, readout_name
 from .result import (
     BASELINES,
     CONTROL_WORDS,
@@ -44,366 +29,14 @@ from .result import (
     difference_of,
     headline_of,
     interval_over,
-    mean_of,
     mean_of_tries,
     over_folds,
     range_of_difference,
     verdict,
 )
-from .statistics import (
-    control,
-    corrected_interval,
-    interval_of_mean,
-    interval_of_r2,
-    paired_interval,
-    resampling_blocks,
-)
+from .statistics import control, corrected_interval, paired_interval, resampling_blocks
 
-__all__ = [
-    "Fitted",
-    "Scores",
-    "decode",
-    "default_readout",
-    "evaluate",
-    "find_target",
-    "has_classes",
-    "majority_rate",
-    "score_predictions",
-    "score_readout",
-]
-
-
-class Scores(TypedDict):
-    """Scores of one readout; None where a score is not meant.
-
-    `interval` is the 95 % bootstrap interval, low and high, of the readout's headline: `r2` for "continuous", else
-    `accuracy`. For "angle", `accuracy` is within pi/8 and `delta_accuracy` within 3 pi/16.
-    """
-
-    accuracy: float | None
-    delta_accuracy: float | None
-    balanced_accuracy: float | None
-    weighted_f1: float | None
-    r2: float | None
-    interval: list[float] | None
-    n_train: int
-    n_test: int
-
-
-def score_readout(readout: Readout, z: ArrayLike, y: ArrayLike, **where: Any) -> Scores:
-    """Score a fitted readout on test rows.
-
-    Parameters
-    ----------
-    readout : Readout
-        Fitted.
-    z : array_like, shape (T, D)
-        Embedding of the test rows.
-    y : array_like, shape (T,) or (T, d)
-        Their labels.
-    **where
-        `groups`, `bins`, `bin_size` and the options of `score_predictions`.
-
-    Returns
-    -------
-    Scores
-        Plain numbers, ready for JSON.
-
-    Raises
-    ------
-    DataError
-        If the labels do not suit the readout, a class was missing from the rows it was fitted on, or the target of a
-        continuous readout does not vary.
-    """
-    true = readout.check(y)
-    require_known(readout, true, "test")
-    return score_predictions(readout, readout.predict(z), true, n_train=readout.n_train_, **where)
-
-
-def score_predictions(
-    readout: Readout,
-    predicted: ArrayLike,
-    y: ArrayLike,
-    *,
-    n_train: int,
-    groups: ArrayLike,
-    bins: ArrayLike,
-    bin_size: float,
-    block: float | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Scores:
-    """Score what was predicted for test rows, by a readout or by a decoder of its own.
-
-    Parameters
-    ----------
-    readout : Readout
-        By whose figures to judge; it need not be fitted.
-    predicted, y : array_like, shape (T,) or (T, d)
-        Predictions and labels, in the units of the labels.
-    n_train : int
-        Rows that the predictions were learnt from.
-    groups, bins : array_like of int, shape (T,)
-        Segment of each row, and its position there in whole bins.
-    bin_size : float
-        Width of a bin in seconds.
-    block : float, optional
-        Seconds of a block of time, where there is one segment; see `resampling_blocks`.
-    resamples, seed : int, optional
-        Of the bootstrap.
-
-    Returns
-    -------
-    Scores
-
-    Raises
-    ------
-    DataError
-        If labels or predictions do not suit the readout.
-    """
-    true, predicted = readout.check(y), readout.check(predicted)
-    if predicted.shape != true.shape:
-        raise DataError(f"predictions have shape {predicted.shape}, labels {true.shape}; give one label a row")
-    scores: Scores = {
-        "accuracy": None, "delta_accuracy": None, "balanced_accuracy": None, "weighted_f1": None, "r2": None,
-        "interval": None, "n_train": n_train, "n_test": len(true),
-    }  # fmt: skip
-    blocks = resampling_blocks(groups, bins=bins, bin_size=bin_size, block=block)
-    if readout.headline == "r2":
-        scores["r2"] = metrics.r2(true, predicted)
-        interval = interval_of_r2(true, predicted, blocks, resamples=resamples, seed=seed)
-    else:
-        if isinstance(readout, Angle):
-            error = metrics.angular_error(readout.radians(true), readout.radians(predicted))
-            hits = error < metrics.ANGLE_TOLERANCE
-            scores["delta_accuracy"] = float((error < metrics.DELTA_TOLERANCE).mean())
-        else:
-            hits = true == predicted
-            scores["balanced_accuracy"] = metrics.balanced_accuracy(true, predicted)
-            scores["weighted_f1"] = metrics.weighted_f1(true, predicted)
-        scores["accuracy"] = float(hits.mean())
-        interval = interval_of_mean(hits, blocks, resamples=resamples, seed=seed)
-    scores["interval"] = None if interval is None else list(interval)
-    return scores
-
-
-Fitted = Callable[[Labelled | None], RecordingEstimator]
-"""Gives the estimator to be judged, for the labelled training rows or None for all: the same one if it learns no labels."""
-
-
-def find_target(parts: Sequence[Recording], target: str | None) -> str:
-    """Return the label to read out: the one named, else the first.
-
-    Raises
-    ------
-    DataError, UnknownNameError
-        If there is no label, or none of that name.
-    """
-    if not parts[0].labels:
-        raise DataError(f"{parts[0]!r} has no label to read out; add labels to the recording")
-    target = next(iter(parts[0].labels)) if target is None else target
-    for part in parts:
-        if target not in part.labels:
-            raise unknown_name("label", target, part.labels)
-    return target
-
-
-def has_classes(values: NDArray[Any], readout: str) -> bool:
-    """Whether labels are classes to this readout; whole real numbers are, but to an angle they are angles."""
-    return values.ndim == 1 and readout != "continuous" and (values.dtype.kind != "f" or readout != "angle")
-
-
-def default_readout(recording: Recording, target: str) -> str:
-    """Return the readout that fits a label: "class", "angle" or "continuous"."""
-    values = recording.labels[target]
-    if values.ndim == 1 and values.dtype.kind != "f":
-        return "class"
-    return "angle" if target in recording.periods else "continuous"
-
-
-def decode(
-    fitted: Fitted,
-    parts: tuple[Recording, Recording, Recording],
-    *,
-    target: str,
-    readout: str,
-    labels: int | None = None,
-    draws: int = 10,
-    seed: int = 0,
-    scaling: Scaling | None = None,
-    choose: bool = True,
-    predictions: list[NDArray[Any]] | None = None,
-    rows: list[NDArray[np.float64]] | None = None,
-) -> dict[str, Any]:
-    """Score one estimator on one label.
-
-    With all labels, a readout's strength is chosen on validation rows, then it is fitted on training and validation rows.
-    With a few, everything, the choice included, uses the labelled training rows alone. An estimator that is a decoder
-    decides itself.
-
-    Of more rows than `most_fitted` allows for, a readout is fitted on so many evenly spaced ones (and one of each class, so
-    that none is lost), and test rows are embedded and scored a block at a time, all of them.
-
-    Parameters
-    ----------
-    fitted : callable
-        From labelled rows, or None, to the estimator.
-    parts : tuple of Recording
-        Training, validation and test rows.
-    target, readout : str
-        What to read, and how.
-    labels : int, optional
-        Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one
-        segment. Default: all.
-    draws : int, optional
-        Random choices of those to average over.
-    seed : int, optional
-        Of the draws and the bootstrap; equal for all that is compared.
-    scaling : {"each", "common"}, optional
-        How the readout scales features. Default: as the estimator asks for.
-    choose : bool, optional
-        Whether a strength is chosen; if not, the readout keeps its fixed default.
-    predictions : list, optional
-        Takes what was predicted for the test rows, a draw an entry.
-    rows : list, optional
-        Takes what each test row adds to the headline, shape (T,), mean over draws: hit or miss, or the squared error.
-
-    Returns
-    -------
-    dict
-        The numbers of `Scores`, means over draws; "per_draw", the headline of each; "spread", its deviation;
-        "label_unit"; "confusion", summed over draws, where there are classes; "readout_rows", how many rows were "used" of
-        how many, where that is not all of them.
-
-    Raises
-    ------
-    DataError, SettingError
-        If the target or readout cannot be used on these rows.
-    """
-    train, _, test = parts
-    period = train.periods.get(target)
-    y_train, y_test = train.labels[target], test.labels[target]
-    drawn: list[Labelled | None] = [None]
-    if labels is not None:
-        rng = np.random.default_rng(seed)
-        classes = y_train if has_classes(y_train, readout) else _classes_to_draw_from(train, target)
-        drawn = [
-            draw_labelled(classes, train.segments, labels, rng, bins=train.bins, bin_size=train.bin_size)
-            for _ in range(draws)
-        ]
-    by_rule = readout_class(readout)(period=period)
-    place: dict[str, Any] = {
-        "groups": test.segments, "bins": test.bins, "bin_size": test.bin_size, "seed": seed,
-    }  # fmt: skip
-    scores: list[dict[str, Any]] = []
-    predictions = [] if predictions is None else predictions
-    there: list[int] = []
-    for chosen in drawn:
-        estimator = fitted(chosen)
-        if isinstance(estimator, DecoderEstimator):
-            predicted = estimator.predict(test)
-            scores.append(dict(score_predictions(by_rule, predicted, y_test, n_train=estimator.n_labelled_, **place)))
-        else:
-            by = scaling or estimator.readout_scaling
-            most = most_fitted((sum(estimator.context) + 1) * train.n_units)
-            reader, n_rows = _fit(estimator, parts, target, readout, chosen, by, choose, most)
-            there.append(n_rows)
-            if len(test) > most:
-                require_known(reader, y_test, "test")
-                predicted = np.concatenate([reader.predict(z) for z in estimator.transform_blocks(test)])
-                scores.append(dict(score_predictions(reader, predicted, y_test, n_train=reader.n_train_, **place)))
-            else:
-                z_test = estimator.transform(test)
-                scores.append(dict(score_readout(reader, z_test, y_test, **place)))
-                predicted = reader.predict(z_test)
-        predictions.append(predicted)
-    result = _average(scores, by_rule.headline)
-    if there and result["n_train"] < round(float(np.mean(there))):
-        result["readout_rows"] = {"used": result["n_train"], "of": round(float(np.mean(there)))}
-    result["spread"] = (
-        None if labels is None else float(np.std(result["per_draw"], ddof=min(1, len(result["per_draw"]) - 1)))
-    )
-    result["label_unit"] = None if drawn[0] is None else drawn[0].unit
-    if rows is not None:
-        rows.append(np.mean([row_merits(by_rule, y_test, predicted) for predicted in predictions], axis=0))
-    if has_classes(y_test, readout):
-        names = np.unique(np.concatenate([y_train, y_test]))
-        counts = sum(confusion_matrix(y_test, nearest_classes(p, names, period), names) for p in predictions)
-        result["confusion"] = {"classes": names.tolist(), "counts": np.asarray(counts).tolist()}
-    return result
-
-
-def _fit(
-    estimator: RecordingEstimator,
-    parts: tuple[Recording, Recording, Recording],
-    target: str,
-    readout: str,
-    labelled: Labelled | None,
-    scaling: Scaling,
-    choose: bool,
-    most: int,
-) -> tuple[Readout, int]:
-    """Fit a readout on so many rows at most; return it, and how many there were."""
-    train, valid, _ = parts
-    period = train.periods.get(target)
-    y, y_valid = train.labels[target], valid.labels[target]
-    if choose and labelled is not None:
-        there = len(labelled.rows)
-        if len(train) <= most:
-            z = estimator.transform(train)
-        else:
-            some = _spread(y[labelled.rows], readout, most)
-            rows = labelled.rows[some]
-            labelled = replace(labelled, rows=np.arange(len(rows)), parts=labelled.parts[some])
-            z, y = _embed(estimator, train, rows), y[rows]
-        return fit_readout_few(readout, z, y, labelled, period=period, scaling=scaling), there
-    there = len(train) + len(valid) * choose
-    rows = _spread(y, readout, len(train) * min(most, there) // there)
-    z, y = _embed(estimator, train, rows), y[rows]
-    if not choose:
-        return readout_class(readout)(period=period, scaling=scaling).fit(z, y), there
-    rows = _spread(y_valid, readout, -(-len(valid) * min(most, there) // there))
-    z_valid, y_valid = _embed(estimator, valid, rows), y_valid[rows]
-    return fit_readout(readout, z, y, z_valid, y_valid, period=period, scaling=scaling), there
-
-
-def _spread(y: NDArray[Any], readout: str, most: int) -> NDArray[np.int64]:
-    """Return at most so many rows, evenly spaced, and besides these the first row of each class."""
-    if len(y) <= most:
-        return np.arange(len(y))
-    rows = np.arange(most) * len(y) // most
-    return np.union1d(rows, np.unique(y, return_index=True)[1]) if has_classes(y, readout) else rows
-
-
-def _embed(estimator: RecordingEstimator, part: Recording, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Embed some rows, each with its whole context window."""
-    if len(rows) == len(part):
-        return estimator.transform(part)
-    return np.concatenate(list(estimator.transform_blocks(part, rows=rows)))
-
-
-def _average(scores: list[dict[str, Any]], headline: str) -> dict[str, Any]:
-    result: dict[str, Any] = {k: mean_of([s[k] for s in scores]) for k in metrics.METRICS}
-    intervals = [s["interval"] for s in scores if s["interval"] is not None]
-    result["interval"] = np.mean(intervals, axis=0).tolist() if intervals else None
-    result["per_draw"] = [s[headline] for s in scores]
-    result["n_train"] = round(float(np.mean([s["n_train"] for s in scores])))
-    result["n_test"] = scores[0]["n_test"]
-    return result
-
-
-def _classes_to_draw_from(train: Recording, target: str) -> NDArray[Any]:
-    """Return the classes of which each gets n labelled segments.
-
-    A target without classes takes those of another label that is constant in every segment, such as the direction of
-    each reach; without one, n segments or minutes are drawn in all.
-    """
-    values = train.labels[target]
-    if values.ndim == 1 and values.dtype.kind != "f":
-        return values
-    discrete = [name for name, v in train.labels.items() if v.ndim == 1 and v.dtype.kind != "f"]
-    constant = [name for name in discrete if constant_label(train, name) is not None]
-    return train.labels[constant[0]] if constant and train.n_segments > 1 else np.zeros(len(train), dtype=np.int64)
+__all__ = ["evaluate"]
 
 
 def evaluate(
@@ -416,6 +49,8 @@ def evaluate(
     readout: str | None = None,
     labels: int | None = None,
     draws: int = 10,
+    classifier: str = "logistic",
+    semi_supervised: bool = False,
     seen: Recording | None = None,
     cv: int | None = None,
     refit: bool = True,
@@ -447,12 +82,21 @@ def evaluate(
     target : str, optional
         Label to read out. Default: the first.
     readout : {"angle", "class", "continuous", "knn"}, optional
-        Default: "class" for whole numbers and names, "angle" for cyclic real numbers, else "continuous".
+        Default: "class" for whole numbers and names, "angle" for cyclic real numbers, else "continuous". Other names are
+        "circular", "classification" and "regression".
     labels : int, optional
         Labelled segments per class, of which the rows of that class are labelled; minutes per class where there is one
         segment. Default: all.
     draws : int, optional
         Random choices of those segments to average over.
+    classifier : {"logistic", "lda", "auto"}, optional
+        What classifies, for readout "class": logistic regression; linear discriminant analysis, its covariance shrunk by the
+        Ledoit-Wolf rule; or the better one of the two, on validation rows, with `labels` by cross-validation of the labelled
+        segments, where there is one a class the second.
+    semi_supervised : bool, optional
+        With `labels`: whether the readout learns from unlabelled training segments too, whose class it infers first; for
+        readout "class" of a label that is the same in all bins of a segment. Validation and test rows take no part. See
+        `myow.evaluation.readouts.fit_readout_semi_supervised`. With all labels nothing is unlabelled, and it changes nothing.
     seen : Recording, optional
         Of three parts: rows that the encoder was trained on, if more than the training part; principal components are
         learnt from the same.
@@ -481,7 +125,8 @@ def evaluate(
         scales all features instead;
         "majority", the accuracy of the commonest training label; "confusion", counts with the classes in order, where
         there are classes. Where not all rows were fitted on, "readout_rows" and "pca_rows" say how many were "used" "of" how
-        many, for readouts and principal components; else there are no such keys.
+        many, for readouts and principal components; else there are no such keys. "classifier" and "semi_supervised" are there where
+        they were asked for, and "classifiers", how many draws took which, with "auto".
         "differences": for each baseline the paired "difference" (embedding minus baseline), its interval "low" and "high",
         which holds at 95 % for all baselines together (Bonferroni), and "verdict"; "verdict", the same in words;
         "transductive": whether the encoder was trained on test rows, None if that cannot be told; with folds "folds", their
@@ -496,13 +141,14 @@ def evaluate(
         raise SettingError(f"draws is {draws}; it must be 1 or more")
     if (valid is None) != (test is None):
         raise SettingError("give one recording, or all three of training, validation and test rows")
-    how: dict[str, Any] = {"readout": readout, "labels": labels, "draws": draws, "seed": random_state}
+    how: dict[str, Any] = {"labels": labels, "draws": draws, "seed": random_state}
+    how |= {"classifier": classifier, "semi_supervised": semi_supervised}
     if valid is not None and test is not None:
         if cv is not None:
             raise SettingError(f"cv={cv} parts a whole recording, and these are parts already; give one or the other")
         check_is_fitted(model, "network_")
         target = find_target((recording, valid, test), target)
-        how["readout"] = readout or default_readout(recording, target)
+        how["readout"] = _checked_readout(recording, target, readout, classifier, semi_supervised)
         _warn_of_few(recording, test, target, how["readout"])
         parts = (recording, valid, test)
         result = _of_parts(model, parts, seen, target=target, controls=CONTROLS if controls else 0, **how)
@@ -512,7 +158,7 @@ def evaluate(
             "seen says what a fitted model saw besides training rows; of a whole recording use refit=False"
         )
     target = find_target((recording,), target)
-    how["readout"] = readout or default_readout(recording, target)
+    how["readout"] = _checked_readout(recording, target, readout, classifier, semi_supervised)
     _warn_of_few(recording, recording, target, how["readout"])
     return _finished(_cross_validate(model, recording, cv or FOLDS, target, refit, controls, how))
 
@@ -521,6 +167,15 @@ FOLDS = 5
 CONTROLS = 5  # times that labels are exchanged, of three parts; once a fold of a whole recording
 
 Parts = tuple[Recording, Recording, Recording]
+
+
+def _checked_readout(train: Recording, target: str, readout: str | None, classifier: str, semi_supervised: bool) -> str:
+    """Return the readout's own name, once it is clear that it can be had with these options."""
+    name = readout_name(readout or default_readout(train, target))
+    check_classifier(classifier, name)
+    if semi_supervised and (why := why_not_semi_supervised(train, target, name)):
+        raise DataError(why)
+    return name
 
 
 def _finished(result: dict[str, Any]) -> Evaluation:
@@ -596,6 +251,8 @@ def _of_parts(
     labels: int | None,
     draws: int,
     seed: int,
+    classifier: str,
+    semi_supervised: bool,
     controls: int = 0,
     number: int = 0,
 ) -> dict[str, Any]:
@@ -623,6 +280,7 @@ def _of_parts(
         "untrained": (lambda _: untrained, model.readout_scaling),
     }
     how: dict[str, Any] = {"target": target, "readout": readout, "labels": labels, "draws": draws, "seed": seed}
+    how |= {"classifier": classifier, "semi_supervised": semi_supervised}
     by_row: list[NDArray[np.float64]] = []
     # Readouts are hundreds of tiny fits: more than one thread only makes them wait for each other.
     with threadpool_limits(1):
@@ -648,6 +306,8 @@ def _of_parts(
         "rows": "train" if seen is None else "all",
         "majority": majority_rate(y_train, y_test) if has_classes(y_train, readout) else None,
     }
+    about |= {"classifier": classifier} if classifier != "logistic" else {}
+    about |= {"semi_supervised": True} if semi_supervised else {}
     most = most_fitted((sum(context) + 1) * known.n_units)
     if len(known) > most:
         about["pca_rows"] = {"used": most, "of": len(known)}

@@ -23,8 +23,7 @@ from ..methods import method_name
 from ..methods.images import ImageEstimator
 from ..nn.neighbours import nearest
 from ..training.rows import bytes_of
-from .evaluate import majority_rate
-from .metrics import ImageScores, score_images
+from .metrics import ImageScores, majority_rate, score_images
 
 __all__ = [
     "STEPS",

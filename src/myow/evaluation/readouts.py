@@ -4,159 +4,44 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from ..data.splits import Labelled
 from ..errors import DataError, SettingError, unknown_name
 from . import metrics
 from .metrics import accuracy, angular_error
+from .statistics import name_segments
 
 __all__ = [
+    "CLASSIFIERS",
     "READOUTS",
     "Angle",
     "Class",
     "Continuous",
-    "Labelled",
+    "Discriminant",
     "Neighbours",
     "Readout",
     "Scaling",
-    "cross_validated_score",
-    "draw_labelled",
+    "check_classifier",
     "fit_readout",
     "fit_readout_few",
+    "fit_readout_semi_supervised",
     "nearest_classes",
+    "parse_reading",
+    "reading_name",
     "readout_class",
+    "readout_kinds",
+    "readout_name",
     "row_merits",
 ]
-
-STRETCH = 60.0
-"""Longest labelled stretch in seconds, where labels are drawn by the minute."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Rows whose labels may be used.
-
-    Attributes
-    ----------
-    rows : ndarray of int, shape (R,)
-        Indices, rising.
-    parts : ndarray of int, shape (R,)
-        Which of its class's segments (or stretches) a row is of: 0, 1, ... in each class.
-    n_parts : int
-        Number of parts of the class that has fewest.
-    unit : {"segment", "minute"}
-        What was drawn.
-    """
-
-    rows: NDArray[np.int64]
-    parts: NDArray[np.int64]
-    n_parts: int
-    unit: Literal["segment", "minute"] = "segment"
-
-
-def draw_labelled(
-    y: ArrayLike, groups: ArrayLike, n: int, rng: np.random.Generator, *, bins: ArrayLike, bin_size: float
-) -> Labelled:
-    """Draw n labelled segments per class, or n labelled minutes per class.
-
-    Segments are drawn where there are two or more: for each class n of those that hold it, of which the rows of that class
-    are labelled, also where the label changes inside of them. Of one long segment, as in sleep, minutes are: every run of a
-    class is cut into stretches of up to a minute, and stretches are drawn at random until n minutes are reached; the last one
-    is cut to fit.
-
-    Parameters
-    ----------
-    y : array_like, shape (T,)
-        Class of each row. Give zeros for a target without classes: n segments or minutes in all.
-    groups : array_like of int, shape (T,)
-        Segment of each row.
-    n : int
-        Labelled segments or minutes per class.
-    rng : numpy.random.Generator
-        Source of the draw.
-    bins : array_like of int, shape (T,)
-        Position of each row inside its segment in whole bins.
-    bin_size : float
-        Width of a bin in seconds.
-
-    Returns
-    -------
-    Labelled
-        The drawn rows.
-
-    Raises
-    ------
-    SettingError
-        If n is below 1.
-    DataError
-        If a class has too few segments or minutes; the text says how many there are.
-    """
-    labels, segment, bin_ = np.asarray(y), np.asarray(groups), np.asarray(bins)
-    if n < 1:
-        raise SettingError(f"the number of labels is {n}; it must be 1 or more per class")
-    if labels.ndim != 1 or not len(labels) == len(segment) == len(bin_) > 0:
-        raise DataError(
-            f"labels, groups and bins have shapes {labels.shape}, {segment.shape}, {bin_.shape}; give one of each a row"
-        )
-    changes = np.diff(segment) != 0
-    whole = bool(changes.any())
-    # In one segment a new stretch begins with a new label, or after bins that are missing.
-    begins = changes if whole else (labels[1:] != labels[:-1]) | (np.diff(bin_) != 1)
-    runs = np.split(np.arange(len(labels)), np.flatnonzero(begins) + 1)
-    drawn = []
-    for value in np.unique(labels):
-        own = [held for held in (run[labels[run] == value] for run in runs) if len(held)]
-        drawn.append(_segments(own, n, value, rng) if whole else _minutes(own, n, value, bin_size, rng))
-    rows = np.concatenate([part for parts in drawn for part in parts])
-    index = np.concatenate([np.full(len(part), i) for parts in drawn for i, part in enumerate(parts)])
-    order = np.argsort(rows)
-    return Labelled(
-        rows=rows[order],
-        parts=index[order],
-        n_parts=min(len(parts) for parts in drawn),
-        unit="segment" if whole else "minute",
-    )
-
-
-Runs = list[NDArray[np.int64]]
-
-
-def _segments(own: Runs, n: int, value: Any, rng: np.random.Generator) -> Runs:
-    if len(own) < n:
-        raise DataError(
-            f"{n} labelled segments per class were asked for, but label {value!s} has {len(own)} in the rows for training; "
-            "ask for fewer"
-        )
-    return [own[i] for i in rng.permutation(len(own))[:n]]
-
-
-def _minutes(own: Runs, n: int, value: Any, bin_size: float, rng: np.random.Generator) -> Runs:
-    # An interval of whole bins; the small slack keeps 60 / 0.1 from becoming 599.
-    longest = max(1, int(STRETCH / bin_size + 1e-6))
-    wanted = max(1, int(np.ceil(n * 60 / bin_size - 1e-6)))
-    held = sum(len(run) for run in own)
-    if held < wanted:
-        raise DataError(
-            f"{n} labelled minutes per class were asked for, but label {value!s} has {held * bin_size / 60:.1f} in the rows "
-            "for training; ask for fewer"
-        )
-    stretches = [run[i : i + longest] for run in own for i in range(0, len(run), longest)]
-    chosen, left = [], wanted
-    for i in rng.permutation(len(stretches)):
-        chosen.append(stretches[i][:left])
-        left -= len(chosen[-1])
-        if left == 0:
-            break
-    return chosen
-
 
 Scaling = Literal["each", "common"]
 
@@ -273,6 +158,8 @@ class _OfClasses(Readout):
     """Base of the readouts of classes."""
 
     headline = "accuracy"
+    classifier: ClassVar[str]
+    """What classifies, of readout "class"."""
     classes_: NDArray[Any]
     """Classes among the fitted rows, sorted."""
 
@@ -302,6 +189,7 @@ class Class(_OfClasses):
     """Multinomial logistic regression."""
 
     name = "class"
+    classifier = "logistic"
     grid = _PENALTIES[:10]  # weaker ones gain nothing on Chewie-1, and take most of the time
     default = 10.0**-1
 
@@ -323,6 +211,27 @@ class Class(_OfClasses):
         if len(self.classes_) == 2:  # one score, of the second class
             weights, offset = np.column_stack([0 * weights, weights]), np.array([0.0, offset[0]])
         return self._unscaled(weights if self._span is None else self._span @ weights, offset)
+
+
+class Discriminant(_OfClasses):
+    """Linear discriminant analysis with one covariance for all classes, shrunk by the Ledoit-Wolf rule.
+
+    The rule sets the shrinkage, so that no strength is left to choose. A class's prior is its share of the fitted rows.
+    """
+
+    name = "class"
+    classifier = "lda"
+    grid = (1.0,)
+    default = 1.0
+
+    def _fit(self, x: NDArray[np.float64], y: NDArray[Any]) -> None:
+        from ..methods.decoders import discriminants  # figures, which need the names of readouts, do without torch
+
+        index = np.searchsorted(self.classes_, y)
+        self._weights, self._bias = discriminants(x, index, np.bincount(index) / len(index))
+
+    def _predict(self, x: NDArray[np.float64]) -> NDArray[Any]:
+        return np.asarray(self.classes_[(x @ self._weights + self._bias).argmax(axis=1)])
 
 
 class Neighbours(_OfClasses):
@@ -431,11 +340,71 @@ class Angle(Continuous):
 READOUTS: Mapping[str, type[Readout]] = MappingProxyType({c.name: c for c in (Angle, Class, Continuous, Neighbours)})
 
 
-def readout_class(name: str) -> type[Readout]:
-    """Return the readout of that name; an unknown one raises `UnknownNameError` with the choices."""
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {"classification": "class", "regression": "continuous", "circular": "angle"}
+)
+CLASSIFIERS: Mapping[str, tuple[type[Class] | type[Discriminant], ...]] = MappingProxyType(
+    {"logistic": (Class,), "lda": (Discriminant,), "auto": (Discriminant, Class)}
+)
+"""What may classify in readout "class"; rows that choose the strength choose among several too, the first if they cannot tell."""
+SEMI = "semi"
+
+
+def readout_name(name: str) -> str:
+    """Return the name of a readout, given that or an alias; an unknown one raises `UnknownNameError` with the choices."""
+    name = ALIASES.get(name, name)
     if name not in READOUTS:
         raise unknown_name("readout", name, READOUTS)
-    return READOUTS[name]
+    return name
+
+
+def readout_class(name: str) -> type[Readout]:
+    """Return the readout of that name or alias; an unknown one raises `UnknownNameError` with the choices."""
+    return READOUTS[readout_name(name)]
+
+
+def check_classifier(classifier: str, readout: str) -> None:
+    """Raise SettingError if there is no such classifier, or the readout does not classify by one."""
+    if classifier not in CLASSIFIERS:
+        raise unknown_name("classifier", classifier, CLASSIFIERS)
+    if classifier != "logistic" and readout_name(readout) != "class":
+        raise SettingError(f"classifier '{classifier}' is for readout 'class', and this is '{readout}'; leave it out")
+
+
+def reading_name(readout: str, classifier: str = "logistic", semi_supervised: bool = False) -> str:
+    """Return one word for a readout and its options, as rows and files of results name it.
+
+    Examples
+    --------
+    >>> reading_name("class"), reading_name("class", "auto", True)
+    ('class', 'class-auto-semi')
+    """
+    parts = [readout_name(readout), *([] if classifier == "logistic" else [classifier])]
+    return "-".join([*parts, *([SEMI] if semi_supervised else [])])
+
+
+def parse_reading(name: str) -> tuple[str, str, bool]:
+    """Return readout, classifier and whether it is semi-supervised; the inverse of `reading_name`.
+
+    Examples
+    --------
+    >>> parse_reading("class-semi")
+    ('class', 'logistic', True)
+    """
+    readout, *options = name.split("-")
+    semi_supervised = SEMI in options
+    classifier = next((option for option in options if option != SEMI), "logistic")
+    check_classifier(classifier, readout)
+    if reading_name(readout, classifier, semi_supervised) != name:
+        raise unknown_name("readout", name, READOUTS)
+    return readout, classifier, semi_supervised
+
+
+def readout_kinds(readout: str, classifier: str = "logistic") -> tuple[type[Readout], ...]:
+    """Return what may be fitted, given a readout and a classifier; the first where nothing can be chosen."""
+    check_classifier(classifier, readout)
+    kind = readout_class(readout)
+    return CLASSIFIERS[classifier] if kind is Class else (kind,)
 
 
 def _features(z: ArrayLike) -> NDArray[np.float64]:
@@ -495,6 +464,7 @@ def fit_readout(
     *,
     period: float | None = None,
     scaling: Scaling = "each",
+    classifier: str = "logistic",
 ) -> Readout:
     """Choose the strength on validation rows, then fit on training and validation rows together.
 
@@ -510,6 +480,9 @@ def fit_readout(
         Label value of a full turn; readout "angle" needs it.
     scaling : {"each", "common"}, optional
         How features are scaled; see `Readout`.
+    classifier : {"logistic", "lda", "auto"}, optional
+        What classifies, for readout "class": logistic regression, linear discriminant analysis with a shrunk covariance, or the
+        one of these that is better on validation rows.
 
     Returns
     -------
@@ -519,19 +492,20 @@ def fit_readout(
     Raises
     ------
     UnknownNameError
-        If there is no such readout.
+        If there is no such readout or classifier.
     DataError
         If labels do not suit it, or validation rows have a class that training rows lack.
     """
-    kind = readout_class(readout)
     if len(np.asarray(y_valid)) == 0:
         raise DataError("there are no validation rows to choose the readout on; split off some")
+    candidates = [(kind, strength) for kind in readout_kinds(readout, classifier) for strength in kind.grid]
     merits = []
-    for strength in kind.grid:
+    for kind, strength in candidates:
         tried = kind(strength, period=period, scaling=scaling).fit(z_train, y_train)
         require_known(tried, y_valid, "validation")
         merits.append(tried.merit(z_valid, y_valid))
-    return kind(_best(kind, merits), period=period, scaling=scaling).fit(
+    kind, strength = _best(candidates, merits)
+    return kind(strength, period=period, scaling=scaling).fit(
         np.concatenate([np.asarray(z_train), np.asarray(z_valid)]),
         np.concatenate([np.asarray(y_train), np.asarray(y_valid)]),
     )
@@ -545,12 +519,13 @@ def fit_readout_few(
     *,
     period: float | None = None,
     scaling: Scaling = "each",
+    classifier: str = "logistic",
 ) -> Readout:
     """Fit on a few labelled rows; the choice of the strength uses those rows alone.
 
     With two or more labelled segments (or stretches) per class the strength is chosen by cross-validation inside them,
     in up to five folds that keep segments whole and hold every class. With one, there is nothing to choose on, and
-    the readout's fixed `default` is used.
+    the readout's fixed `default` is used, and "lda" of classifier "auto", which was the better one on few rows of Chewie-1.
 
     Parameters
     ----------
@@ -561,8 +536,8 @@ def fit_readout_few(
     y : array_like, shape (T,) or (T, d)
         Labels; only those of labelled rows are read.
     labelled : Labelled
-        From `draw_labelled`.
-    period, scaling
+        From `myow.data.splits.draw_labelled`.
+    period, scaling, classifier
         As in `fit_readout`.
 
     Returns
@@ -573,24 +548,105 @@ def fit_readout_few(
     Raises
     ------
     UnknownNameError
-        If there is no such readout.
+        If there is no such readout or classifier.
     DataError
         If labels do not suit it.
     """
-    kind = readout_class(readout)
+    kinds = readout_kinds(readout, classifier)
+    candidates = [(kind, strength) for kind in kinds for strength in kind.grid]
     z, y = np.asarray(z)[labelled.rows], np.asarray(y)[labelled.rows]
+    return _cross_validated(candidates, z, y, labelled, period=period, scaling=scaling)
+
+
+Candidate = tuple[type[Readout], float]
+
+
+def _cross_validated(
+    candidates: Sequence[Candidate], z: NDArray[Any], y: NDArray[Any], labelled: Labelled, **options: Any
+) -> Readout:
+    """Fit the best candidate by folds of whole segments; of one segment a class the first of them, with its default."""
+    kind, strength = candidates[0][0], candidates[0][0].default
     n_folds = min(MAX_FOLDS, labelled.n_parts)
-    strength = kind.default
-    if n_folds > 1:
+    if n_folds > 1 and len(candidates) > 1:
         merits = [
             sum(
-                _coarse(kind(s, period=period, scaling=scaling)).fit(z[~held], y[~held]).merit(z[held], y[held])
+                _coarse(kind(strength, **options)).fit(z[~held], y[~held]).merit(z[held], y[held])
                 for held in _folds(labelled, n_folds)
             )
-            for s in kind.grid
+            for kind, strength in candidates
         ]
-        strength = _best(kind, merits)
-    return kind(strength, period=period, scaling=scaling).fit(z, y)
+        kind, strength = _best(candidates, merits)
+    return kind(strength, **options).fit(z, y)
+
+
+COMPONENTS = 16
+"""Principal components of the embedding in which unlabelled segments are named."""
+
+
+def fit_readout_semi_supervised(
+    z: ArrayLike,
+    y: ArrayLike,
+    segments: ArrayLike,
+    labelled: Labelled,
+    *,
+    scaling: Scaling = "each",
+    classifier: str = "logistic",
+) -> Readout:
+    """Fit a readout of classes on a few labelled segments and on unlabelled ones, whose class is inferred first.
+
+    For labels that are the same in all rows of a segment. The first 16 principal components of the scaled rows go to
+    `myow.evaluation.statistics.name_segments`, a Gaussian mixture with a component a class that is begun at the labelled rows.
+    The class that it finds likeliest for a segment then counts as the label of all its rows, and a readout of class is
+    fitted on all rows with its fixed default; of classifier "auto" the better one by cross-validation over segments, labelled
+    and named ones together. Without unlabelled segments this is `fit_readout_few`.
+
+    Parameters
+    ----------
+    z : array_like, shape (T, D)
+        Embedding of training rows, labelled or not. Rows of the test have no place here.
+    y : array_like, shape (T,)
+        Labels; only those of labelled rows are read.
+    segments : array_like of int, shape (T,)
+        Segment of each row; one with a labelled row is labelled.
+    labelled : Labelled
+        From `myow.data.splits.draw_labelled`.
+    scaling, classifier
+        As in `fit_readout`.
+
+    Returns
+    -------
+    Readout
+        Fitted on all rows.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such classifier.
+    DataError
+        If labels do not suit it, or a segment has labels of two classes.
+    """
+    kinds = readout_kinds("class", classifier)
+    x, segment = _features(z), np.unique(np.asarray(segments), return_inverse=True)[1]
+    names, index = np.unique(kinds[0]().check(np.asarray(y)[labelled.rows]), return_inverse=True)
+    given = np.full(len(x), -1)
+    given[labelled.rows] = index
+    mean, scale = _moments(x, scaling)
+    scaled = (x - mean) / scale
+    all_labelled = len(np.unique(segment[labelled.rows])) == segment.max() + 1
+    if all_labelled or len(names) < 2 or not scaled.any():
+        return fit_readout_few("class", z, y, labelled, scaling=scaling, classifier=classifier)
+    components = PCA(min(COMPONENTS, *x.shape), random_state=0).fit(scaled)
+    held = components.explained_variance_ > 1e-10 * components.explained_variance_.max()
+    share = name_segments(components.transform(scaled)[:, held], segment, given)
+    named = share.argmax(axis=1)
+    # Segments are numbered inside their class, as those that are drawn are.
+    order = np.argsort(named, kind="stable")
+    counts = np.bincount(named)
+    part = np.empty(len(named), dtype=np.int64)
+    part[order] = np.arange(len(named)) - np.repeat(np.cumsum(counts) - counts, counts)
+    every = Labelled(np.arange(len(x)), part[segment], int(counts.min()))
+    candidates = [(kind, kind.default) for kind in kinds]
+    return _cross_validated(candidates, x, names[named[segment]], every, scaling=scaling)
 
 
 def _coarse(readout: Readout) -> Readout:
@@ -599,10 +655,14 @@ def _coarse(readout: Readout) -> Readout:
     return readout
 
 
-def _best(kind: type[Readout], merits: list[float]) -> float:
+def _best(candidates: Sequence[Candidate], merits: Sequence[float]) -> Candidate:
     # On few rows many strengths tie, at 100 % for one; the tied one nearest the default is the least surprising.
-    far = np.abs(np.log(np.array(kind.grid) / kind.default))
-    return kind.grid[int(np.lexsort((far, -np.array(merits)))[0])]
+    order = list(dict.fromkeys(kind for kind, _ in candidates))
+    keys = [
+        (-merit, order.index(kind), abs(np.log(strength / kind.default)))
+        for (kind, strength), merit in zip(candidates, merits, strict=True)
+    ]
+    return candidates[min(range(len(keys)), key=keys.__getitem__)]
 
 
 def _folds(labelled: Labelled, n_folds: int) -> list[NDArray[np.bool_]]:
@@ -631,50 +691,3 @@ def require_known(readout: Readout, y: ArrayLike, where: str) -> None:
             f"a label missing from the training split: {', '.join(str(v) for v in missing)} occurs in {where} rows only; "
             f"training rows have {', '.join(str(v) for v in classes)}. Split by another seed or rule"
         )
-
-
-N_FOLDS = 5
-BLOCKS_PER_FOLD = 4
-
-
-def cross_validated_score(z: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> float:
-    """Accuracy of a logistic readout of classes, or R2 of a ridge readout of real numbers, on rows left out in turn.
-
-    Folds keep segments whole; without segments they are made of blocks of consecutive rows. The readout's strength is
-    its fixed default, so that nothing is chosen on the rows that are scored.
-
-    Parameters
-    ----------
-    z : array_like, shape (T, D)
-        Embedding.
-    y : array_like, shape (T,) or (T, d)
-        Labels: whole numbers or strings are classes, real numbers or several columns are not.
-    groups : array_like of int, shape (T,), optional
-        Segment of each row.
-
-    Returns
-    -------
-    float
-        Of all rows together, each predicted by the readout that had not seen its fold.
-
-    Raises
-    ------
-    DataError
-        If there are too few rows or segments to leave some out, or the labels do not suit a readout.
-    """
-    x, target = np.asarray(z), np.asarray(y)
-    if groups is None:
-        part = np.arange(len(x)) * N_FOLDS * BLOCKS_PER_FOLD // max(1, len(x))
-    else:
-        part = np.unique(np.asarray(groups), return_inverse=True)[1]
-    if len(target) != len(x) or len(part) != len(x):
-        raise DataError(f"there are {len(x)} rows, {len(target)} labels and {len(part)} groups; give one of each a row")
-    fold = np.unique(part, return_inverse=True)[1] % N_FOLDS
-    if len(x) == 0 or fold.max() == 0:
-        raise DataError(f"{len(x)} rows in one segment or block cannot be cross-validated; give two or more")
-    kind = Class if target.ndim == 1 and target.dtype.kind != "f" else Continuous
-    predicted = np.empty(target.shape, target.dtype if kind is Class else np.float64)
-    for left_out in range(fold.max() + 1):
-        held = fold == left_out
-        predicted[held] = kind().fit(x[~held], target[~held]).predict(x[held])
-    return metrics.accuracy(target, predicted) if kind is Class else metrics.r2(target, predicted)

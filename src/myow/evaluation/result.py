@@ -30,6 +30,7 @@ __all__ = [
     "mean_of_tries",
     "over_folds",
     "range_of_difference",
+    "readout_title",
     "verdict",
 ]
 
@@ -58,6 +59,34 @@ _METRICS = {
     "weighted_f1": "weighted F1",
     "r2": "R²",
 }
+
+
+_OPTIONS = {"lda": "LDA", "auto": "logistic or LDA", "semi": "semi-supervised"}
+
+
+def readout_title(reading: str, *, classifier: str = "logistic", semi_supervised: bool = False) -> str:
+    """Name a readout and its options.
+
+    Parameters
+    ----------
+    reading : str
+        A readout, or what rows of the bench call it with its options.
+    classifier, semi_supervised : optional
+        Options that the word does not hold, as an evaluation has them.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> readout_title("class-auto-semi"), readout_title("angle"), readout_title("class", semi_supervised=True)
+    ('class readout (logistic or LDA, semi-supervised)', 'angle readout', 'class readout (semi-supervised)')
+    """
+    readout, *options = reading.split("-")
+    options += [classifier, "semi" if semi_supervised else ""]
+    words = [_OPTIONS[option] for option in options if option in _OPTIONS]
+    return f"{readout} readout" + (f" ({', '.join(words)})" if words else "")
 
 
 def judge(difference: float, low: float | None, high: float | None) -> str:
@@ -188,7 +217,9 @@ class Evaluation(dict[str, Any]):
     def _heading(self) -> str:
         few = "all labels" if self["labels"] is None else f"{self['labels']} labelled {self['label_unit']}s per class"
         how = f"{self['folds']} folds" if self.get("folds") else f"{self['n_test']:,} test bins"
-        return f"{self['dataset'] or 'recording'}: {self['target']}, readout {self['readout']}, {few}, {how}"
+        options = {key: self[key] for key in ("classifier", "semi_supervised") if key in self}
+        readout = readout_title(self["readout"], **options)
+        return f"{self['dataset'] or 'recording'}: {self['target']}, {readout}, {few}, {how}"
 
     def _words(self) -> list[list[str]]:
         """Cells of the table, the head first."""
@@ -258,6 +289,9 @@ def over_folds(found: Sequence[dict[str, Any]], share: float | None = None, key:
             at = np.searchsorted(names, one["confusion"]["classes"])
             counts[np.ix_(at, at)] += np.asarray(one["confusion"]["counts"])
         result["confusion"] = {"classes": names.tolist(), "counts": counts.tolist()}
+    if "classifiers" in found[0]:
+        taken = sorted({name for one in found for name in one["classifiers"]})
+        result["classifiers"] = {name: sum(one["classifiers"].get(name, 0) for one in found) for name in taken}
     if share is not None:
         result["interval"] = interval_over(result["per_fold"], share, key)
     return result

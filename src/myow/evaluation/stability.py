@@ -21,7 +21,7 @@ from ..methods.deploy import one_session
 from ..methods.recordings import RecordingEstimator
 from ..training.rows import TrainingRows
 from . import metrics
-from .evaluate import default_readout, find_target, has_classes
+from .decode import default_readout, find_target, has_classes
 from .readouts import Readout, readout_class, row_merits
 
 if TYPE_CHECKING:

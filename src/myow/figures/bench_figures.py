@@ -20,9 +20,9 @@ from ..errors import DataError, FileError
 from ..evaluation.bench_summary import Cell, Track
 from ..evaluation.published import GROUPS, PUBLISHED, grouped_methods, method_name, published_beside
 from . import decoding, embedding, style
-from .style import capital, file_word, save_numbered
+from .style import capital, file_word, readout_title, save_numbered
 
-__all__ = ["draw_bench", "draw_dots"]
+__all__ = ["draw_bench", "draw_dots", "figures_of"]
 
 ACROSS = {1: 1, 2: 2, 4: 2}  # panels side by side, three where not said
 ROW = 0.185  # inches of one method
@@ -98,7 +98,7 @@ def draw_dots(cells: Sequence[Cell], track: Track, readout: str, labels: str, *,
     _key(figure, groups, chosen, bool(poster))
     measure = metric.replace("_", " ") if metric != "r2" else "R²"
     fitted = "all training labels" if labels == "all" else f"{labels} labelled {_unit(chosen, labels)} per class"
-    figure.text(0.015, 1 - 0.2 / height, f"{capital(measure)}: {readout} readout, {fitted}", fontsize=10)
+    figure.text(0.015, 1 - 0.2 / height, f"{capital(measure)}: {readout_title(readout)}, {fitted}", fontsize=10)
     figure.text(0.015, 1 - 0.38 / height, track.describe(), fontsize=8, color=style.MUTED)
     return figure
 
@@ -227,13 +227,14 @@ def draw_bench(folder: Path, rows: Sequence[Mapping[str, Any]], cells: Sequence[
     FileError
         If a file of embeddings is damaged, or a figure cannot be written.
     """
-    named = (("_".join(map(file_word, words)), figure) for words, figure in _figures(folder, rows, cells))
+    named = (("_".join(map(file_word, words)), figure) for words, figure in figures_of(folder, rows, cells))
     return save_numbered(folder, named)
 
 
-def _figures(
+def figures_of(
     folder: Path, rows: Sequence[Mapping[str, Any]], cells: Sequence[Cell]
 ) -> Iterator[tuple[Sequence[str], Figure]]:
+    """Yield the figures of `draw_bench`, each with the words of its name; the first says what it is."""
     real = [c for c in cells if c.control is None]
     kept = [row for row in {row["key"]: row for row in rows}.values() if not row.get("error")]
     several = len({c.track.protocol for c in real} | {str(row["protocol"]) for row in kept}) > 1

@@ -10,7 +10,7 @@ from typing import Any
 from ..evaluation.bench_summary import YARDSTICKS, Cell, Track
 from ..evaluation.published import DAGGER, PUBLISHED_READOUT, grouped_methods, method_name, published_beside
 from ..evaluation.statistics import SIGNIFICANCE
-from .style import capital
+from .style import capital, readout_title
 
 __all__ = [
     "ABOUT_CONTROLS",
@@ -102,11 +102,12 @@ class Section:
             datasets = units.setdefault(cell.label_unit or "segment", [])
             if cell.dataset not in datasets:
                 datasets.append(cell.dataset)
+        readout = readout_title(self.readout)
         if self.labels == "all":
-            return f"{self.readout} readout, all training labels"
+            return f"{readout}, all training labels"
         plural = "" if self.labels == "1" else "s"
         words = [f"{unit}{plural}" + (f" ({', '.join(d)})" if len(units) > 1 else "") for unit, d in units.items()]
-        return f"{self.readout} readout, {self.labels} labelled {' or '.join(words)} per class"
+        return f"{readout}, {self.labels} labelled {' or '.join(words)} per class"
 
 
 def label_order(labels: str) -> tuple[float, str]:
@@ -116,7 +117,8 @@ def label_order(labels: str) -> tuple[float, str]:
 
 def readout_order(readout: str) -> tuple[int, str]:
     """Key that sorts readouts: those we know in their order, then others by name."""
-    return (READOUTS.index(readout) if readout in READOUTS else len(READOUTS), readout)
+    kind = readout.partition("-")[0]
+    return (READOUTS.index(kind) if kind in READOUTS else len(READOUTS), readout)
 
 
 def in_order(cells: Sequence[Cell], datasets: Sequence[str], missing: Mapping[str, str]) -> list[str]:
@@ -167,7 +169,7 @@ def _columns(name: str, readout: str, metrics: set[str], *, there: bool, cyclic:
     if not there:  # a column all the same, but not among angles where sleep has none
         among_angles = readout == "angle" and PUBLISHED_READOUT.get(name) == "class"
         return [] if among_angles else [Column(name, metric, name, missing=True)]
-    if readout == "class" and not cyclic and {"accuracy", "weighted_f1"} <= metrics:
+    if readout.partition("-")[0] == "class" and not cyclic and {"accuracy", "weighted_f1"} <= metrics:
         return [Column(name, "accuracy", f"{name} accuracy"), Column(name, "weighted_f1", f"{name} weighted F1")]
     return [Column(name, metric, name)] if metric in metrics else []
 
@@ -350,7 +352,7 @@ def how_to_read(tables: Sequence[Section], verdicts: str) -> list[str]:
 
 def particulars(table: Section) -> list[str]:
     """Describe what one table measures, over how many fits, and whether it tests nothing, in sentences without markup."""
-    measured = [capital(MEASURES.get(table.readout, "accuracy")), fits(table)]
+    measured = [capital(MEASURES.get(table.readout.partition("-")[0], "accuracy")), fits(table)]
     said = [", ".join(words for words in measured if words) + "."]
     return said if _is_tested(table) else [*said, "Against raw counts: not tested: one split."]
 

@@ -23,6 +23,7 @@ from . import style
 from .bench_sections import label_order
 
 __all__ = [
+    "draw_along",
     "draw_confusion",
     "draw_confusions",
     "draw_decoding",
@@ -111,8 +112,9 @@ def _evaluation_row(axes: Axes, place: int, title: str, scores: Mapping[str, Any
 
 
 def _title(result: Mapping[str, Any]) -> str:
-    target, readout = result.get("target", ""), result.get("readout", "")
-    return f"{style.shorten(result.get('dataset') or 'recording', 40)}: {style.shorten(target)}, {readout} readout"
+    options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
+    readout = style.readout_title(str(result.get("readout", "")), **options)
+    return f"{style.shorten(result.get('dataset') or 'recording', 40)}: {style.shorten(result.get('target', ''))}, {readout}"
 
 
 def _circumstances(result: Mapping[str, Any]) -> str:
@@ -215,7 +217,9 @@ def draw_confusion(
     fitted = "all training labels"
     if labels is not None:
         fitted = f"{labels} labelled {label_unit}{'' if labels == 1 else 's'} per class"
-    what = ", ".join(p for p in (style.shorten(dataset, 30), f"{readout} readout" if readout else "", fitted) if p)
+    what = ", ".join(
+        p for p in (style.shorten(dataset, 30), style.readout_title(readout) if readout else "", fitted) if p
+    )
     axes.set_title(f"{what}\naccuracy {value:.3f}{within}")
     return figure
 
@@ -415,7 +419,9 @@ def draw_label_curves(cells: Sequence[Cell], track: Track, readout: str) -> Figu
         if column == 0:
             axes.set_ylabel("R²" if metric == "r2" else "accuracy")
     _key(figure, groups, looks, below)
-    figure.text(0.015, 1 - 0.2 / height, f"What the {readout} readout reaches with few labels", fontsize=10)
+    figure.text(
+        0.015, 1 - 0.2 / height, f"What the {style.readout_title(readout)} reaches with few labels", fontsize=10
+    )
     figure.text(0.015, 1 - 0.38 / height, track.describe(), fontsize=8, color=style.MUTED)
     return figure
 
@@ -629,3 +635,43 @@ CURVES: Mapping[str, Mapping[str, Any]] = {
     "pca": {"color": style.CLASSES[1], "linewidth": 1.6, "zorder": 4},
     "untrained": {"color": style.CLASSES[2], "linewidth": 1.6, "zorder": 4},
 }
+
+
+@style.context()
+def draw_along(merits: ArrayLike, bins: ArrayLike, bin_size: float, *, metric: str = "accuracy") -> Figure:
+    """Draw how well bins are read along the trial: mean over trials with its 95 % interval.
+
+    Parameters
+    ----------
+    merits : array_like, shape (T,)
+        Of each test row: hit or miss, or the squared error.
+    bins : array_like of int, shape (T,)
+        Place of each row in its segment.
+    bin_size : float
+        Width of a bin in seconds.
+    metric : {"accuracy", "r2"}, optional
+        What the readout is judged by; of "r2" the root of the mean squared error is drawn.
+
+    Returns
+    -------
+    Figure
+        To be saved with `style.save`. Places that fewer than five trials reach are left out.
+    """
+    merit, place = np.asarray(merits, dtype=np.float64), np.asarray(bins)
+    found = []
+    for at in np.unique(place)[:2000]:
+        own = merit[place == at]
+        if len(own) >= 5:
+            half = 1.96 * own.std(ddof=1) / math.sqrt(len(own))
+            found.append((at * bin_size, own.mean(), own.mean() - half, own.mean() + half))
+    figure = style.new_figure(2.6, width=5.6)
+    axes = figure.add_subplot()
+    time, *lines = np.array(found).reshape(-1, 4).T
+    mean, low, high = (np.sqrt(np.maximum(line, 0)) for line in lines) if metric == "r2" else lines
+    axes.fill_between(time, low, high, color=style.ACCENT, alpha=0.18, linewidth=0)
+    axes.plot(time, mean, color=style.ACCENT, marker="o", markersize=3)
+    axes.set_ylim(0, 1.02 if metric != "r2" else None)
+    axes.set_xlabel("seconds since the start of the trial")
+    axes.set_ylabel("root mean squared error" if metric == "r2" else "share read correctly")
+    axes.grid(axis="y", color=style.FAINT, linewidth=0.6)
+    return figure

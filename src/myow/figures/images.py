@@ -36,6 +36,7 @@ __all__ = [
     "draw_image_curves",
     "draw_image_dots",
     "draw_image_map",
+    "figures_of",
     "groups",
 ]
 
@@ -126,10 +127,11 @@ def draw_curves(out: Path, rows: Sequence[Row]) -> list[Path]:
     FileError
         If a figure cannot be written.
     """
-    return save_numbered(out, _bench_figures(out, rows))
+    return save_numbered(out, figures_of(out, rows))
 
 
-def _bench_figures(out: Path, rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
+def figures_of(out: Path, rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of `draw_curves` by the stem of their file."""
     for group, methods in groups(rows).items():
         curves = {name: found for name, of in methods.items() if (found := list(_trainings(out, of)))}
         if curves:

@@ -21,7 +21,15 @@ from .embedding import put
 from .training import DASHES, panel_figure, panel_title, share_panel, step_axis
 from .training import draw_line as line
 
-__all__ = ["draw_mined_images", "draw_mined_views"]
+__all__ = [
+    "Chosen",
+    "choose_examples",
+    "draw_mined_images",
+    "draw_mined_views",
+    "draw_rasters",
+    "label_matrix",
+    "unit_order",
+]
 
 Numbers = dict[str, NDArray[Any]]
 
@@ -131,6 +139,138 @@ def _difference(axes: Axes, *, numbers: Numbers, period: float, label_name: str)
     axes.set_xlabel(f"{style.shorten(label_name, 16)} of view minus anchor")
     axes.set_ylabel("share of views")
     panel_title(axes, f"difference at step {int(numbers['step'][-1])}", "" if chance is None else "dashed: chance")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some anchors with what was mined for them, over training.
+
+    Parameters
+    ----------
+    at : list of int, length S
+        Records that are shown, by their place.
+    anchor, view : ndarray of int, shape (S, E)
+        Rows of the training recording; a view of -1 where none was found.
+    """
+
+    at: list[int]
+    anchor: NDArray[np.int64]
+    view: NDArray[np.int64]
+
+
+def choose_examples(
+    steps: ArrayLike,
+    anchors: Sequence[ArrayLike],
+    mined: Sequence[ArrayLike],
+    label: ArrayLike | None = None,
+    *,
+    most_steps: int = 12,
+    most: int = 8,
+) -> Chosen:
+    """Choose anchors to show: spread evenly over labels, not by how well they fared, and the same ones at each step if possible.
+
+    Parameters
+    ----------
+    steps, anchors, mined
+        As in `mined_statistics`.
+    label : array_like, shape (T,), optional
+        Label of each training row.
+    most_steps, most : int, optional
+        Steps and anchors to choose.
+
+    Returns
+    -------
+    Chosen
+        Places of the records, and their anchors and views.
+    """
+    at = [int(i) for i in _evenly(len(np.asarray(steps)), most_steps)]
+    anchor, view = ([np.asarray(of[i], dtype=np.int64) for i in at] for of in (anchors, mined))
+    common = np.unique(anchor[0])
+    for rows in anchor[1:]:
+        common = np.intersect1d(common, rows)
+    value = None if label is None else np.asarray(label)
+
+    def some(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        ordered = rows if value is None else rows[np.argsort(value[rows], kind="stable")]
+        place = (np.arange(most) + 0.5) * len(ordered) / most
+        return ordered[np.minimum(place.astype(np.int64), len(ordered) - 1)]
+
+    of_all = some(common) if len(common) >= most else None
+    chosen = [some(np.unique(rows)) if of_all is None else of_all for rows in anchor]
+    found = []
+    for rows, own, mined_rows in zip(chosen, anchor, view, strict=True):
+        order = np.argsort(own, kind="stable")
+        found.append(mined_rows[order[np.searchsorted(own[order], rows)]])
+    return Chosen(at, np.stack(chosen), np.stack(found))
+
+
+def label_matrix(
+    label: ArrayLike, anchors: Sequence[ArrayLike], mined: Sequence[ArrayLike], at: Sequence[int], *, most: int = 16
+) -> tuple[list[Any], NDArray[np.int64]] | None:
+    """Count anchors by their label (row) and the label of what was mined (column), shape (S, C, C); None of many labels."""
+    classes, code = np.unique(np.asarray(label), return_inverse=True)
+    n = len(classes)
+    if not 2 <= n <= most:
+        return None
+    counts = np.zeros((len(at), n, n), dtype=np.int64)
+    for i, record in enumerate(at):
+        anchor, view = np.asarray(anchors[record]), np.asarray(mined[record])
+        np.add.at(counts[i], (code[anchor[view >= 0]], code[view[view >= 0]]), 1)
+    return classes.tolist(), counts
+
+
+def unit_order(counts: NDArray[Any], label: ArrayLike | None) -> NDArray[np.int64]:
+    """Return units in the order of the label that they prefer, so that a raster shows what belongs together; else by how much they fire."""
+    mean = counts.mean(axis=0)
+    classes, code = (None, None) if label is None else np.unique(np.asarray(label), return_inverse=True)
+    if classes is None or not 2 <= len(classes) <= MOST_CLASSES:
+        return np.argsort(-mean, kind="stable")
+    by_class = np.stack([counts[code == i].mean(axis=0) for i in range(len(classes))])
+    best = by_class.argmax(axis=0)
+    depth = by_class.max(axis=0) - mean
+    return np.lexsort((-depth, best))
+
+
+MOST_CLASSES = 40
+
+
+@style.context()
+def draw_rasters(
+    shown: Sequence[tuple[str, Sequence[str], NDArray[np.uint8], NDArray[np.uint8]]], *, bin_size: float, centre: int
+) -> Figure:
+    """Draw the activity around anchors beside that around what was mined for them, and the difference.
+
+    Parameters
+    ----------
+    shown : sequence of (str, (str, str), ndarray, ndarray)
+        When, what anchor and view are, and their activity, shape (bins, units) each; 255 stands for bins outside of the trial.
+    bin_size : float
+        Width of a bin in seconds.
+    centre : int
+        Place of the bin itself among those shown.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = style.new_figure(0.5 + 1.25 * len(shown), width=7.2)
+    panels = figure.subplots(len(shown), 3, squeeze=False)
+    for row, (when, words, anchor, view) in zip(panels, shown, strict=True):
+        one, other = (np.ma.masked_equal(part, 255).astype(np.float64).T for part in (anchor, view))
+        top = max(float(one.max()), float(other.max()), 1.0)
+        ends = -(centre + 0.5) * bin_size, (len(anchor) - centre - 0.5) * bin_size
+        where: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest", "extent": (*ends, len(one), 0)}
+        titles = f"{when}: anchor, {words[0]}", f"mined, {words[1]}", "mined minus anchor"
+        for axes, values, title in zip(row, (one, other, other - one), titles, strict=True):
+            low, shades = (-top, "PuOr") if values is not one and values is not other else (0.0, "Greys")
+            axes.imshow(values, vmin=low, vmax=top, cmap=shades, **where)
+            axes.axvline(0, color=style.ACCENT, linewidth=0.6)
+            axes.set_title(style.shorten(title, 40), fontsize=8)
+            axes.set_yticks([])
+        row[0].set_ylabel("units")
+    for axes in panels[-1]:
+        axes.set_xlabel("seconds from the bin")
+    return figure
 
 
 STEPS, ANCHORS, VIEWS = 5, 4, 2

@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..data.images import Images
 from ..data.recording import Recording
+from ..data.rows import oddities
+from ..datasets import card_of, load_recording
+from ..errors import FileError, MyowError, SettingError
+from ..evaluation.decode import decode
+from ..evaluation.evaluate import evaluate
 from ..evaluation.mined import neighbour_statistics
+from ..evaluation.readouts import reading_name
+from ..evaluation.result import headline_of
+from ..methods.card import AZABOU, methods_paragraph
+from ..methods.decoders import PoissonNB
+from ..methods.deploy import one_session
 from ..methods.images import ImageEstimator
 from ..methods.recordings import RecordingEstimator
-from ..methods.runs import RunFolder
+from ..methods.runs import Run, RunFolder, own_parts, sessions_of
 from ..nn.neighbours import default_gap
 from ..training.callbacks import read_metrics
 from . import decoding, embedding, images, mined, style, training
 from .style import save
 
-__all__ = ["candidates_per_step", "draw_evaluations", "draw_images", "draw_training", "label_to_colour_by"]
+__all__ = [
+    "MOST_BINS",
+    "OpenRun",
+    "candidates_per_step",
+    "draw_evaluations",
+    "draw_images",
+    "draw_training",
+    "image_training",
+    "label_to_colour_by",
+    "neighbours_of",
+    "read_evaluations",
+]
+
+MOST_BINS = 100_000
+"""Bins that an explorer shows."""
+
+MOST_VALUES = 1 << 25  # of these bins' activity, which is held in memory a few times over while a page is made
 
 MOST_ROWS = 200_000
 """Rows that are embedded to be drawn; ten times as many as there are marks in a figure."""
@@ -102,7 +132,7 @@ def _training(
     metrics = read_metrics(folder.metrics) if folder.metrics.exists() else []
     if metrics:  # a method without steps has none
         yield "learning_curves", training.draw_learning_curves(metrics, name=name)
-        near = _neighbours(folder, gap=default_gap(trained_on.times) if one_segment else None, **place)
+        near = neighbours_of(folder, gap=default_gap(trained_on.times) if one_segment else None, **place)
         yield "geometry", training.draw_geometry(metrics, neighbours=near, name=name, label_name=label_name)
     if folder.mined.exists():
         gap = default_gap(trained_on.times, getattr(model, "exclude_gap", None)) if one_segment else None
@@ -117,7 +147,7 @@ def _training(
         )
 
 
-def _neighbours(folder: RunFolder, **place: Any) -> dict[str, NDArray[Any]] | None:
+def neighbours_of(folder: RunFolder, **place: Any) -> dict[str, NDArray[Any]] | None:
     """Return what nearest neighbours have in common, if any were recorded."""
     if not folder.neighbours.exists():
         return None
@@ -165,7 +195,10 @@ def _evaluations(folder: RunFolder) -> Named:
                 decoding.draw_confusion(
                     result["confusion"]["counts"],
                     result["confusion"]["classes"],
-                    **{key: result[key] for key in ("dataset", "target", "readout", "labels")},
+                    **{key: result[key] for key in ("dataset", "target", "labels")},
+                    readout=reading_name(
+                        result["readout"], result.get("classifier", "logistic"), result.get("semi_supervised", False)
+                    ),
                     label_unit=result["label_unit"] or "segment",
                     accuracy=result["accuracy"] if of_classes else None,
                     interval=result["interval"] if of_classes else None,
@@ -207,10 +240,11 @@ def draw_images(folder: RunFolder, model: ImageEstimator, train: Images, test: I
         ``embedding_2d.png``; ``learning_curves.png`` and ``geometry.png`` if there are metrics; ``mined_images.png`` if
         anything was mined.
     """
-    return _save_all(folder, _image_training(folder, model, train, test))
+    return _save_all(folder, image_training(folder, model, train, test))
 
 
-def _image_training(folder: RunFolder, model: ImageEstimator, train: Images, test: Images) -> Named:
+def image_training(folder: RunFolder, model: ImageEstimator, train: Images, test: Images) -> Named:
+    """Yield the figures of `draw_images` by the stem of their file."""
     name = f"{type(model).__name__} on {train.name or folder.path.name}"
     some = np.unique(np.linspace(0, len(test) - 1, min(len(test), MOST_IMAGES)).round().astype(np.int64))
     taken = test.select(some)
@@ -220,7 +254,7 @@ def _image_training(folder: RunFolder, model: ImageEstimator, train: Images, tes
         yield "learning_curves", training.draw_learning_curves(metrics, name=name)
         label = next(iter(train.labels), None)
         place = {"segments": train.groups, "times": train.times}
-        near = None if label is None else _neighbours(folder, **place, label=train.labels[label])
+        near = None if label is None else neighbours_of(folder, **place, label=train.labels[label])
         figure = training.draw_geometry(metrics, neighbours=near, name=name, label_name=label or "label")
         # In place of the note on segments, of which images have none.
         note = "Of up to 512 training images, not augmented."
@@ -232,3 +266,208 @@ def _image_training(folder: RunFolder, model: ImageEstimator, train: Images, tes
         if (pairs[2] >= 0).any():
             augment, pool = model.make_augment(), candidates_per_step(model)
             yield "mined_images", mined.draw_mined_images(train, *pairs, augment=augment, pool=pool, name=name)
+
+
+@dataclass
+class OpenRun:
+    """A run, with its model and the recording that it was trained on."""
+
+    path: Path
+    folder: RunFolder
+    run: Run
+    model: Any
+    recording: Recording
+    parts: tuple[NDArray[np.int64], ...]
+    session: str = ""
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> OpenRun:
+        """Read a run of a recording; of several sessions the first is opened.
+
+        Raises
+        ------
+        FileError
+            If the folder holds no run, or its recording is not at hand.
+        SettingError
+            If it learnt from images.
+        """
+        folder = RunFolder(path)
+        run = folder.read()
+        if run.of_images:
+            raise SettingError(f"{path} learnt from images, and this is of recordings")
+        model, sessions = folder.model("cpu"), sessions_of(run)
+        recording = load_recording(sessions[0].data if sessions else run.data, run.load)
+        digest = sessions[0].digest if sessions else run.recording["digest"]
+        if recording.digest() != digest:
+            raise FileError(f"{run.data} is not the recording that {path} was trained on (its checksum differs)")
+        parts = own_parts(run, digest) if sessions else run.rows_of_parts()
+        name = sessions[0].name if sessions else ""
+        if len(sessions) > 1:
+            model = one_session(model, name, "a report")
+        return cls(path, folder, run, model, recording, parts or (), name, read_evaluations(folder))
+
+    @property
+    def method(self) -> str:
+        """Name of the method, as it is written in prose."""
+        return str(self.run.method).upper() if self.run.method in ("myow", "byol", "pca", "fa") else self.run.method
+
+    @property
+    def name(self) -> str:
+        """Name of the recording."""
+        return self.recording.name or self.path.resolve().name
+
+    @property
+    def several(self) -> bool:
+        """Whether it learnt from several sessions."""
+        return len(sessions_of(self.run)) > 1
+
+    @cached_property
+    def target(self) -> str | None:
+        """The label that was read out, else one to colour by."""
+        first = next((str(one["target"]) for one in self.evaluations if one["target"] in self.recording.labels), None)
+        card = card_of(self.run.data)
+        return first or label_to_colour_by(self.recording, [card.target] if card and card.target else [])
+
+    @cached_property
+    def shown(self) -> NDArray[np.int64]:
+        """Rows that the explorer shows."""
+        n = len(self.recording)
+        return np.arange(0, n, max(-(-n // MOST_BINS), -(-n * self.recording.n_units // MOST_VALUES)))
+
+    @cached_property
+    def trained_rows(self) -> NDArray[np.int64]:
+        """Rows that the encoder was trained on."""
+        return np.arange(len(self.recording)) if self.run.rows == "all" else self.parts[0]
+
+    @cached_property
+    def in_parts(self) -> tuple[Recording, Recording, Recording]:
+        """Training, validation and test rows."""
+        one, two, three = (self.recording.select(rows) for rows in self.parts)
+        return one, two, three
+
+    @cached_property
+    def part(self) -> NDArray[np.int64]:
+        """Part of each row, by its place in `PARTS`."""
+        code = np.full(len(self.recording), 3)
+        for i, rows in enumerate(self.parts):
+            code[rows] = i
+        return code
+
+    @cached_property
+    def z(self) -> NDArray[np.float32]:
+        """Embedding of the rows shown."""
+        return np.concatenate(list(self.model.transform_blocks(self.recording, rows=self.shown)))
+
+    def evaluate(self) -> None:
+        """Evaluate what was not yet, and add controls to what was read out with all labels."""
+        if not self.recording.labels or self.several:
+            return
+        first = next(
+            (one for one in self.evaluations if one["labels"] is None), {"target": self.target, "readout": None}
+        )
+        found = evaluate(
+            self.model,
+            *self.in_parts,
+            target=first["target"],
+            readout=first["readout"],
+            seen=self.recording if self.run.rows == "all" else None,
+            controls=True,
+        )
+        self.evaluations = [found.to_dict(), *(one for one in self.evaluations if one is not first)]
+
+    @cached_property
+    def predicted(self) -> dict[str, Any]:
+        """What the readout with all labels says of each test row, and how far it is right; {} if nothing was read out."""
+        first = next((one for one in self.evaluations if one["labels"] is None), None)
+        if first is None or self.model.uses_labels or self.several:
+            return {}
+        predictions: list[NDArray[Any]] = []
+        merits: list[NDArray[np.float64]] = []
+        how = {"target": str(first["target"]), "readout": str(first["readout"])}
+        with threadpool_limits(1):
+            decode(
+                lambda _: self.model,
+                self.in_parts,
+                target=how["target"],
+                readout=how["readout"],
+                predictions=predictions,
+                rows=merits,
+            )
+        return {**how, "values": predictions[0], "merits": merits[0], "key": headline_of(how["readout"])}
+
+    def naive_bayes(self, found: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Score naive Bayes with the labels of an evaluation; None where it cannot be used."""
+        train = self.in_parts[0]
+        if found["readout"] not in ("class", "knn") or self.recording.kind != "counts" or len(train) > 50_000:
+            return None
+        y = train.labels[str(found["target"])]
+        try:
+            with threadpool_limits(1):
+                return decode(
+                    lambda some: PoissonNB(context=self.model.context).fit(
+                        train, y, labelled=None if some is None else some.rows
+                    ),
+                    self.in_parts,
+                    target=str(found["target"]),
+                    readout=str(found["readout"]),
+                    labels=found["labels"],
+                    draws=len(found["per_draw"]),
+                )
+        except MyowError:
+            return None
+
+    def warnings(self) -> list[str]:
+        """Return what a reader should keep in mind, a sentence each."""
+        said = list(oddities(self.recording))
+        if not self.evaluations:
+            command = shlex.join(["myow", "evaluate", str(self.path)])
+            said.append(f"Nothing was read out yet, so the page says nothing of how well labels are decoded: {command}")
+        if self.run.rows == "all":
+            said.append("The encoder was trained on all bins, test bins too, without labels: scores are transductive.")
+        test = self.recording.select(self.parts[2])
+        if test.n_segments < 10 and self.recording.n_segments > 1:
+            said.append(f"There are {test.n_segments} test trials; intervals over so few are rough.")
+        if self.several:
+            said.append(f"The run learnt from {len(sessions_of(self.run))} sessions; this page shows {self.session}.")
+        if len(self.shown) < len(self.recording):
+            said.append(
+                f"The explorer shows {len(self.shown):,} of {len(self.recording):,} bins, evenly spaced; numbers are of all."
+            )
+        return said
+
+    def paragraph(self) -> str:
+        """Return what was done, for the methods section of a paper."""
+        rec = self.recording
+        unit = "Spike counts" if rec.kind == "counts" else "Signals"
+        split = {
+            "random": "Trials were dealt at random to three parts",
+            "time": "The recording was parted in time",
+            "released": "The parts are those of the released split",
+        }
+        about = {
+            "recording": f"{unit} of {rec.n_units:,} units ({self.name}) were taken in {len(rec):,} bins of {rec.bin_size:g} s, in "
+            f"{rec.n_segments:,} {'trials' if rec.n_segments > 1 else 'segment'}.",
+            "parts": [len(rows) for rows in self.parts],
+            "split": split.get(self.run.split, "Rows were parted"),
+            "rows": self.run.rows,
+        }
+        return methods_paragraph(self.model, about, self.evaluations)
+
+    def cite(self) -> dict[str, str]:
+        """Return what to cite: method, data and software."""
+        data = str(self.recording.source.get("citation", "")) or "not given by the recording's file"
+        return {"Method": AZABOU, "Data": data, "Software": f"myow {self.run.version}, see its CITATION.cff."}
+
+
+def read_evaluations(folder: RunFolder) -> list[dict[str, Any]]:
+    """Read evaluations, those with all labels first."""
+    found = []
+    for path in sorted(folder.path.glob("evaluation_*.json")):
+        try:
+            one = json.loads(path.read_text(encoding="utf-8"))
+            if {"target", "readout", "labels", "differences", "raw"} <= one.keys():
+                found.append(one)
+        except (OSError, ValueError, AttributeError) as error:
+            raise FileError(f"{path} is damaged ({error}); evaluate the run again") from error
+    return sorted(found, key=lambda one: (one["labels"] is not None, one["labels"] or 0))

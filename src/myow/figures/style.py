@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError, SettingError
 from ..evaluation.mined import check_label
 from ..evaluation.result import BASELINES as BASELINES
+from ..evaluation.result import readout_title as readout_title
 from ..io.files import make_folder, writing
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "file_word",
     "in_degrees",
     "new_figure",
+    "readout_title",
     "save",
     "save_numbered",
     "sequential_map",
@@ -90,6 +92,7 @@ _SETTINGS: dict[str, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "figure.facecolor": "white",
+    "text.parse_math": False,  # names of labels and units are foreign, and a dollar in them is a dollar
     "savefig.facecolor": "white",
 }
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..data.embedding import Embedding
 from ..errors import DataError, FileError, need, unknown_name
 from .files import read_arrays, write_arrays, write_json, writing
-from .guard import most_bytes, parsing
+from .untrusted import most_bytes, parsing
 
 __all__ = [
     "beside",

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ..data.recording import Recording
 from .array_session import read_arrays
-from .guard import open_hdf5, read_dataset
 from .named_arrays import PERIOD, TRAINS, Arrays, Field, Titles, add_cells, at_hand
 from .session import OF_ARRAYS, OWNERS, TIMES, TRIALS, Notes, Options, as_text, plain_name, split_bound
+from .untrusted import open_hdf5, read_dataset
 
 __all__ = ["OPTIONS", "read"]
 

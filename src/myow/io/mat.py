@@ -14,9 +14,9 @@ from ..data.recording import Recording
 from ..errors import FileError, MyowError, need
 from .array_session import read_arrays
 from .binned import bin_session
-from .guard import open_hdf5, parsing
 from .named_arrays import NESTED, Arrays, Field, Titles, add_cells, at_hand, is_line, refuse
 from .session import OF_ARRAYS, Intervals, Notes, Options, Session, Signal, Units, constant, describe
+from .untrusted import open_hdf5, parsing
 
 __all__ = ["END", "OPTIONS", "START", "TARGET", "RawSession", "read", "read_raw"]
 

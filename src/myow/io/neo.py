@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from ..errors import DataError, FileError, MyowError, need, unknown_name
 from .binned import MISSING_WIDTH, bin_session
-from .guard import GIB, parsing
 from .session import OF_SESSIONS, Intervals, Notes, Options, Session, Signal, Units, constant, describe
+from .untrusted import GIB, parsing
 
 __all__ = ["OPTIONS", "read", "reads"]
 

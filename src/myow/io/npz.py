@@ -30,9 +30,9 @@ from ..data.recording import Recording
 from ..errors import DataError, FileError
 from .array_session import read_arrays
 from .files import npy_header, write_arrays
-from .guard import most_bytes, parsing
 from .named_arrays import PERIOD, RESERVED, Arrays, Field, Titles
 from .session import OF_ARRAYS, Notes, Options
+from .untrusted import most_bytes, parsing
 
 __all__ = ["OPTIONS", "holds_pynapple", "read", "write_npz"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from ..errors import DataError, FileError, need
 from .binned import bin_session
-from .guard import check_dataset, open_hdf5, parsing
 from .session import OF_SESSIONS, Intervals, Notes, Options, Session, Signal, Units, as_text, constant, describe
+from .untrusted import check_dataset, open_hdf5, parsing
 
 __all__ = ["OPTIONS", "opened", "read"]
 

@@ -27,7 +27,7 @@ from .embeddings import (
     restored,
 )
 from .files import writing
-from .guard import MIB, open_hdf5, read_dataset
+from .untrusted import MIB, open_hdf5, read_dataset
 
 __all__ = ["read", "write"]
 

@@ -16,9 +16,8 @@ from ..data.recording import Recording
 from ..errors import DataError, FileError
 from .binned import bin_session
 from .files import npy_header, read_member
-from .guard import GIB, parsing
 from .session import OF_SESSIONS, Columns, Intervals, Notes, Options, Session, Signal, Units, constant, describe
-from .untrusted import ArrayStandIn, DtypeStandIn, admit_arrays, unpickle
+from .untrusted import GIB, ArrayStandIn, DtypeStandIn, admit_arrays, parsing, unpickle
 
 __all__ = ["OPTIONS", "read"]
 

@@ -18,9 +18,8 @@ from ..data.binning import Bins
 from ..data.recording import Recording
 from ..errors import DataError, FileError
 from .binned import bin_session
-from .guard import parsing
 from .session import OF_SESSIONS, WHOLE, Columns, Notes, Options, Session, Signal, Units, constant, describe
-from .untrusted import ArrayStandIn, DtypeStandIn, Function, admit_arrays, unpickle
+from .untrusted import ArrayStandIn, DtypeStandIn, Function, admit_arrays, parsing, unpickle
 
 __all__ = ["OPTIONS", "PHY", "holds", "read"]
 

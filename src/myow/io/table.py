@@ -20,7 +20,6 @@ from ..data.recording import Recording, check_bin_size
 from ..errors import DataError, FileError, need, unknown_name
 from .array_session import read_arrays
 from .binned import MISSING_WIDTH, bin_session
-from .guard import most_bytes, parsing
 from .named_arrays import LONGEST, PERIOD, Arrays, Field, Titles, at_hand
 from .session import (
     OF_ARRAYS,
@@ -37,6 +36,7 @@ from .session import (
     samples_a_second,
 )
 from .spikes import check_clock, check_units, find_column, units_by_owner
+from .untrusted import most_bytes, parsing
 
 __all__ = ["METADATA", "OPTIONS", "read"]
 

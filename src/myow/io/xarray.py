@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ..data.recording import Recording
 from ..errors import DataError, FileError, MyowError, need, unknown_name
 from .array_session import read_arrays
-from .guard import check_dataset, open_hdf5, parsing
 from .named_arrays import PERIOD, Arrays, Field, Titles, at_hand
 from .session import OF_ARRAYS, Notes, Options
+from .untrusted import check_dataset, open_hdf5, parsing
 
 __all__ = ["OPTIONS", "read"]
 

@@ -91,10 +91,11 @@ class BYOL(MultiSessionEstimator):
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
     embedding : {"auto", "representation", "prediction", "both"}, default "auto"
-        What `transform` gives: y = f(x), what the predictor makes of it, or both side by side, each of unit length. A
-        prediction averages over what could have been seen: it holds less noise of the single bin, and less detail;
-        choose it for what stays the same in a trial, such as the direction of a reach, if few labels are to tell it.
-        "auto" gives both where whole segments are like certain others, in the activity alone, else y.
+        What `transform` gives: y = f(x), what the predictor makes of it, or the sum of both as unit vectors, the
+        prediction counting twice. A prediction averages over what could have been seen: it holds less noise of the
+        single bin, and less detail; choose it for what stays the same in a trial, such as the direction of a reach, if
+        few labels are to tell it. "auto" gives both where whole segments are like certain others, in the activity
+        alone, else y.
     unit_norm : bool, default True
         Whether the embedding is scaled to unit length, which suits classes and directions, since how strongly the units fire
         together often says little of them; choose False for speed, which a readout can take from lengths.
@@ -293,7 +294,7 @@ class BYOLNetwork(PairedViews):
         self.target = frozen_copy(self.online)
         self.momentum, self.momentum_schedule = momentum, momentum_schedule
         self.symmetric, self.embedding = symmetric, embedding
-        self.embedded = EmbeddingChoice(embedding)
+        self.embedded = EmbeddingChoice(embedding, dim, projected)
 
     def prepare(self, data: TrainingRows) -> None:
         """List, once, the parameters that the moving average ties together."""

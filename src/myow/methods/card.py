@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 if TYPE_CHECKING:
     from .base import Learner
 
-__all__ = ["evaluation_table", "model_card", "shown", "table", "training_lines"]
+__all__ = ["evaluation_table", "methods_paragraph", "model_card", "shown", "table", "training_lines"]
 
 AZABOU = """Azabou M, Azar MG, Liu R, Lin CH, Johnson EC, Bhaskaran-Nair K, Dabagia M, Avila-Pires B, Kitchell L, Hengen KB,
 Gray-Roncal W, Valko M, Dyer EL. Mine Your Own vieW: Self-Supervised Learning Through Across-Sample Prediction.
@@ -199,9 +199,11 @@ def _recording(found: Mapping[str, Any]) -> list[str]:
     score = "r2" if found.get("readout") == "continuous" else "accuracy"
     unit = found.get("label_unit")
     labels = "all" if found.get("labels") is None else f"{shown(found['labels'])} {shown(unit)}s a class"
+    options = [found["classifier"]] if found.get("classifier") else []
+    options += ["semi-supervised"] if found.get("semi_supervised") else []
     return [
         shown(found.get("target")),
-        shown(found.get("readout")),
+        ", ".join(shown(word) for word in (found.get("readout"), *options)),
         labels,
         "R2" if score == "r2" else score,
         _with_interval(found, score),
@@ -228,6 +230,12 @@ def _with_interval(found: Mapping[str, Any], score: str) -> str:
     return _number(found.get(score)) + (f" ({ends[0]} to {ends[1]})" if ends else "")
 
 
+def _better(found: Mapping[str, Any], name: str, key: str) -> str:
+    """Return the higher score of a baseline's two scalings."""
+    scores = [_part(found, row).get(key) for row in (name, f"{name}_common")]
+    return max(map(_number, scores)) if scores else ""
+
+
 def _part(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = found.get(name)
     return part if isinstance(part, Mapping) else {}
@@ -236,3 +244,79 @@ def _part(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _number(value: Any) -> str:
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return f"{value:.3f}" if good else ""
+
+
+READ = {
+    "class": "a logistic regression",
+    "angle": "a ridge regression onto the circle",
+    "continuous": "a ridge regression",
+    "knn": "its nearest labelled neighbours",
+}
+
+
+def methods_paragraph(
+    model: Learner,
+    about: Mapping[str, Any],
+    evaluations: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Write what was done as a paragraph for the methods section of a paper.
+
+    Parameters
+    ----------
+    model : Learner
+        Fitted.
+    about : mapping
+        "recording", a sentence on the data; "parts", rows of the training, validation and test part, or None; "split", how they
+        were parted; "rows", what the encoder was trained on.
+    evaluations : sequence of mapping, optional
+        What `myow.evaluate` returned for it.
+
+    Returns
+    -------
+    str
+        Plain text. Its numbers are those of the evaluations.
+    """
+    settings = model.get_params()
+    defaults = {f.name: f.default for f in fields(type(model))}
+    changed = [
+        f"{name} {shown(value)}"
+        for name, value in sorted(settings.items())
+        if name not in ("device", "verbose", "threads", "random_state", "steps", "epochs", "context")
+        and not callable(value)
+        and not _same(value, defaults.get(name))
+    ]
+    learnt = "with labels" if model.uses_labels else "without labels"
+    steps = f" for {model.n_steps_:,} steps" if getattr(model, "n_steps_", 0) else ""
+    before, after = settings.get("context") or (0, 0)
+    window = f" Each bin was seen with {before} bins before it and {after} after." if before or after else ""
+    said = [
+        str(about["recording"]),
+        f"An embedding of {model._n_dimensions()} dimensions was learnt {learnt} with {type(model).__name__} "
+        f"(myow {shown(model.version_) or 'of an early version'}){steps}, seed {model.seed_}.{window}",
+        f"Settings other than the defaults: {', '.join(changed)}." if changed else "All settings were the defaults.",
+    ]
+    if about.get("parts"):
+        train, valid, test = about["parts"]
+        said.append(
+            f"{about['split']} ({train:,} training, {valid:,} validation and {test:,} test bins); the encoder was trained on "
+            f"{'all bins' if about['rows'] == 'all' else 'training bins alone'}."
+        )
+    for found in evaluations:
+        key = "r2" if found.get("readout") == "continuous" else "accuracy"
+        few = (
+            "The strength of the readout was chosen on validation bins; then it was fitted on training and validation bins"
+            if found.get("labels") is None
+            else f"The readout used {shown(found['labels'])} labelled {shown(found.get('label_unit'))}{'' if found['labels'] == 1 else 's'} per class alone, mean of "
+            f"{len(found.get('per_draw') or [0])} draws"
+        )
+        said.append(
+            f"The label {shown(found.get('target'))} was decoded from the embedding by {READ.get(str(found.get('readout')), 'a readout')}. "
+            f"{few}. On {shown(found.get('n_test'))} test bins {'R²' if key == 'r2' else 'accuracy'} was "
+            f"{_with_interval(found, key)}; of raw counts {_better(found, 'raw', key)} and of principal components "
+            f"{_better(found, 'pca', key)}, each at the better of two scalings."
+        )
+    if evaluations:
+        said.append(
+            "Intervals in brackets are 95 % bootstrap intervals over test trials (over blocks of time where there is one)."
+        )
+    return " ".join(said)

@@ -23,7 +23,7 @@ from ..training.rows import TrainingRows
 from .baselines import ClosedFormFeatures
 from .recordings import RecordingEstimator
 
-__all__ = ["LDA", "DecoderEstimator", "LinearDecoder", "PoissonNB"]
+__all__ = ["LDA", "DecoderEstimator", "LinearDecoder", "PoissonNB", "discriminants"]
 
 PRIORS = ("data", "uniform")
 
@@ -243,20 +243,43 @@ class LDANetwork(LinearDecoder):
         self, features: NDArray[np.float64], index: NDArray[np.int64], prior: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Learn the discriminants of features, shape (R, W * N)."""
-        means = np.stack([features[index == k].mean(axis=0) for k in range(len(prior))])
-        if np.array_equal(features, means[index]):
-            spread = float(features.var(axis=0).mean()) or 1.0
-            return means.T / spread, np.log(prior) - (means**2).sum(axis=1) / (2 * spread)
-        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=prior)
-        with warnings.catch_warnings():
-            # A class of one row says nothing of the covariance; the other classes do.
-            warnings.filterwarnings("ignore", message="Only one sample available")
-            model.fit(features, index)
-        if len(prior) > 2:
-            return model.coef_.T, model.intercept_
-        # Of two classes there is one column, the difference of their log posteriors.
-        sides = np.array([-0.5, 0.5])
-        return model.coef_.T * sides, model.intercept_ * sides
+        return discriminants(features, index, prior)
+
+
+def discriminants(
+    features: NDArray[np.float64], index: NDArray[np.int64], prior: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Learn linear discriminants with one covariance for all classes, shrunk by the Ledoit-Wolf rule; see `LDA`.
+
+    Parameters
+    ----------
+    features : ndarray, shape (R, F)
+        Labelled rows.
+    index : ndarray of int, shape (R,)
+        Class of each; every class has a row.
+    prior : ndarray, shape (C,)
+        How likely each class is.
+
+    Returns
+    -------
+    weights : ndarray, shape (F, C)
+    bias : ndarray, shape (C,)
+        Log posteriors are ``features @ weights + bias``, up to a constant a row.
+    """
+    means = np.stack([features[index == k].mean(axis=0) for k in range(len(prior))])
+    if np.array_equal(features, means[index]):
+        spread = float(features.var(axis=0).mean()) or 1.0
+        return means.T / spread, np.log(prior) - (means**2).sum(axis=1) / (2 * spread)
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=prior)
+    with warnings.catch_warnings():
+        # A class of one row says nothing of the covariance; the other classes do.
+        warnings.filterwarnings("ignore", message="Only one sample available")
+        model.fit(features, index)
+    if len(prior) > 2:
+        return model.coef_.T, model.intercept_
+    # Of two classes there is one column, the difference of their log posteriors.
+    sides = np.array([-0.5, 0.5])
+    return model.coef_.T * sides, model.intercept_ * sides
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

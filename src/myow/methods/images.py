@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.images import Images
+from ..data.recording import Recording
 from ..data.targets import Targets
 from ..errors import DataError, SettingError
 from ..nn.mlp import perceptron
@@ -110,8 +111,8 @@ class ImageEstimator(Learner):
         elif images.size != tuple(self.size_):
             names = f" ({self.images_})" if self.images_ else ""
             raise DataError(
-                f"the model was trained on images of {_by(self.size_)} pixels{names}, but {images.name or 'these'} have "
-                f"{_by(images.size)}; resize them"
+                f"the model was trained on images of {self.size_[0]} x {self.size_[1]} pixels{names}, but {images.name or 'these'} have "
+                f"{images.size[0]} x {images.size[1]}; resize them"
             )
         return images
 
@@ -122,18 +123,15 @@ class ImageEstimator(Learner):
         learn_scaling(network.scaling, rows.values)
 
 
-def _by(size: Any) -> str:
-    return f"{size[0]} x {size[1]}"
-
-
 def _as_images(X: Any, name: str) -> Images:
     """Take an array of bytes for images."""
+    wanted = "give Images, or bytes (uint8) of shape (T, H, W, 3)"
+    if isinstance(X, Recording):
+        raise DataError(f"{name} learns from images, and {X.name or 'this'} is a recording; {wanted}")
     values: NDArray[Any] = np.asarray(X)
     if values.ndim != 4 or values.shape[-1] != 3 or values.dtype != np.uint8:
-        raise DataError(
-            f"{name} learns from images, and this has shape {values.shape} and type {values.dtype}; give Images, or bytes "
-            "(uint8) of shape (T, H, W, 3)"
-        )
+        found = f"shape {values.shape} and type {values.dtype}"
+        raise DataError(f"{name} learns from images, and this has {found}; {wanted}")
     return Images(values)
 
 

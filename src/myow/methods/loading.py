@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..device import choose_device
 from ..errors import FileError, SettingError
-from ..io.hub import PREFIX, pull
+from ..io.download import PREFIX, pull
 from ..io.model_file import LATER, read_header, read_tensors
 from ..nn.scaling import INPUTS
 from . import image_method_class, method_class

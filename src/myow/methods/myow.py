@@ -108,10 +108,11 @@ class MYOW(MultiSessionEstimator):
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
     embedding : {"auto", "representation", "prediction", "both"}, default "auto"
-        What `transform` gives: y = f(x), what the predictor makes of it, or both side by side, each of unit length. A
-        prediction averages over what could have been seen: it holds less noise of the single bin, and less detail;
-        choose it for what stays the same in a trial, such as the direction of a reach, if few labels are to tell it.
-        "auto" gives both where whole segments are like certain others, in the activity alone, else y.
+        What `transform` gives: y = f(x), what the predictor makes of it, or the sum of both as unit vectors, the
+        prediction counting twice. A prediction averages over what could have been seen: it holds less noise of the
+        single bin, and less detail; choose it for what stays the same in a trial, such as the direction of a reach, if
+        few labels are to tell it. "auto" gives both where whole segments are like certain others, in the activity
+        alone, else y.
     unit_norm : bool, default True
         Whether the embedding is scaled to unit length, which suits classes and directions, since how strongly the units fire
         together often says little of them; choose False for speed, which a readout can take from lengths.
@@ -432,7 +433,6 @@ class MYOWNetwork(PairedViews):
         self.online = EncoderProjector(encoder, mlp(dim, *projector))  # f and g
         self.predictor = mlp(projected, predictor, projected)  # q
         self.target = frozen_copy(self.online)  # f' and g'
-        self.embedded = EmbeddingChoice(embedding)
         # The second projector stands on the first ("cascaded"), beside it ("parallel"), or is the first ("single").
         width = dim if mining.layout == "parallel" else projected
         self.mined_projector: nn.Module = nn.Identity()
@@ -443,6 +443,7 @@ class MYOWNetwork(PairedViews):
         if width < 2:
             raise SettingError("the mined projection has 1 dimension, where directions teach nothing; use 2 or more")
         self.mined_predictor = mlp(width, mining.mined_predictor, width)  # q_m
+        self.embedded = EmbeddingChoice(embedding, dim, width if mining.mined_weight else projected)
         self.mined_target = frozen_copy(self.mined_projector)  # h'
 
     def prepare(self, data: TrainingRows) -> None:

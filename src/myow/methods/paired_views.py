@@ -221,18 +221,34 @@ def check_networks(
 class EmbeddingChoice(nn.Module):
     """What is embedded: representations, what is predicted from them, or both.
 
+    Both are added in the same dimensions, each of unit length and the prediction counting twice, so that the embedding is no wider:
+    in some dozens of dimensions the two hardly overlap, and decoding loses a point or less over having them side by side.
+
     Parameters
     ----------
     embedding : {"representation", "prediction", "both", "auto"}
         Which; "auto" chooses one of the others when a training begins.
+    dim, predicted : int
+        Widths of representations and of predictions.
+
+    Raises
+    ------
+    SettingError
+        If both are asked for and their widths differ.
     """
 
     place: Tensor
 
-    def __init__(self, embedding: str) -> None:
+    def __init__(self, embedding: str, dim: int, predicted: int) -> None:
         super().__init__()
         self.auto = embedding == "auto"
         self.kind = "representation" if self.auto else embedding
+        self.alike = dim == predicted
+        if self.kind == "both" and not self.alike:
+            raise SettingError(
+                f"embedding is 'both', but representations have {dim} dimensions and predictions {predicted}; give both the "
+                "same width, or take 'representation'"
+            )
         if self.auto:  # saved with the weights, as its place in the list
             self.register_buffer("place", torch.zeros((), dtype=torch.uint8))
             self.register_load_state_dict_post_hook(_read_choice)  # type: ignore[no-untyped-call]
@@ -245,17 +261,17 @@ class EmbeddingChoice(nn.Module):
         Recordings of reaches read 2.2 and more, others, on a track or of taps, odours, calcium, objects, sleep or a compass, 0.6 to 1.6.
         """
         if self.auto:
-            recur = segments_recur(data, scaling)
+            recur = segments_recur(data, scaling) if self.alike else None
             self.kind = "both" if recur is not None and recur > 1.8 else "representation"
             self.place.fill_(EMBEDDINGS.index(self.kind))
 
     def forward(self, y: Tensor, predict: Callable[[], Tensor]) -> Tensor:
-        """Return y (B, D), what `predict` makes of it (B, Z), or both beside each other (B, D + Z), each of unit length."""
+        """Return y (B, D), what `predict` makes of it (B, Z), or both (B, D)."""
         if self.kind == "representation":
             return y
         if self.kind == "prediction":
             return predict()
-        return torch.cat([F.normalize(y, dim=1), F.normalize(predict(), dim=1)], dim=1)
+        return F.normalize(y, dim=1) + 2 * F.normalize(predict(), dim=1)
 
 
 def _read_choice(choice: EmbeddingChoice, _: object) -> None:
@@ -303,7 +319,8 @@ def segments_recur(data: TrainingRows, scaling: Scaling) -> float | None:
     pairs = np.stack([starts[segment] + first, starts[segment] + first + lag, starts[other] + first + lag])
     pool = np.sort(rng.permutation(len(data.data))[:RECUR_POOL])
     rows, place = np.unique(np.concatenate([pairs.ravel(), pool]), return_inverse=True)
-    values = data.look_up(torch.from_numpy(rows).to(data.device)).double() / scaling.deviation
+    parts = torch.split(torch.from_numpy(rows).to(data.device), 512)  # what is on disk is read a part at a time
+    values = torch.cat([data.look_up(part) for part in parts]).double() / scaling.deviation
     values = values - values.mean(dim=0)
     axes = torch.linalg.eigh(values.T @ values)[1][:, -16:]
     z = F.normalize(values @ axes, dim=1)

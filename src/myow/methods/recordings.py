@@ -16,9 +16,9 @@ from torch import nn
 from ..data.images import Images
 from ..data.recording import Recording
 from ..data.sessions import match_units
-from ..data.stored import StoredRecording
 from ..data.targets import Targets
 from ..errors import DataError, SettingError
+from ..io.on_disk import StoredRecording
 from ..nn.mlp import ResidualEncoder, build_encoder
 from ..nn.read_in import read_in_encoders
 from ..nn.scaling import Scaling, transform_values
@@ -74,7 +74,7 @@ class RecordingEstimator(Learner):
             cross-validated on these rows. Without: the share of dimensions in use (effective rank over D; Garrido
             et al. 2023 use the rank to choose settings without labels).
         """
-        from ..evaluation.readouts import cross_validated_score
+        from ..evaluation.decode import cross_validated_score
 
         embedding = self.transform(X)
         if y is None:

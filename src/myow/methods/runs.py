@@ -20,9 +20,9 @@ from ..data.images import Images
 from ..data.recording import Recording
 from ..data.splits import Split, constant_label
 from ..errors import FileError, SettingError
+from ..io.download import CARD, MODEL, push
+from ..io.download import pull as pull_from_hub
 from ..io.files import Held, locked, make_folder, remove, remove_leftovers, write_json, writing
-from ..io.hub import CARD, MODEL, push
-from ..io.hub import pull as pull_from_hub
 from ..settings import split_names
 from ..training.callbacks import Callback, MetricsFile, PairsFile, read_metrics
 from ..training.checkpoint import CHECKPOINT, LOCK
@@ -279,6 +279,7 @@ class RunFolder:
         self.model_path = self.path / "model.myow"
         self.card = self.path / "model_card.md"
         self.demo = self.path / "demo.json"
+        self.report = self.path / "report.html"
         self._about = self.path / "run.json"
 
     def train(
@@ -397,7 +398,7 @@ class RunFolder:
 
     def clear(self, *, results_only: bool) -> None:
         """Remove the files of a run, or only what was measured of its model; no file of anyone else."""
-        gone = [self.card, self.demo, *(self.path / f"{name}.png" for name in FIGURES)]
+        gone = [self.card, self.demo, self.report, *(self.path / f"{name}.png" for name in FIGURES)]
         for path in self.path.glob("evaluation_*.json"):
             which = path.stem.removeprefix("evaluation_")
             gone += [path, self.path / f"worth_{which}.png", self.path / f"confusion_{which}.png"]
