@@ -66,7 +66,7 @@ def test_ten_lines_of_python_run_on_files_as_a_lab_has_them(path, tmp_path, monk
     (block,) = blocks_of(path)
     assert "random_state=0)" in block
     exec(block.replace("MYOW(context=(2, 2), random_state=0)", "MYOW(context=(2, 2), random_state=0, steps=20)"), {})
-    assert "direction, readout class, 1 labelled" in capsys.readouterr().out
+    assert "direction, class readout, 1 labelled" in capsys.readouterr().out
 
 
 def test_the_readme_is_one_screen_and_its_links_lead_somewhere():
