@@ -31,6 +31,7 @@ from ..training.loop import train
 from ..training.module import TrainingConfig, TrainingModule
 from ..training.rows import SessionRows, TrainingRows
 from .base import told
+from .paired_views import EmbeddingChoice
 from .recordings import RecordingEstimator, offset_of
 
 __all__ = [
@@ -558,6 +559,9 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
     for name, buffer in kept.items():
         if name in held:
             held[name].copy_(buffer)
+    for part in module.modules():
+        if isinstance(part, EmbeddingChoice):
+            part.read_place()
 
 
 def _digest(network: TrainingModule) -> str:
