@@ -138,7 +138,14 @@ def measure(
 ) -> dict[str, float]:
     """Time whole steps and their products in turns."""
     # Mining is on from the first step, so that every step timed does all the work there is.
-    settings = settings | {"epochs": None, "mined_start": 0.0, "mined_ramp": 0.0, "random_state": 0, "device": "cpu"}
+    settings = settings | {
+        "epochs": None,
+        "mined_start": 0.0,
+        "mined_ramp": 0.0,
+        "random_state": 0,
+        "device": "cpu",
+        "verbose": False,
+    }
     settings["threads"] = threads
     products = Products(which=51)
     with products:
