@@ -44,7 +44,7 @@ trials.head(3)
 # -----------
 #
 # Each trial becomes a segment, each further column a label. Times are in seconds. Bins that do not fit whole into a trial, and
-# spikes between trials, are left out and counted.
+# spikes between trials, are left out and counted. ``rec.source`` says what was used and what was skipped.
 
 rec = myow.Recording.from_spikes(
     (spike_times, spike_units), trials, bin_size=0.1, name="day-1"
@@ -59,7 +59,8 @@ rec
 # Which bin, which window?
 # ------------------------
 #
-# `suggest` looks at the activity and names settings to begin with, and why.
+# `suggest` looks at the activity and names settings to begin with, and below them why. ``context`` is the window of bins that the
+# model sees. ``positives`` is how many bins away a second look at the same state may be taken.
 
 print(myow.suggest(rec))
 
@@ -85,6 +86,8 @@ figure.colorbar(shown, label="spikes")
 #
 # Train and evaluate
 # ------------------
+#
+# ``stratify`` deals the directions evenly to the three parts.
 
 train, valid, test = rec.split(
     0.6, 0.15, 0.25, stratify="direction", random_state=0
@@ -103,12 +106,15 @@ figure = myow.plot.confusion(found)
 #
 # Which units carry it?
 # ---------------------
+#
+# `importance` exchanges one unit's activity between trials and sees how much worse direction is read.
 
 carried = myow.importance(model, test, "direction", readout="class")
 figure = carried.plot()
 
 # %%
-# *How to read it.* A unit's bar is what the readout loses if this unit's activity is exchanged between trials. Where several
-# units say the same, none of them is missed much: a short bar does not mean that a unit is untuned.
+# *How to read it.* On the left, a unit's bar is the accuracy that is lost if this unit's activity is exchanged between trials. Where
+# several units say the same, none of them is missed much: a short bar does not mean that a unit is untuned. On the right, a bar is
+# how much the readout's output changes if the unit's activity rises by one standard deviation.
 #
 # Next: :doc:`few labels and one labelled trial <4_few_labels>`
