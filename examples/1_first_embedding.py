@@ -33,8 +33,8 @@ print(train.n_segments, "trials to train on,", test.n_segments, "to test on")
 # Training
 # --------
 #
-# MYOW trains a network to give bins alike numbers if they are changed copies of one bin, or bins of other trials that the network
-# itself takes for alike. The latter are **mined views**. :doc:`How mining works </explanation/mining>` has it step by step.
+# MYOW trains a network to give similar numbers to changed copies of one bin, and to bins of other trials that the network itself
+# finds alike. The latter are **mined views**. :doc:`How mining works </explanation/mining>` has it step by step.
 #
 # ``context=(2, 2)`` shows the network two bins before and two after each bin. ``random_state`` makes the result repeatable.
 # ``steps``, the number of training steps, is small for this page. A warning names units that never fire in the trials that train:
@@ -62,7 +62,8 @@ figure = myow.plot.embedding(z, test, color="direction")
 #
 # A picture in two dimensions may mislead, either way. A **readout** is a simple decoder, fitted on the embedding of the training
 # bins and tested on the test bins. The same readout of raw counts stands beside it. ``readout="class"`` takes the eight directions
-# for eight classes; ``labels=1`` labels one training trial of each, drawn several times.
+# for eight classes; ``labels=1`` labels one training trial of each, drawn several times. A warning says that one direction has only
+# two test trials, so that the numbers on this page are rough.
 
 found = myow.evaluate(
     model, train, valid, test, target="direction", readout="class", labels=1
@@ -88,7 +89,7 @@ figure = myow.plot.decoding(found)
 # Keep it
 # -------
 #
-# ``save`` writes the model into a file. The last line checks that the model read back gives the same embedding.
+# ``save`` writes the model into a file. The last line checks that the model read back from it gives the same embedding.
 
 model.save("first.myow")
 again = myow.load_model("first.myow")

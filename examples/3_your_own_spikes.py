@@ -78,11 +78,13 @@ shown = axes.imshow(
 axes.set(
     xlabel="bin of 0.1 s", ylabel="unit", title="Spikes in the first 20 trials"
 )
+for edge in range(8, 160, 8):
+    axes.axvline(edge - 0.5, color="C0", linewidth=0.5)
 figure.colorbar(shown, label="spikes")
 
 # %%
-# *How to read it.* Each row is a unit, each column a bin; darker means more spikes. Vertical bands of eight bins are trials. A unit
-# whose row changes from band to band tells trials apart. A white row is a silent unit, a white column a gap.
+# *How to read it.* Each row is a unit, each column a bin; darker means more spikes. Blue lines part trials of eight bins. A unit whose
+# row changes from trial to trial tells them apart. A white row is a silent unit, a white column a silent bin.
 #
 # Train and evaluate
 # ------------------
@@ -101,8 +103,9 @@ print(found.verdict)
 figure = myow.plot.confusion(found)
 
 # %%
-# *How to read it.* Rows are true directions, columns what was read, and the diagonal is what is right. Mistakes beside the
-# diagonal are between neighbouring directions.
+# *How to read it.* Rows are true directions, columns what was read, and the diagonal is what is right. Numbers are test bins, summed
+# over the draws of labelled trials; darker is a larger share of the row. Mistakes beside the diagonal are between neighbouring
+# directions.
 #
 # Which units carry it?
 # ---------------------
@@ -113,8 +116,8 @@ carried = myow.importance(model, test, "direction", readout="class")
 figure = carried.plot()
 
 # %%
-# *How to read it.* On the left, a unit's bar is the accuracy that is lost if this unit's activity is exchanged between trials. Where
-# several units say the same, none of them is missed much: a short bar does not mean that a unit is untuned. On the right, a bar is
+# *How to read it.* The twenty units that matter most are drawn. On the left, a unit's bar is the accuracy that is lost if this unit's
+# activity is exchanged between trials, and the grey line is its spread. Where several units say the same, none of them is missed much: a short bar does not mean that a unit is untuned. On the right, a bar is
 # how much the readout's output changes if the unit's activity rises by one standard deviation.
 #
 # Next: :doc:`few labels and one labelled trial <4_few_labels>`

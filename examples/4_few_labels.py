@@ -45,7 +45,7 @@ figure = myow.plot.label_curve(curve)
 
 # %%
 # *How to read it.* To the left labels are few, to the right all trials are labelled. The height of a line is the share of test
-# bins that are read correctly. The gap between the embedding and raw counts is what learning without labels adds. It is wider on
+# bins that are read correctly, and the band is the 95 % interval of the embedding. The gap between the embedding and raw counts is what learning without labels adds. It is wider on
 # the left than on the right. On most recordings it closes to the right: with all labels, raw counts are about as good, and simpler.
 
 for found in curve:

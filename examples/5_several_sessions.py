@@ -46,7 +46,8 @@ figure = myow.plot.embedding(z, tuesday, color="direction")
 # --------------------------
 #
 # ``adapt`` learns a read-in for a new session without labels. Nothing else changes, so that a readout of the other days stays as it
-# is. ``of_session("later")`` is the model of that session alone.
+# is. ``of_session("later")`` is the model of that session alone. A warning says that some directions have only two test trials in so
+# short a session, so that the numbers are rough.
 
 train, valid, test = later.split(
     0.5, 0.2, 0.3, random_state=0, stratify="direction"

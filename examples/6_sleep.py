@@ -47,6 +47,8 @@ print(found.verdict)
 figure = myow.plot.confusion(found)
 
 # %%
+# *No difference shown* is an answer too: this test does not tell whether the embedding helps here.
+#
 # *How to read it.* Rows are true states, columns what was read, and the diagonal is what is right. REM is rare: look at its row, not
 # only at the accuracy, which waking and nREM dominate. ``balanced_accuracy`` counts each state equally:
 
