@@ -14,7 +14,8 @@ without labels: the direction of a reach is not looked at before the last step.
 #
 # A `Recording` holds counts of spikes, a row a **bin** (a stretch of 0.1 s here) and a column a **unit** (a sorted neuron or
 # channel). Bins belong to **segments**: a segment is a stretch recorded without a gap, such as a trial. Nothing in ``myow``
-# ever looks across the edge of a segment. **Labels** are what was measured beside: here the direction of each reach.
+# ever looks across the edge of a segment. **Labels** are what was measured beside the activity: here the direction of each reach,
+# a number from 0 to 7.
 
 import myow
 
@@ -22,8 +23,8 @@ rec = myow.load("simulated-reach")
 rec
 
 # %%
-# Whole trials are set aside for testing. Bins of one trial resemble each other, so a test on bins of a trial that was trained
-# on would only test memory.
+# Whole trials are set aside: a fifth for testing, and a tenth, ``valid``, by which settings of a decoder are chosen later. Bins of
+# one trial resemble each other, so a test on bins of a trial that was trained on would only test memory.
 
 train, valid, test = rec.split(0.7, 0.1, 0.2, by="segment", random_state=0)
 print(train.n_segments, "trials to train on,", test.n_segments, "to test on")
@@ -32,8 +33,12 @@ print(train.n_segments, "trials to train on,", test.n_segments, "to test on")
 # Training
 # --------
 #
+# MYOW trains a network to give similar numbers to changed copies of one bin, and to bins of other trials that the network itself
+# finds alike. The latter are **mined views**. :doc:`How mining works </explanation/mining>` has it step by step.
+#
 # ``context=(2, 2)`` shows the network two bins before and two after each bin. ``random_state`` makes the result repeatable.
-# ``steps`` is short for this page. A warning names units that never fire in the trials that train: they do no harm.
+# ``steps``, the number of training steps, is small for this page. A warning names units that never fire in the trials that train:
+# they do no harm.
 
 model = myow.MYOW(context=(2, 2), steps=300, random_state=0, verbose=False)
 model.fit(train)
@@ -47,16 +52,18 @@ print("a row a bin, a column a dimension:", z.shape)
 figure = myow.plot.embedding(z, test, color="direction")
 
 # %%
-# *How to read it.* Each point is a bin, each colour a direction. Left is the embedding, beside it the raw counts and their
-# principal components, each in the plane in which it is widest. Only distances within a panel mean something; the axes have
-# no unit. Colours that lie apart on the left and mixed on the right say that the embedding has sorted the activity by
-# direction. Colours that lie apart everywhere say that nothing had to be learnt.
+# *How to read it.* Each point is a test bin, each colour a direction. Left is the embedding, beside it the raw counts and their
+# principal components (**components**, from PCA). Each panel shows the two axes along which its points spread most. Only distances
+# within a panel mean something; the axes have no unit. Colours that lie apart on the left and mixed on the right say that the
+# embedding has sorted the activity by direction. Colours that lie apart everywhere say that nothing had to be learnt.
 #
 # A number
 # --------
 #
 # A picture in two dimensions may mislead, either way. A **readout** is a simple decoder, fitted on the embedding of the training
-# bins and tested on the test bins. The same readout of raw counts stands beside it.
+# bins and tested on the test bins. The same readout of raw counts stands beside it. ``readout="class"`` takes the eight directions
+# for eight classes; ``labels=1`` labels one training trial of each, drawn several times. A warning says that one direction has only
+# two test trials, so that the numbers on this page are rough.
 
 found = myow.evaluate(
     model, train, valid, test, target="direction", readout="class", labels=1
@@ -64,18 +71,25 @@ found = myow.evaluate(
 found
 
 # %%
-# ``labels=1`` takes one labelled trial a direction, drawn several times. The rows *one scale* divide all units by one number
-# instead of each by its own; the better of the two is the fair one to compare with.
+# *Accuracy* is the share of test bins that are read correctly. The **95 % interval** says how far it may be off because the test
+# trials are only a sample. *Embedding minus this* is what the embedding gains over the row, again with an interval: one that holds 0
+# shows no difference.
+#
+# *Raw counts* are square roots of the counts in the same five bins. A readout divides each unit by its own standard deviation; the rows *one scale* divide
+# all units by one number instead. The better of the two is the fair one to compare with. The *untrained encoder* is the same
+# network before training, and *majority class* always names the commonest direction.
 
 figure = myow.plot.decoding(found)
 
 # %%
 # *How to read it.* Each mark is the share of test bins that are read correctly, and each line the 95 % interval over test
 # trials. The embedding is worth something if it lies right of raw counts *and* of components. Where intervals overlap, read the
-# verdict: it compares in pairs, which is sharper.
+# **verdict**, the sentences below the table: it compares on the same trials, in pairs, which is sharper.
 #
 # Keep it
 # -------
+#
+# ``save`` writes the model into a file. The last line checks that the model read back from it gives the same embedding.
 
 model.save("first.myow")
 again = myow.load_model("first.myow")

@@ -2,15 +2,16 @@
 Is it real?
 ===========
 
-Activity with nothing in it also gives pretty embeddings. Three checks tell them apart: held-out trials, intervals, controls.
+Activity with nothing in it also gives pretty embeddings. Four checks tell them apart: held-out trials, intervals, controls, and
+a second training.
 """
 
 # %%
 # Two recordings
 # --------------
 #
-# One is a simulated session of reaches. The other has the same units and rates, but its bins are exchanged at random: no
-# activity belongs to any direction any more.
+# One is a simulated session of reaches. The other has the same units and rates, but its bins are exchanged (shuffled) at random:
+# no activity belongs to any direction any more.
 
 from dataclasses import replace
 
@@ -34,14 +35,15 @@ figure = myow.plot.embedding(
 )
 
 # %%
-# *How to read it.* This is the embedding of exchanged bins, trained and shown on the same bins. It has shape, and shape alone
-# means nothing. What matters is whether colours lie apart, on bins that were not trained on.
+# *How to read it.* Each point is an exchanged bin, each colour the direction that no longer belongs to it. The model was trained on
+# these same bins. The embedding has shape, and shape alone means nothing. What matters is whether colours lie apart, on bins that
+# were not trained on.
 #
 # Held-out trials
 # ---------------
 #
-# ``cv=3`` deals the trials into three folds. In each fold the model learns anew from two thirds of the trials, and the last third
-# tests. No test bin is ever trained on, not even without its label.
+# ``cv=3`` deals the trials into three parts, or **folds**. Each part is the test once, for a model that learns anew from the other
+# two. No test bin is ever trained on, not even without its label. ``controls=True`` is explained below.
 
 found = myow.evaluate(
     model, rec, target="direction", readout="class", cv=3, controls=True
@@ -55,9 +57,9 @@ print(
 # Intervals
 # ---------
 #
-# A difference of a few points may come from the choice of test trials. The verdict looks at the difference to each baseline,
-# fold by fold, and gives the range in which it lies with 95 % confidence. *No difference shown* is not the same as *equal*: three
-# folds can only show large differences.
+# A difference of a few **points** (hundredths of accuracy) may come from the choice of test trials. The verdict looks at the
+# difference to each **baseline**, a row to compare with such as raw counts. It goes fold by fold, and gives the range in which the
+# difference lies with 95 % confidence. *No difference shown* is not the same as *equal*: three folds can only show large differences.
 
 found
 
@@ -65,20 +67,21 @@ found
 # Controls
 # --------
 #
-# Controls do the same with labels that do not belong to the activity. ``exchanged`` deals the labels anew to trials; ``shifted``
-# moves them along the session. A pipeline that leaks lets even these be read.
+# **Controls** do the same with labels that do not belong to the activity. *Exchanged* deals the labels anew to trials; *shifted*
+# moves them along the session. If test trials have leaked into the training, even these can be read.
 
 figure = myow.plot.decoding(found)
 
 # %%
-# *How to read it.* The rows of controls must lie at the rate of the commonest class. If they do not, something other than the
-# activity gives the label away: slow drift with blocks of one condition, or test trials among the training trials.
+# *How to read it.* Marks and lines are accuracies with intervals, as in the first tutorial. The rows of controls must lie at the
+# dashed line, the rate of the commonest class. If they do not, something other than the activity gives the label away: slow drift
+# with blocks of one condition, or test trials among the training trials.
 #
 # Does it come out again?
 # -----------------------
 #
-# Two trainings from different seeds should agree. `consistency` predicts one embedding from the other with a linear map, on
-# trials that the map was not fitted on.
+# A **seed** (``random_state``) decides the random choices of a training. Two trainings from different seeds should agree.
+# `consistency` predicts one embedding from the other with a linear map, on trials that the map was not fitted on.
 
 train, test = rec.split(0.7, 0.3, random_state=0)
 seeds = [
@@ -92,6 +95,6 @@ figure = agreement.plot()
 
 # %%
 # *How to read it.* Each square is the share of variance (R²) of the embedding in the column that is predicted from the one in the
-# row. 1 means equal up to a linear map. Near 0, a picture of either says little.
+# row. 1 means equal up to a linear map, such as a turn or a stretch. Near 0, a picture of either says little.
 #
 # Next: :doc:`your own spikes and trials <3_your_own_spikes>`

@@ -44,7 +44,7 @@ trials.head(3)
 # -----------
 #
 # Each trial becomes a segment, each further column a label. Times are in seconds. Bins that do not fit whole into a trial, and
-# spikes between trials, are left out and counted.
+# spikes between trials, are left out and counted. ``rec.source`` says what was used and what was skipped.
 
 rec = myow.Recording.from_spikes(
     (spike_times, spike_units), trials, bin_size=0.1, name="day-1"
@@ -59,7 +59,8 @@ rec
 # Which bin, which window?
 # ------------------------
 #
-# `suggest` looks at the activity and names settings to begin with, and why.
+# `suggest` looks at the activity and names settings to begin with, and below them why. ``context`` is the window of bins that the
+# model sees. ``positives`` is how many bins away a second look at the same state may be taken.
 
 print(myow.suggest(rec))
 
@@ -77,14 +78,18 @@ shown = axes.imshow(
 axes.set(
     xlabel="bin of 0.1 s", ylabel="unit", title="Spikes in the first 20 trials"
 )
+for edge in range(8, 160, 8):
+    axes.axvline(edge - 0.5, color="C0", linewidth=0.5)
 figure.colorbar(shown, label="spikes")
 
 # %%
-# *How to read it.* Each row is a unit, each column a bin; darker means more spikes. Vertical bands of eight bins are trials. A unit
-# whose row changes from band to band tells trials apart. A white row is a silent unit, a white column a gap.
+# *How to read it.* Each row is a unit, each column a bin; darker means more spikes. Blue lines part trials of eight bins. A unit whose
+# row changes from trial to trial tells them apart. A white row is a silent unit, a white column a silent bin.
 #
 # Train and evaluate
 # ------------------
+#
+# ``stratify`` deals the directions evenly to the three parts.
 
 train, valid, test = rec.split(
     0.6, 0.15, 0.25, stratify="direction", random_state=0
@@ -98,17 +103,21 @@ print(found.verdict)
 figure = myow.plot.confusion(found)
 
 # %%
-# *How to read it.* Rows are true directions, columns what was read, and the diagonal is what is right. Mistakes beside the
-# diagonal are between neighbouring directions.
+# *How to read it.* Rows are true directions, columns what was read, and the diagonal is what is right. Numbers are test bins, summed
+# over the draws of labelled trials; darker is a larger share of the row. Mistakes beside the diagonal are between neighbouring
+# directions.
 #
 # Which units carry it?
 # ---------------------
+#
+# `importance` exchanges one unit's activity between trials and sees how much worse direction is read.
 
 carried = myow.importance(model, test, "direction", readout="class")
 figure = carried.plot()
 
 # %%
-# *How to read it.* A unit's bar is what the readout loses if this unit's activity is exchanged between trials. Where several
-# units say the same, none of them is missed much: a short bar does not mean that a unit is untuned.
+# *How to read it.* The twenty units that matter most are drawn. On the left, a unit's bar is the accuracy that is lost if this unit's
+# activity is exchanged between trials, and the grey line is its spread. Where several units say the same, none of them is missed much: a short bar does not mean that a unit is untuned. On the right, a bar is
+# how much the readout's output changes if the unit's activity rises by one standard deviation.
 #
 # Next: :doc:`few labels and one labelled trial <4_few_labels>`

@@ -2,7 +2,7 @@
 Few labels and one labelled trial
 =================================
 
-Learning without labels pays where labels are few. How few? A label curve says.
+Learning without labels pays where labels are few. How few? A label curve, accuracy by number of labelled trials, says.
 """
 
 # %%
@@ -45,19 +45,19 @@ figure = myow.plot.label_curve(curve)
 
 # %%
 # *How to read it.* To the left labels are few, to the right all trials are labelled. The height of a line is the share of test
-# bins that are read correctly. The gap between the embedding and raw counts is what learning without labels adds. It is wider on
+# bins that are read correctly, and the band is the 95 % interval of the embedding. The gap between the embedding and raw counts is what learning without labels adds. It is wider on
 # the left than on the right. On most recordings it closes to the right: with all labels, raw counts are about as good, and simpler.
 
 for found in curve:
-    number = "all" if found["labels"] is None else found["labels"]
-    print(f"{number} a direction: {found.verdict}")
+    k = found["labels"]
+    print("all trials:" if k is None else f"{k} a direction:", found.verdict)
 
 # %%
 # One labelled trial
 # ------------------
 #
-# With one labelled trial a direction much hangs on which. ``per_draw`` has the accuracy of each draw. Report their mean and spread,
-# never the best.
+# With one labelled trial a direction much hangs on which. ``per_draw`` has the accuracy of each draw, and ``spread`` their standard
+# deviation. Report mean and spread, never the best.
 
 one = curve[0]
 print(
@@ -69,14 +69,15 @@ print(
 figure = myow.plot.confusion(one)
 
 # %%
-# *How to read it.* Counts are summed over draws. Mistakes between neighbouring directions are mild; a column that takes many
-# from everywhere comes from an odd labelled trial.
+# *How to read it.* Rows are true directions, columns what was read, summed over draws. Mistakes between neighbouring directions are
+# mild. A column that takes many bins from everywhere comes from an odd labelled trial.
 #
 # The trials without a label
 # --------------------------
 #
-# Direction is the same in all bins of a trial, so unlabelled trials say a lot too. ``semi_supervised=True`` groups the training trials,
-# names each group by the labelled ones, and fits the readout to all of them. Raw counts and components get the same.
+# Direction is the same in all bins of a trial, so unlabelled trials say a lot too. ``semi_supervised=True`` groups the training trials
+# by their activity, names each group by the labelled ones, and fits the readout to all of them. Raw counts and components get the
+# same. ``"raw_common"`` and ``"pca_common"`` are their rows at one scale.
 
 helped = myow.evaluate(
     model, train, valid, test,

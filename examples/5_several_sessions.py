@@ -32,7 +32,8 @@ model.fit([monday, tuesday])
 print(list(model.sessions_))
 
 # %%
-# ``fit`` takes a list of recordings, each of shape (bins, units of that day). ``transform`` recognises the session.
+# ``fit`` takes a list of recordings, each of shape (bins, units of that day). ``sessions_`` has their names. ``transform`` recognises
+# the session of a recording that was trained on.
 
 z = model.transform(tuesday)
 figure = myow.plot.embedding(z, tuesday, color="direction")
@@ -44,7 +45,9 @@ figure = myow.plot.embedding(z, tuesday, color="direction")
 # A session that comes later
 # --------------------------
 #
-# ``adapt`` learns a read-in for a new session without labels. Nothing else moves, so that a readout of the other days stays as it is.
+# ``adapt`` learns a read-in for a new session without labels. Nothing else changes, so that a readout of the other days stays as it
+# is. ``of_session("later")`` is the model of that session alone. A warning says that some directions have only two test trials in so
+# short a session, so that the numbers are rough.
 
 train, valid, test = later.split(
     0.5, 0.2, 0.3, random_state=0, stratify="direction"
@@ -70,7 +73,7 @@ figure = myow.plot.decoding(found)
 # Do the days agree?
 # ------------------
 #
-# Bins of two days do not pair up, so averages over trials of each direction are compared.
+# Bins of two days do not pair up, so averages over trials of each direction are compared, by `consistency` as in the second tutorial.
 
 days = {
     name: myow.embed(model, day, session=name)
@@ -86,8 +89,8 @@ figure = agreement.plot()
 # What it cannot do
 # -----------------
 #
-# Without labels of the new day, eight directions that differ in nothing else look alike after a turn: which is which cannot be seen
-# from activity. A few labels of the new day settle it. Where the new day is long enough, training on it alone is better.
+# Without labels of the new day nobody knows which direction is which. Eight directions lie on a ring, and a ring that is turned by one
+# direction looks the same. A few labels of the new day settle it. Where the new day is long enough, training on it alone is better.
 # :doc:`The page on sessions </sessions>` has the measurements.
 #
 # Next: :doc:`sleep <6_sleep>`

@@ -10,8 +10,8 @@ A long recording without trials: bins of seconds, states that last minutes, and 
 # ---------
 #
 # The simulated animal passes between waking, nREM and REM sleep. Bins are 4 s wide. There are no trials, so the recording is one
-# segment, and parts are cut by time with a gap: bins beside each other are nearly the same, and a random choice of bins would
-# test on neighbours of the training bins.
+# segment, and parts are cut by time, with a gap of 120 s between them. Bins beside each other are nearly the same: a random choice
+# of bins would test on neighbours of the training bins.
 
 import numpy as np
 
@@ -25,8 +25,8 @@ rec
 # Training
 # --------
 #
-# States last minutes, so neighbours in time are nearly always of one state. Views are mined from at least a minute or so away, by a
-# rule that follows from the length of the recording.
+# States last minutes, so neighbours in time are nearly always of one state, and finding them teaches nothing. Mined views, the bins
+# that training takes for alike, therefore come from further away: by a hundredth of the recording or more, two minutes here.
 
 model = myow.MYOW(steps=300, random_state=0, verbose=False)
 model.fit(train)
@@ -40,15 +40,17 @@ figure = myow.plot.embedding(z, test, color="state")
 # One labelled minute
 # -------------------
 #
-# Where there is one segment, ``labels`` counts minutes a state.
+# Where there is one segment, ``labels`` counts minutes a state: here the readout learns from one labelled minute of each.
 
 found = myow.evaluate(model, train, valid, test, target="state", labels=1)
 print(found.verdict)
 figure = myow.plot.confusion(found)
 
 # %%
-# *How to read it.* The diagonal is what is right. REM is rare: look at its row, not only at the accuracy, which waking and nREM
-# dominate. ``balanced_accuracy`` counts each state equally:
+# *No difference shown* is an answer too: this test does not tell whether the embedding helps here.
+#
+# *How to read it.* Rows are true states, columns what was read, and the diagonal is what is right. REM is rare: look at its row, not
+# only at the accuracy, which waking and nREM dominate. ``balanced_accuracy`` counts each state equally:
 
 for name, scores in ("embedding", found), ("raw counts", found["raw_common"]):
     balanced = scores["balanced_accuracy"]
@@ -57,6 +59,8 @@ for name, scores in ("embedding", found), ("raw counts", found["raw_common"]):
 # %%
 # The night as a line
 # -------------------
+#
+# The embedding is an array, which any decoder of scikit-learn takes. This one learns from all labels of the training part.
 
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression

@@ -10,6 +10,7 @@ Embed and decode while an animal moves: one bin in, one embedding out.
 # --------------------------------
 #
 # ``context=(4, 0)`` sees the bin itself and four before it. Nothing of the future is needed, so each bin can be embedded when it ends.
+# ``reader`` is a decoder of direction, fitted on the embedding of the training trials.
 
 import time
 
@@ -48,7 +49,7 @@ print(f"a push takes {np.median(took):.2f} ms in the median,")
 print(f"and a bin lasts {1000 * rec.bin_size:.0f} ms")
 
 # %%
-# It is the same embedding as that of all bins at once:
+# The stream and ``transform``, which takes all bins at once, lead to the same probabilities:
 
 whole = np.concatenate(
     [model.transform(test.select_segments([trial])) for trial in trials]
@@ -82,11 +83,11 @@ _ = axes.set(
 )
 
 # %%
-# *How to read it.* Each line is a direction, and its height how probable the readout holds it after each bin. Blue is the true one.
-# It should rise as bins come in. The first bins are the least certain: the window is still filled up with the first bin.
+# *How to read it.* Each line is a direction, and its height how probable the decoder holds it after each bin. Blue is the true one.
+# It should rise as bins come in. The first bins are the least certain: what the window lacks is filled up with the first bin.
 #
 # Other programs
 # --------------
 #
-# ``model.export("m.onnx")`` writes the way from counts to embedding for programs that know nothing of Python or of ``myow``.
+# ``model.export("m.onnx")`` writes the way from counts to embedding as ONNX, a format for programs that know nothing of Python.
 # :doc:`The page on live use </live>` says what holds at gaps, edges and for timing.
