@@ -1,7 +1,8 @@
 """Several recordings of a bench taken together: one figure a method and number of labels, with its uncertainty.
 
 Accuracies of the same fold and seed are averaged over the recordings, so that the folds are still what varies; the interval
-and the paired comparisons with raw counts (and of MYOW with BYOL and with its ablation without mining) are those of `myow bench`, Holm-adjusted in each column.
+and the paired comparisons with raw counts (and of MYOW with BYOL and with its ablation without mining) are those of `myow bench`, Holm-adjusted in each column;
+no word is "no difference shown".
 
     python benchmarks/together.py docs/benchmarks/rows.jsonl chewie-1,chewie-2,mihi-1 [--context 2,2] [--readout class]
 """
@@ -75,17 +76,25 @@ def main() -> None:
         adjusted = dict(zip(compared, adjust(list(compared.values())), strict=True))
         for (method, other), comparison in adjusted.items():
             if other == "raw":
-                entries[method, n] += f", {comparison.verdict}"
+                entries[method, n] += {"better": " **better**", "worse": " worse"}.get(comparison.verdict, "")
             else:
                 against_others[other, n] = comparison
-    print(f"| {' + '.join(datasets)}, {options.readout} readout | " + " | ".join(labels) + " |")
+    print(f"| {' + '.join(datasets)}, {options.readout} readout | " + " | ".join(map(_columns, labels)) + " |")
     print("|---" * (len(labels) + 1) + "|")
     for method in methods:
         print(f"| {method_name(method)} | " + " | ".join(entries.get((method, n), "–") for n in labels) + " |")
-    for (other, n), c in against_others.items():
-        print(
-            f"\nMYOW minus {method_name(other)}, {n} labels: {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}], {c.verdict}"
-        )
+    for other in dict.fromkeys(name for name, _ in against_others):
+        said = [
+            f"{_columns(n)} {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}]"
+            + (f" ({c.verdict})" if c.verdict in ("better", "worse") else "")
+            for n in labels
+            if (c := against_others.get((other, n))) is not None
+        ]
+        print(f"\nMYOW minus {method_name(other)}: {'; '.join(said)}")
+
+
+def _columns(labels: str) -> str:
+    return "all labels" if labels == "all" else f"{labels} label{'' if labels == '1' else 's'}"
 
 
 if __name__ == "__main__":

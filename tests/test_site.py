@@ -142,6 +142,7 @@ def test_the_site_builds_offline_and_every_link_in_it_leads_somewhere(tmp_path):
             elif parts.fragment and target in built and unquote(parts.fragment) not in built[target].places:
                 wrong.append(f"{shown} leads to {url}, and there is no such place")
     assert not wrong, "\n".join(wrong[:20])
+    assert "demo-report.html" in built[site / "index.html"].links
 
     for tutorial in sorted((DOCS.parent / "examples").glob("*.py")):
         text = (site / "tutorials" / f"{tutorial.stem}.html").read_text()

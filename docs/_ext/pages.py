@@ -10,6 +10,7 @@ import inspect
 import io
 import re
 import shlex
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 import myow
+from myow.cli.bench import demo_run
 from myow.cli.commands import app as commands
 
 LOG = logging.getLogger(__name__)
@@ -293,10 +295,20 @@ def visit_math_block(translator: Any, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def write_demo_report(app: Sphinx, error: Exception | None) -> None:
+    """Run the demo and put its report beside the pages, for the front page to open."""
+    if error is not None or app.builder.format != "html":
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        demo_run("simulated-reach", Path(folder), seed=0, overwrite=True, progress=False)
+        myow.report(folder, out=Path(app.outdir) / "demo-report.html")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add all of this to Sphinx."""
     app.connect("builder-inited", write_reference)
     app.connect("autodoc-process-signature", shorten)
     app.connect("doctree-read", check_code)
+    app.connect("build-finished", write_demo_report)
     app.add_html_math_renderer("pages", inline_renderers=(visit_math, None), block_renderers=(visit_math_block, None))
     return {"version": myow.__version__, "parallel_read_safe": True, "parallel_write_safe": True}
