@@ -73,7 +73,9 @@ def test_what_is_better_is_called_better_and_noise_is_not():
     model = myow.Supervised(hidden=(32,), dim=8, steps=150, batch_size=64, random_state=0, device="cpu")
     better = myow.evaluate(model, rec, cv=4, readout="class")
     assert better["accuracy"] > 0.9 > better["raw"]["accuracy"]
-    assert "Better than raw counts: accuracy higher by 0." in better.verdict
+    assert "Better than raw counts (0." in better.verdict
+    assert f"with accuracy {better['accuracy']:.3f} (95 % interval " in better.verdict
+    assert "test bins, mean of 4 folds." in better.verdict
     none = myow.evaluate(myow.PCA(dim=2), rec, cv=4)
     assert "No difference shown from raw counts" in none.verdict
 

@@ -355,39 +355,16 @@ def print_demo(found: Mapping[str, Any], out: Path) -> None:
 
 
 def print_evaluation(result: Mapping[str, Any]) -> None:
-    """Print an evaluation: the embedding and what it is compared with, a row each."""
-    from rich.console import Console
-    from rich.table import Table
+    """Print an evaluation: the embedding and what it is compared with, a row each, and the verdict."""
+    from ..evaluation.result import Evaluation
 
-    from ..evaluation.result import BASELINES, METRIC_TITLES, readout_title
-
-    options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
-    few = "all labels" if result["labels"] is None else f"{result['labels']} labelled per class"
-    table = Table(
-        title=f"{result['dataset']}: {result['target']}, {readout_title(result['readout'], **options)}, {few}, {result['n_test']} test bins",
-        title_justify="left",
-    )
-    shown = [key for key in METRIC_TITLES if result[key] is not None]
-    table.add_column("")
-    for key in shown:
-        table.add_column(METRIC_TITLES[key], justify="right")
-    table.add_column("95 % interval", justify="right")
-    rows = {f"{result['method']} embedding": result}
-    rows |= {title: result[name] for name, title in BASELINES.items()}
-    for name, row in rows.items():
-        interval = "" if row["interval"] is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
-        table.add_row(name, *(f"{row[key]:.3f}" for key in shown), interval)
-    if result["majority"] is not None and "accuracy" in shown:
-        table.add_row("majority class", f"{result['majority']:.3f}", *[""] * (len(shown) - 1), "")
-    console = Console()
-    console.print(table)
+    found = Evaluation(result)
+    print(f"{_wrapped(found._heading(), 2)}\n\n{found._table()}\n\n{_wrapped(found.verdict, 0)}")
     fitted = {"readouts": result.get("readout_rows"), "principal components": result.get("pca_rows")}
     some = [f"{what} on {rows['used']:,} of {rows['of']:,}" for what, rows in fitted.items() if rows]
     if some:
-        console.print(
-            f"Fitted on evenly spaced bins: {', '.join(some)}. All {result['n_test']:,} test bins are scored.",
-            highlight=False,
-        )
+        said = f"Fitted on evenly spaced bins: {', '.join(some)}. All {result['n_test']:,} test bins are scored."
+        print(_wrapped(said, 0))
 
 
 def print_cards(cards: Sequence[Mapping[str, Any]]) -> None:

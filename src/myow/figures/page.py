@@ -29,7 +29,6 @@ from PIL import Image
 from ..data.recording import Recording
 from ..data.rows import group_runs
 from ..errors import MyowError
-from ..evaluation.result import CONTROL_WORDS, YARDSTICKS, headline_of
 from ..io.files import writing
 from . import embedding, style
 from .run_figures import OpenRun
@@ -53,7 +52,6 @@ __all__ = [
     "still_of",
     "svg",
     "table_of",
-    "verdict_of",
     "without_home",
 ]
 
@@ -316,58 +314,6 @@ def put_activity(rec: Recording, counts: NDArray[Any], arrays: Packed) -> dict[s
     kept = np.sort(order[: max(1, int(ROOM / max(a_unit, 1)))])
     arrays.add("activity", levels(rec, counts[:, kept], low, high).T)
     return {"units": [rec.units[i] for i in kept], "of": rec.n_units, "counts": rec.kind == "counts"}
-
-
-def _number(value: float | None, name: str, sign: bool = False) -> dict[str, Any]:
-    """Return a number to show, and which number of the evaluation it is."""
-    text = "not known" if value is None else f"{value:{'+' if sign else ''}.3f}".replace("-", "\N{MINUS SIGN}")
-    return {"text": text, "value": value, "name": name}
-
-
-def verdict_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Say in sentences what an evaluation shows: pieces of text, and numbers that say which of the evaluation they are."""
-    key = headline_of(str(found["readout"]))
-    score = "R²" if key == "r2" else "accuracy"
-    few = "all labels" if found["labels"] is None else f"{found['labels']} labelled {found['label_unit']}s per class"
-    few = few.replace("1 labelled segments", "1 labelled segment").replace("1 labelled minutes", "1 labelled minute")
-    low, high = found.get("interval") or (None, None)
-    first: list[Any] = [f"From {few}, {found['target']} is read from the embedding with {score} "]
-    first.append(_number(found[key], key))
-    if low is not None:
-        first += [" (95 % interval ", _number(low, "interval.0"), " to ", _number(high, "interval.1"), ")"]
-    first.append(f" on {found['n_test']:,} test bins.")
-    sentences = [first]
-    for words, rows in YARDSTICKS.items():
-        name = max(rows, key=lambda row: found[row][key])
-        difference = found["differences"][name]
-        where = f"differences.{name}"
-        value, ends = difference["difference"], (difference["low"], difference["high"])
-        own = [" (", _number(found[name][key], f"{name}.{key}"), ")"]
-        if ends[0] is None:
-            sentences.append([f"Beside {words}", *own, " nothing is shown, since there is one block to test on."])
-            continue
-        within = [
-            _number(value, f"{where}.difference", True),
-            ", interval ",
-            _number(ends[0], f"{where}.low", True),
-            " to ",
-            _number(ends[1], f"{where}.high", True),
-        ]
-        opening = {"better": "Better than ", "worse": "Worse than "}.get(
-            difference["verdict"], "No difference shown from "
-        )
-        sentences.append([f"{opening}{words}", *own, ": paired difference ", *within, "."])
-    further = [sentences.pop()]
-    for how, scores in (found.get("controls") or {}).items():
-        where = "between trials" if how == "exchanged" else "in time"
-        further.append(
-            [f"Control, {CONTROL_WORDS[how]} {where}: {score} ", _number(scores[key], f"controls.{how}.{key}"), "."]
-        )
-    if found.get("majority") is not None and key == "accuracy":
-        further.append(["Always the commonest label: ", _number(found["majority"], "majority"), "."])
-    if found.get("transductive"):
-        further.append(["Transductive: the encoder was trained on the test bins too."])
-    return {"heading": few, "sentences": sentences, "further": further}
 
 
 def table_of(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..datasets import load_images
 from ..errors import FileError, MyowError, SettingError
 from ..evaluation.bench_summary import RowsFile, summarise
 from ..evaluation.mined import mined_statistics
-from ..evaluation.result import Evaluation, headline_of
+from ..evaluation.result import Evaluation, headline_of, labels_of, sentences_of
 from ..evaluation.stability import consistency, importance
 from ..methods.base import Learner
 from ..methods.card import AZABOU
@@ -45,7 +45,6 @@ from .page import (
     still_of,
     svg,
     table_of,
-    verdict_of,
 )
 from .run_figures import OpenRun
 
@@ -147,7 +146,7 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
     }
     if full:
         found.evaluate()
-    content["verdicts"] = [verdict_of(one) for one in found.evaluations]
+    content["verdicts"] = [{"heading": labels_of(one), **sentences_of(one)} for one in found.evaluations]
     content["warnings"] = found.warnings()
     content["data"] = _data(found, activity)
     content["spec"] = explorer(found, arrays, activity)
