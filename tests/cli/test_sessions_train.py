@@ -76,6 +76,12 @@ def test_each_session_is_embedded_and_evaluated(home, session):
     assert said["n_test"] == 8
 
 
+def test_folds_of_a_run_of_several_sessions_are_refused(home):
+    result = run("evaluate", home / "two", home / "mon.npz", "--cv", "3")
+    assert isinstance(result.exception, SettingError)
+    assert "learnt from several sessions, and --cv refits" in str(result.exception)
+
+
 def test_a_run_on_two_sessions_is_resumed_and_described(home):
     again = done("train", f"{home}/mon.npz,{home}/tue.npz", "--out", home / "two", "--quiet", "--resume", *SETTINGS)
     assert "nothing to do, all 4 steps were done" in again

@@ -415,12 +415,22 @@ def evaluate(
         ),
     ] = False,
     classifier: Classifier = "logistic",
+    cv: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Train anew on K folds of segments, with the settings of the run, and test each segment once: K trainings.",
+            show_default="the run's model, on its test rows",
+            min=2,
+        ),
+    ] = None,
     load: LoadOptions = [],  # noqa: B006
     device: Annotated[str, typer.Option(metavar="NAME", help="Where images are embedded and read out.")] = "cpu",
     readout_epochs: ReadoutEpochs = 100,
     session: Session = None,
     no_report: NoReport = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Decode from an embedding, beside raw counts (pixels), principal components and an untrained encoder."""
     from ..methods.runs import RunFolder
@@ -434,6 +444,8 @@ def evaluate(
             raise SettingError(
                 "images are read out by k-NN and a linear readout; leave --semi-supervised and --classifier out"
             )
+        if cv is not None:
+            raise SettingError("images come with an official test part, and --cv deals segments to folds; leave it out")
         from ..figures.bench_tables import print_image_evaluation
         from .images import evaluate_images_run
 
@@ -444,17 +456,20 @@ def evaluate(
         return
     from .train import evaluate_run
 
-    result = evaluate_run(
-        run,
-        data,
-        target=target,
-        readout=readout,
-        labels=labels,
-        classifier=classifier,
-        semi_supervised=semi_supervised,
-        load=load,
-        session=session,
-    )
+    with stopped("stopped; nothing was written"):
+        result = evaluate_run(
+            run,
+            data,
+            target=target,
+            readout=readout,
+            labels=labels,
+            classifier=classifier,
+            semi_supervised=semi_supervised,
+            load=load,
+            session=session,
+            cv=cv,
+            verbose=not (quiet or as_json),
+        )
     if not no_report:
         write_report(run)
     if as_json:

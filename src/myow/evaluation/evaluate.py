@@ -160,7 +160,7 @@ def evaluate(
     target = find_target((recording,), target)
     how["readout"] = _checked_readout(recording, target, readout, classifier, semi_supervised)
     _warn_of_few(recording, recording, target, how["readout"])
-    return _finished(_cross_validate(model, recording, cv or FOLDS, target, refit, controls, how))
+    return _finished(_cross_validate(model, recording, FOLDS if cv is None else cv, target, refit, controls, how))
 
 
 FOLDS = 5

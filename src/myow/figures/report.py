@@ -146,7 +146,7 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
     }
     if full:
         found.evaluate()
-    content["verdicts"] = [{"heading": labels_of(one), **sentences_of(one)} for one in found.evaluations]
+    content["verdicts"] = [{"heading": _circumstances(one), **sentences_of(one)} for one in found.evaluations]
     content["warnings"] = found.warnings()
     content["data"] = _data(found, activity)
     content["spec"] = explorer(found, arrays, activity)
@@ -166,6 +166,11 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
     content["blob"] = arrays.text()
     content["panels"] = [(key, name) for key, name in PANELS.items() if key in ALWAYS or content[key]]
     return content
+
+
+def _circumstances(found: Mapping[str, Any]) -> str:
+    folds = f", {found['folds']} folds trained anew" if found.get("folds") else ""
+    return f"{labels_of(found)}{folds}"
 
 
 def _data(found: OpenRun, activity: bool) -> dict[str, Any]:
@@ -365,10 +370,10 @@ def _decoding(found: OpenRun) -> dict[str, Any] | None:
     if not found.evaluations:
         return None
     blocks: list[dict[str, Any]] = []
-    curves: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    curves: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for one in found.evaluations:
         key = headline_of(str(one["readout"]))
-        curves.setdefault((str(one["target"]), str(one["readout"])), []).append(one)
+        curves.setdefault((str(one["target"]), str(one["readout"]), one.get("folds", 0)), []).append(one)
         shown = Evaluation(one)
         head, *rows = shown._words()
         bayes = None if found.several or one["target"] not in found.recording.labels else found.naive_bayes(one)
@@ -391,7 +396,7 @@ def _decoding(found: OpenRun) -> dict[str, Any] | None:
         blocks.append(block)
     few = [
         svg(decoding.draw_few_labels(of), f"Score against the number of labels: {target}.")
-        for (target, _), of in curves.items()
+        for (target, *_), of in curves.items()
         if len(of) > 1
     ]
     along = None

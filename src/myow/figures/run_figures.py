@@ -364,7 +364,8 @@ class OpenRun:
         if not self.recording.labels or self.several:
             return
         first = next(
-            (one for one in self.evaluations if one["labels"] is None), {"target": self.target, "readout": None}
+            (one for one in self.evaluations if one["labels"] is None and not one.get("folds")),
+            {"target": self.target, "readout": None},
         )
         found = evaluate(
             self.model,
@@ -398,6 +399,8 @@ class OpenRun:
 
     def naive_bayes(self, found: Mapping[str, Any]) -> dict[str, Any] | None:
         """Score naive Bayes with the labels of an evaluation; None where it cannot be used."""
+        if found.get("folds"):
+            return None
         train = self.in_parts[0]
         if found["readout"] not in ("class", "knn") or self.recording.kind != "counts" or len(train) > 50_000:
             return None
@@ -461,7 +464,7 @@ class OpenRun:
 
 
 def read_evaluations(folder: RunFolder) -> list[dict[str, Any]]:
-    """Read evaluations, those with all labels first."""
+    """Read evaluations, those with all labels first, and of the run's own model before those of folds."""
     found = []
     for path in sorted(folder.path.glob("evaluation_*.json")):
         try:
@@ -470,4 +473,4 @@ def read_evaluations(folder: RunFolder) -> list[dict[str, Any]]:
                 found.append(one)
         except (OSError, ValueError, AttributeError) as error:
             raise FileError(f"{path} is damaged ({error}); evaluate the run again") from error
-    return sorted(found, key=lambda one: (one["labels"] is not None, one["labels"] or 0))
+    return sorted(found, key=lambda one: (one["labels"] is not None, one["labels"] or 0, one.get("folds", 0)))
