@@ -248,7 +248,7 @@ def coloured(name: str, values: NDArray[Any], period: float | None) -> dict[str,
     if look.kind == "cyclic" and look.values and period is not None:
         turns = np.mod(np.asarray(values, dtype=np.float64) / period, 1.0)
         few, codes = np.unique(turns, return_inverse=True)
-        names = [f"{360 * turn:.0f}°" for turn in few]
+        names = style.degrees_of(few, 1.0)
         hues = [to_hex(colour) for colour in style.cyclic_map()(few)]
         return about | {"kind": "classes", "values": names, "codes": codes, "colours": hues}
     if look.kind == "cyclic" and period is not None:
@@ -412,13 +412,15 @@ def _put_predictions(found: OpenRun, arrays: Packed) -> dict[str, Any]:
     else:
         arrays.add_scaled("hit", np.where(here, np.sqrt(merits[at]), 0), missing=~here)
         about["error"] = "continuous"
+    period = rec.periods.get(said["target"])
     if values.ndim == 1 and values.dtype.kind in "iubU":
         names, codes = np.unique(values, return_inverse=True)
         arrays.add("predicted", np.where(here, codes[at], len(names)))
-        period = rec.periods.get(said["target"])
-        about["values"] = [f"{360 * v / period:.0f}°" if period else str(v) for v in names.tolist()]
+        about["values"] = style.degrees_of(names, period) if period else [str(v) for v in names.tolist()]
     elif values.ndim == 1:
-        arrays.add_scaled("predicted", np.where(here, values[at], 0), missing=~here)
+        turned = values if period is None else np.mod(values, period)
+        arrays.add_scaled("predicted", np.where(here, turned[at], 0), missing=~here)
+        about["period"] = period
     return about
 
 

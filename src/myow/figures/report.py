@@ -47,6 +47,7 @@ from .page import (
     table_of,
 )
 from .run_figures import OpenRun
+from .style import degrees_of
 
 __all__ = ["report"]
 
@@ -276,7 +277,7 @@ def _mined(found: OpenRun, spec: dict[str, Any], arrays: Packed, activity: bool)
     }
     if label is not None and (matrix := mined.label_matrix(label, anchors, views, chosen.at)) is not None:
         classes, counts = matrix
-        names = [f"{360 * float(c) / period:.0f}°" for c in classes] if period else [str(c) for c in classes]
+        names = degrees_of(classes, period) if period else [str(c) for c in classes]
         spec["mined"]["matrix"] = {"names": names, "counts": counts.tolist()}
     if activity:
         content["still"] = _rasters(found, chosen, spec["mined"], arrays, target)
@@ -287,7 +288,7 @@ def _about(rec: Recording, row: int, target: str | None) -> dict[str, Any]:
     value = None if target is None or rec.labels[target].ndim > 1 else rec.labels[target][row].item()
     period = rec.periods.get(target or "")
     written = f"{value:.4g}" if isinstance(value, float) else str(value)
-    shown = "" if value is None else f"{360 * value / period:.0f}°" if period else written
+    shown = "" if value is None else degrees_of([value], period)[0] if period else written
     return {
         "row": row,
         "segment": int(rec.segments[row]),
