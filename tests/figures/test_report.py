@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from browser import Page, browser
 from command import QUICK, SMALL, myow, trials, write
+from sklearn.exceptions import NotFittedError
 
-from myow import load_model, report
+from myow import BYOL, MYOW, Recording, evaluate, load_model, report
 from myow.cli.train import evaluate_run, train_run
 from myow.errors import FileError, SettingError
 from myow.figures.page import Packed, as_json, without_home
@@ -197,6 +198,72 @@ def test_several_runs_are_compared(folder, tmp_path):
     page = report(folder, other).html
     assert "Mean R²" in page
     assert "Agreement of 2 embeddings" in page
+
+
+@pytest.fixture(scope="module")
+def in_python():
+    """A model, its recording and an evaluation, which no folder knows of."""
+    arrays = trials(n_segments=40)
+    labels = {"direction": arrays["direction"], "place": arrays["place"]}
+    rec = Recording(arrays["counts"], bin_size=0.1, segments=arrays["segments"], labels=labels, name="at hand")
+    small = dict(pair.split("=") for pair in QUICK)
+    model = MYOW(**{key: int(value) for key, value in small.items() if key != "hidden"}, hidden=(8,), random_state=0)
+    return model.fit(rec), rec, evaluate(model, rec, target="direction", cv=4)
+
+
+def test_a_model_in_python_has_a_page_of_what_is_known(in_python, tmp_path):
+    path = report(*in_python).save(tmp_path / "page.html")
+    page = path.read_text()
+    numbers = Read(page).numbers
+    assert len(numbers) > 10
+    assert {float(value) == value_at(in_python[2], name) for name, value in numbers} == {True}
+    assert "How the model was trained is not recorded" in page
+    assert "The encoder was trained on all of these bins." in page
+    assert "myow.MYOW(" in html.unescape(page)
+    assert in_python[1].digest() in page
+    for left_out in ("Mined views</h2>", "Training</h2>", "Split:", "training trials"):
+        assert left_out not in page
+    with browser() as opened:
+        shown = Page(opened, path)
+        shown.page.focus("#bin")
+        shown.page.keyboard.press("ArrowRight")
+        assert "trial" in shown.page.inner_text("#facts")
+        assert shown.complaints == []
+        assert shown.faults() == []
+
+
+def test_a_model_in_python_without_an_evaluation_says_so_or_is_cross_validated(in_python):
+    model, rec, _ = in_python
+    half = rec.select(rec.segments < 20)
+    page = report(model, half).html
+    assert "Nothing was read out of the embedding yet" in page
+    assert "Which of these bins the encoder was trained on is not known." in page
+    full = report(model, rec, full=True).html
+    assert "mean of 5 folds." in full
+    assert "With labels exchanged between segments" in full
+    assert ">Units</h2>" in full
+
+
+def test_a_model_of_several_sessions_shows_the_one_that_fits(in_python):
+    _, rec, _ = in_python
+    other = Recording(rec.counts[:, :4], bin_size=0.1, segments=rec.segments, labels=rec.labels, name="other")
+    model = BYOL(steps=6, dim=4, hidden=(8,), predictor=8, read_in=4, batch_size=32, random_state=0)
+    page = report(model.fit({"one": rec, "two": other}), other).html
+    assert "The model learnt from 2 sessions. This page shows two; one is not shown." in page
+
+
+def test_what_is_no_model_with_its_recording_is_refused(in_python):
+    model, rec, found = in_python
+    for words, said in (
+        ((model,), "myow.report\\(model, recording\\)"),
+        ((model, found), "myow.report\\(model, recording\\)"),
+        ((model, rec, rec), "here is a Recording"),
+        ((rec, model), "a Recording is no run"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            report(*words)
+    with pytest.raises(NotFittedError):
+        report(MYOW(), rec)
 
 
 def test_a_folder_without_a_run_and_no_folder_at_all_are_refused(tmp_path):

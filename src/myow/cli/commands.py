@@ -471,7 +471,7 @@ def evaluate(
             verbose=not (quiet or as_json),
         )
     if not no_report:
-        write_report(run)
+        write_report(run, session=result.get("session"))
     if as_json:
         print(json.dumps(result))
     else:

@@ -316,7 +316,8 @@ def evaluate_run(
     Returns
     -------
     dict
-        As `myow.evaluate` returns it. Where the run's own recording was used it is written into the folder too, and drawn.
+        As `myow.evaluate` returns it, with "session" where the run learnt from several. Where the run's own recording was
+        used it is written into the folder too, and drawn.
 
     Raises
     ------
@@ -356,9 +357,14 @@ def evaluate_run(
     about = {"dataset": recording.name or (data or run.data), "rows": run.rows if cv is None else "train"}
     for row in (result, *(value for value in result.values() if isinstance(value, dict) and "dataset" in value)):
         row |= about
+    of = next((one.name for one in sessions_of(run) if one.digest == recording.digest()), "") if own else ""
+    if of:
+        result["session"] = of
     if own:
         reading = reading_name(result["readout"], classifier, semi_supervised)
-        which = "_".join([str(result["target"]), reading, *([] if labels is None else [str(labels)])])
+        which = "_".join(
+            [*([of] if of else []), str(result["target"]), reading, *([] if labels is None else [str(labels)])]
+        )
         which += "" if cv is None else f"_cv{cv}"
         # A label's name comes from a file: it must not lead out of the folder.
         write_json(folder.path / f"evaluation_{re.sub(r'[^A-Za-z0-9.-]+', '_', which)}.json", result)
@@ -373,17 +379,22 @@ def evaluate_run(
 def _recording_and_parts(
     run: Run, out: Path, data: str | None = None, load: Sequence[str] = ()
 ) -> tuple[Recording, Parts, bool]:
-    """Load a run's own recording with the split stored at training, or another one, split by the same rule."""
+    """Load a run's own recording or one of its sessions with the split stored at training, or another one, split by the same rule.
+
+    Also returned is whether it is the run's own.
+    """
     sessions = sessions_of(run)
     if sessions and data is None:
         raise SettingError(f"{out} learnt from several sessions; name the one: {', '.join(s.data for s in sessions)}")
     wanted = data or run.data
-    if any(wanted in (s.data, s.name) for s in sessions):
-        load = load or run.load
+    for session in sessions:
+        if wanted in (session.data, session.name):
+            wanted, load = session.data, load or run.load
+            break
     recording = load_recording(wanted, load or (run.load if wanted == run.data else ()))
     of_session = own_parts(run, recording.digest()) if sessions else None
     if of_session is not None:
-        return recording, of_session, False
+        return recording, of_session, True
     if recording.digest() == run.recording["digest"]:
         return recording, run.rows_of_parts(), True
     if data is None:

@@ -31,7 +31,7 @@ from ..data.rows import group_runs
 from ..errors import MyowError
 from ..io.files import writing
 from . import embedding, style
-from .run_figures import OpenRun
+from .run_figures import MOST_VALUES, OpenRun
 
 __all__ = [
     "PARTS",
@@ -40,6 +40,7 @@ __all__ = [
     "as_json",
     "coloured",
     "cut_homes",
+    "data_of",
     "explorer",
     "levels",
     "nearest",
@@ -442,6 +443,81 @@ def still_of(found: OpenRun) -> dict[str, Any]:
     )
     alt = f"Points of the embedding, of raw counts and of components, coloured by {target or 'nothing'}."
     return {"picture": picture(figure, alt)}
+
+
+def data_of(found: OpenRun, activity: bool) -> dict[str, Any]:
+    """Return facts of the recording: size, rates, labels, and how its bins were parted.
+
+    Parameters
+    ----------
+    found : OpenRun
+        The run.
+    activity : bool
+        Whether the rates of units may be shown.
+
+    Returns
+    -------
+    dict
+        What the panel shows.
+    """
+    rec = found.recording
+    some = np.arange(0, len(rec), -(-len(rec) * rec.n_units // MOST_VALUES))
+    mean = rec.gather(some).mean(axis=0)
+    lengths = rec.segment_lengths
+    facts = [
+        ("bins", f"{len(rec):,} of {rec.bin_size:g} s, {rec.duration:,.0f} s in all"),
+        ("units", f"{rec.n_units:,}"),
+        (
+            "trials",
+            f"{rec.n_segments:,}, of {lengths.min():,} to {lengths.max():,} bins (median {np.median(lengths):g})",
+        ),
+        ("array of the embedding", f"{len(rec):,} bins by {found.z.shape[1]} dimensions"),
+    ]
+    if rec.kind == "counts":
+        rate = mean / rec.bin_size
+        low, middle, high = np.quantile(rate, (0.25, 0.5, 0.75))
+        facts.append(
+            ("rates", f"median {middle:.2f} Hz, middle half {low:.2f} to {high:.2f} Hz, highest {rate.max():.1f} Hz")
+        )
+        facts.append(("silent units", f"{int((mean == 0).sum()):,}"))
+    facts += [(key, str(value)) for key, value in rec.source.items() if key in ("used", "skipped", "notes", "file")]
+    if found.several:
+        facts.insert(0, ("session", f"{found.session}, one of {len(found.sessions)} that the model learnt from"))
+    parted = bool(found.run.split)
+    labels = []
+    for name, values in rec.labels.items():
+        if values.ndim == 1 and values.dtype.kind in "iubU":
+            classes, code = np.unique(values, return_inverse=True)
+            for i, value in list(enumerate(classes.tolist()))[:20]:
+                own = code == i
+                inside = [len(np.unique(rec.segments[own & (found.part == part)])) for part in range(3 * parted)]
+                labels.append([name, value, f"{own.sum():,}", *(f"{n:,}" for n in inside)])
+            if len(classes) > 20:
+                labels.append([name, f"and {len(classes) - 20:,} more values", *[""] * (1 + 3 * parted)])
+        else:
+            numbers = values.astype(np.float64)
+            labels.append(
+                [name, f"{numbers.min():.4g} to {numbers.max():.4g}", f"{len(values):,}", *[""] * (3 * parted)]
+            )
+    heads, _ = group_runs(found.part)
+    ends = np.append(heads[1:], len(rec))
+    spans = [[int(found.part[a]), int(a), int(b)] for a, b in zip(heads, ends, strict=True)]
+    every = -(-len(spans) // 1500)
+    counts = [[title, f"{(found.part == i).sum():,}"] for i, title in enumerate(PARTS) if (found.part == i).any()]
+    bars = None
+    if activity and rec.kind == "counts":
+        shares, edges = np.histogram(np.log10(np.maximum(mean / rec.bin_size, 1e-2)), bins=20)
+        bars = {"n": shares.tolist(), "low": f"{10 ** edges[0]:.2g} Hz", "high": f"{10 ** edges[-1]:.2g} Hz"}
+    return {
+        "facts": facts,
+        "labels": table_of(["label", "value", "bins", *(f"{title} trials" for title in PARTS[: 3 * parted])], labels),
+        "spans": spans[::every],
+        "n": len(rec),
+        "trials": rec.n_segments > 1,
+        "counts": counts,
+        "bars": bars,
+        "split": found.run.split,
+    }
 
 
 @cache

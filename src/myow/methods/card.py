@@ -202,8 +202,9 @@ def _recording(found: Mapping[str, Any]) -> list[str]:
     options = [found["classifier"]] if found.get("classifier") else []
     options += ["semi-supervised"] if found.get("semi_supervised") else []
     options += [f"{shown(found['folds'])} folds, trained anew"] if found.get("folds") else []
+    of = f" ({shown(found['session'])})" if found.get("session") else ""
     return [
-        shown(found.get("target")),
+        f"{shown(found.get('target'))}{of}",
         ", ".join(shown(word) for word in (found.get("readout"), *options)),
         labels,
         "R2" if score == "r2" else score,

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..data.images import Images
 from ..data.recording import Recording
 from ..data.splits import Split, constant_label
-from ..errors import FileError, SettingError
+from ..errors import FileError, SettingError, unknown_name
 from ..io.download import CARD, MODEL, push
 from ..io.download import pull as pull_from_hub
 from ..io.files import Held, locked, make_folder, remove, remove_leftovers, write_json, writing
@@ -44,6 +44,7 @@ __all__ = [
     "push_to_hub",
     "run_card",
     "session_names",
+    "session_of",
     "sessions_of",
     "told",
     "write_run_card",
@@ -236,6 +237,27 @@ def sessions_of(run: Run) -> list[SessionOfRun]:
     except (ValueError, TypeError, RecursionError) as error:
         raise FileError(f"the run's description of its sessions is damaged ({error}); train again") from error
     return found
+
+
+def session_of(run: Run, session: str | None, path: Path) -> SessionOfRun | None:
+    """Return the session of a run that is asked for by name or recording, else the first; None of a run of one recording.
+
+    Raises
+    ------
+    SettingError
+        If one is named and the run learnt from one recording.
+    UnknownNameError
+        If there is no such session.
+    """
+    sessions = sessions_of(run)
+    if session is None:
+        return sessions[0] if sessions else None
+    if not sessions:
+        raise SettingError(f"{path} learnt from one recording, and session is '{session}'; leave it out")
+    for one in sessions:
+        if session in (one.name, one.data):
+            return one
+    raise unknown_name("session", session, [one.name for one in sessions])
 
 
 def joined_parts(parts: Sequence[Parts], lengths: Sequence[int]) -> Parts:
