@@ -34,6 +34,7 @@ from .options import (
     Session,
     check_seed,
     explain_method,
+    laid_out,
     list_methods,
     print_cards,
     print_demo,
@@ -99,6 +100,9 @@ def train(
             metavar="NAME", help="Label that a method learns from, if it learns from labels.", show_default="the first"
         ),
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Training steps.", show_default="the method's", min=0)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Passes over the rows, in place of steps.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -139,8 +143,9 @@ def train(
         "tensorboard": tensorboard,
         "progress": not quiet,
     }
-    if epochs is not None:
-        settings = [f"epochs={epochs}", *settings]
+    if steps is not None and epochs is not None:
+        raise SettingError("--epochs are passes over the rows, in place of --steps; give one of them")
+    settings = [f"{key}={n}" for key, n in (("steps", steps), ("epochs", epochs)) if n is not None] + settings
     if is_images(data):
         not_for_images = {
             "--context": context != "0,0",
@@ -651,7 +656,7 @@ def _run() -> None:
 
     def one_line(message: Warning | str, *_: Any, **__: Any) -> str:
         """Format a warning for whoever typed a command: once, without the place in our code that it comes from."""
-        line = f"warning: {' '.join(str(message).split())}\n"
+        line = f"{laid_out(f'warning: {message}', sys.stderr)}\n"
         if line in said:
             return ""
         said.add(line)
@@ -659,14 +664,14 @@ def _run() -> None:
 
     before, warnings.formatwarning = warnings.formatwarning, one_line
     try:
-        app()
+        app(prog_name="myow")
     except MyowError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(laid_out(f"error: {error}", sys.stderr), file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:  # the machine's fault, such as a path that is too long
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(laid_out(f"error: {error}", sys.stderr), file=sys.stderr)
         sys.exit(1)
     finally:
         warnings.formatwarning = before

@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -46,6 +46,7 @@ __all__ = [
     "Stop",
     "check_seed",
     "explain_method",
+    "laid_out",
     "list_methods",
     "print_cards",
     "print_demo",
@@ -261,7 +262,14 @@ def _written(settings: dict[str, Any]) -> str:
 
 
 def _wrapped(text: str, indent: int, width: int = 80) -> str:
-    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    # A path stays whole, to be copied.
+    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
+
+
+def laid_out(text: str, stream: TextIO, indent: int = 2) -> str:
+    """Return a text as one line for a pipe, which programs read, and wrapped between words for a terminal."""
+    line = " ".join(text.split())
+    return _wrapped(line, indent) if stream.isatty() else line
 
 
 Data = Annotated[
@@ -318,7 +326,7 @@ def print_ending(message: str, out: Path, evaluated: Sequence[str], then: Sequen
     names = sorted(path.name for path in out.iterdir() if path.is_file() and not path.name.endswith((".lock", ".png")))
     beside = [name for name in names if name not in ("model.myow", "checkpoint.safetensors")]
     drawn = len(list(out.glob("*.png")))
-    print(message)
+    print(laid_out(message, sys.stdout))
     print(_wrapped(f"beside it: {', '.join([*beside, *([f'{drawn} figures (*.png)'] if drawn else [])])}", 2))
     for word, words in (("next:", ["evaluate", str(out), *evaluated]), ("     ", then)):
         print(f"{word} {shlex.join(['myow', *words])}")
@@ -333,7 +341,7 @@ def print_demo(found: Mapping[str, Any], out: Path) -> None:
     rows = {f"{few['method'].upper()}, without labels": (few, every)}
     rows |= {title: (few[name], every[name]) for name, title in BASELINES.items()}
     some = f"one labelled {'trial' if few['label_unit'] == 'segment' else few['label_unit']} a {few['target']}"
-    print(found["trained"])
+    print(laid_out(found["trained"], sys.stdout))
     print(
         f"\n{few['target']} in windows of {sum(few['context']) + 1} bins, {key} on {few['n_test']} test bins, read from"
     )
@@ -400,5 +408,5 @@ def stopped(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        print(str(stop) or kept, file=sys.stderr)
+        print(laid_out(str(stop) or kept, sys.stderr), file=sys.stderr)
         raise typer.Exit(130) from None

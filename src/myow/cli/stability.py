@@ -67,7 +67,7 @@ def importance(
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folders of runs, or the folder of a bench.", show_default=False),
+        typer.Argument(metavar="RUN", help="Folders of runs, or the folder of a bench.", show_default=False),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The page.", show_default="report.html in the first folder")

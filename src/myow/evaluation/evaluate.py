@@ -344,7 +344,7 @@ def _warn_of_few(train: Recording, test: Recording, target: str, readout: str) -
         value: len(np.unique(test.segments[values == value])) for value in np.unique(train.labels[target]).tolist()
     }
     if few := {value: n for value, n in number.items() if n < FEW}:
-        listed = ", ".join(f"{value} {n}" for value, n in list(few.items())[:5])
+        listed = ", ".join(f"{value}: {n}" for value, n in list(few.items())[:5])
         warnings.warn(
             f"{test.name or 'the recording'}: {len(few)} of {len(number)} classes of {target} have fewer than {FEW} test segments "
             f"({listed}); scores are rough, so use more data, fewer classes or several splits",

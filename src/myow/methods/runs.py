@@ -452,11 +452,21 @@ class RunFolder:
         try:
             return Run.from_json(json.loads(self._about.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            yet, do = (" yet", "go on with --resume") if self.checkpoint.exists() else ("", "train into it first")
-            raise FileError(f"{self.path} is not a run folder{yet} (it has no run.json); {do}") from None
+            raise FileError(self._why_none()) from None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise FileError(f"{self._about} is damaged ({why}); train again") from error
+
+    def _why_none(self) -> str:
+        """Say why there is no run here, and where one may be."""
+        yet, why, do = "", "it has no run.json", "train into it first"
+        if self.checkpoint.exists():
+            yet, do = " yet", "go on with --resume"
+        elif not self.path.exists():
+            why = "there is no such folder"
+        elif self.path.is_dir() and (inside := sorted(path.parent for path in self.path.glob("*/run.json"))):
+            do = f"runs in it: {', '.join(map(str, inside[:5]))}{', ...' if len(inside) > 5 else ''}"
+        return f"{self.path} is not a run folder{yet} ({why}); {do}"
 
     def model(self, device: str = "auto") -> Any:
         """Load the trained model."""
