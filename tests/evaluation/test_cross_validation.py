@@ -119,6 +119,22 @@ def test_of_parts_the_difference_has_an_interval_too():
         assert stated["difference"] == pytest.approx(result["accuracy"] - result[name]["accuracy"])
 
 
+def test_of_few_test_segments_nothing_is_said_however_they_agree():
+    """Two segments that agree would give every resample the same sign, of noise too."""
+    rng = np.random.default_rng(0)
+    segments = np.repeat(np.arange(40), 5)
+    rec = myow.Recording(rng.poisson(2, (200, 12)), bin_size=0.1, segments=segments, labels={"side": segments % 2})
+    train, valid, _ = parts = rec.split(0.6, 0.2, 0.2, random_state=0, stratify="side")
+    assert parts[2].n_segments == 8
+    model = myow.PCA(dim=4).fit(train)
+    assert myow.evaluate(model, *parts)["differences"]["raw"]["low"] is not None
+    few = parts[2].select(np.flatnonzero(np.isin(parts[2].segments, np.unique(parts[2].segments)[:7])))
+    found = myow.evaluate(model, train, valid, few)
+    assert {one["verdict"] for one in found["differences"].values()} == {"not tested"}
+    assert "nothing is shown: that takes 8 test segments, or blocks of time." in found.verdict
+    assert "Better" not in found.verdict
+
+
 def test_one_long_segment_and_labels_of_real_numbers():
     rec = sleep(600)
     result = myow.evaluate(myow.PCA(dim=3), rec, cv=3)

@@ -534,7 +534,7 @@ def test_classes_of_few_test_segments_are_named():
     recording = reach(n_segments=48)
     model = MYOW(**SMALL).fit(recording)
     few, many = recording.select(slice(0, 4 * 12)), recording.select(slice(0, 12 * 12))  # of four directions
-    with pytest.warns(UserWarning, match=r"4 of 4 classes of direction have fewer than 3 test segments \(0 1, 1 1"):
+    with pytest.warns(UserWarning, match=r"4 of 4 classes of direction have fewer than 3 test segments \(0: 1, 1: 1"):
         evaluate(model, recording, recording, few)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

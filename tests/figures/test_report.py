@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
     home = tmp_path_factory.mktemp("report")
     data = write(home / "trials.npz", **trials(n_segments=60))
     out = home / "run"
-    train_run(str(data), out, settings=["steps=30", *QUICK[1:]], progress=False)
+    train_run(str(data), out, settings=["steps=30", *QUICK[1:]], shares=(0.6, 0.2, 0.2), progress=False)
     for labels in (None, 2):
         evaluate_run(out, target="direction", readout="class", labels=labels, draws=3, draw=False)
     return out
@@ -115,7 +115,7 @@ def test_labels_that_say_nothing_show_no_difference(tmp_path):
     rng = np.random.default_rng(3)
     arrays = trials(n_segments=60) | {"direction": np.repeat(rng.permutation(np.arange(60) % 4), 6)}
     out = tmp_path / "run"
-    train_run(str(write(tmp_path / "a.npz", **arrays)), out, settings=QUICK, progress=False)
+    train_run(str(write(tmp_path / "a.npz", **arrays)), out, settings=QUICK, shares=(0.6, 0.2, 0.2), progress=False)
     evaluate_run(out, target="direction", readout="class", draw=False)
     text = report(out).html
     assert len(re.findall("<p>No difference shown from", text)) == 3

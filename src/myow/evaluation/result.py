@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import SettingError
 from . import metrics
 from .readouts import readout_class
-from .statistics import corrected_interval, range_of
+from .statistics import corrected_interval, fewest_blocks, range_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "CONTROL_WORDS",
+    "LEVEL",
     "METRIC_TITLES",
     "Evaluation",
     "difference_of",
@@ -53,6 +54,12 @@ YARDSTICKS = {
     "an untrained encoder": ("untrained",),
 }
 """What a verdict names, each by the stronger of its rows."""
+
+LEVEL = 1 - 0.05 / len(BASELINES)
+"""Coverage of the interval of one difference, so that those of all baselines hold at 95 % together."""
+
+FEWEST = fewest_blocks(LEVEL)
+"""Test segments, or blocks of time, below which no difference is judged."""
 
 CONTROL_WORDS = {"exchanged": "labels exchanged", "shifted": "labels shifted"}
 
@@ -167,7 +174,7 @@ def _compared(result: Mapping[str, Any], key: str, words: str, rows: Sequence[st
     found, where = result["differences"][name], f"differences.{name}"
     own = [" (", _number(result[name][key], f"{name}.{key}"), ")"]
     if found["low"] is None:
-        return [f"Beside {words}", *own, " nothing is shown, since there is one block to test on."]
+        return [f"Beside {words}", *own, f" nothing is shown: that takes {FEWEST} test segments, or blocks of time."]
     opening = {"better": "Better than", "worse": "Worse than"}.get(found["verdict"], "No difference shown from")
     within = [_number(found["difference"], f"{where}.difference", True), ", interval "]
     within += [_number(found["low"], f"{where}.low", True), " to ", _number(found["high"], f"{where}.high", True)]
