@@ -270,7 +270,8 @@ def inspect(
     if found.recording is not None:
         from ..methods.recordings import suggest
 
-        print(f"suggested: {suggest(found.recording)}")
+        for line in f"suggested: {suggest(found.recording)}".splitlines():
+            print(laid_out(line, sys.stdout))
 
 
 def settings_of(

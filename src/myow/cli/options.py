@@ -268,8 +268,9 @@ def _wrapped(text: str, indent: int, width: int = 80) -> str:
 
 def laid_out(text: str, stream: TextIO, indent: int = 2) -> str:
     """Return a text as one line for a pipe, which programs read, and wrapped between words for a terminal."""
-    line = " ".join(text.split())
-    return _wrapped(line, indent) if stream.isatty() else line
+    start = text[: len(text) - len(text.lstrip(" "))]
+    line = start + " ".join(text.split())
+    return _wrapped(line, len(start) + indent) if stream.isatty() else line
 
 
 Data = Annotated[
