@@ -133,6 +133,7 @@ def test_of_few_test_segments_nothing_is_said_however_they_agree():
     assert {one["verdict"] for one in found["differences"].values()} == {"not tested"}
     assert "nothing is shown: that takes 8 test segments, or blocks of time." in found.verdict
     assert "Better" not in found.verdict
+    assert "Intervals" not in found.verdict
 
 
 def test_one_long_segment_and_labels_of_real_numbers():

@@ -198,8 +198,9 @@ def verdict(result: Mapping[str, Any]) -> str:
         "".join(piece if isinstance(piece, str) else piece["text"] for piece in pieces)
         for pieces in (*found["sentences"], *found["further"])
     ]
-    at = len(YARDSTICKS) + 1
-    return " ".join([*said[:at], "Intervals of differences hold at 95 % for all of them together.", *said[at:]])
+    if any(one["low"] is not None for one in result["differences"].values()):
+        said.insert(len(YARDSTICKS) + 1, "Intervals of differences hold at 95 % for all of them together.")
+    return " ".join(said)
 
 
 class Evaluation(dict[str, Any]):
