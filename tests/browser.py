@@ -54,9 +54,6 @@ class Page:
     def state(self, key):
         return self.page.evaluate(f"window.myow.{key}")
 
-    def ready(self):
-        return int(self.page.evaluate("document.documentElement.dataset.ready"))
-
     def faults(self):
         """What axe finds wrong for people who cannot see, or not well."""
         from axe_playwright_python.sync_playwright import Axe

@@ -21,6 +21,7 @@ PAGES = {
     "evaluation": "simulated-reach: direction, class readout, all labels, 3 folds",
     "live": "(1, 64) 0.1 174",
     "models": "# MYOW of simulated-sleep",
+    "report": "Report('MYOW on simulated-reach', ",
     "sessions": "(269, 64) ['monday', 'tuesday', 'later']",
     "howto/choose": "bins of 0.1 s, context=(2, 2)",
     "howto/export": "['time', 'segment', 'pca0', 'pca1']",

@@ -26,7 +26,10 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise SettingError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}); try 'cpu'") from error
+        why = str(error).splitlines()[0]
+        if why.startswith("Expected one of"):  # a list of all that torch was ever built for
+            why = "there is no such kind; cpu and cuda are, and auto takes what is there"
+        raise SettingError(f"device '{name}' cannot be used here ({why}); try 'cpu'") from error
     return device
 
 

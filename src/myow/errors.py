@@ -66,7 +66,7 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UnknownNameErr
     unknown dataset 'chewy-1'; did you mean 'chewie-1'? Choices: chewie-1, mihi-1
     """
     known = sorted(choices)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return UnknownNameError(f"unknown {kind} '{name}'{hint} Choices: {', '.join(known) or 'none'}")
 

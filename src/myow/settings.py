@@ -114,7 +114,8 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key.strip():
-            raise SettingError(f"'{pair}' is not a setting; write key=value, such as k=3")
+            lacks = "value" if key.strip() and not sign else "name"
+            raise SettingError(f"'{pair}' lacks a {lacks}; write key=value, such as k=3")
         found[key.strip()] = value.strip()
     return found
 
@@ -191,6 +192,6 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(arguments)
     if origin is tuple:
         several = "numbers separated by commas" if arguments[-1] is Ellipsis else f"{len(arguments)} numbers"
-        return f"{several}, such as {'128,128' if arguments[-1] is Ellipsis else '-2,2'}"
+        return f"{several}, such as {'128,128' if arguments[-1] is Ellipsis else '2,2'}"
     names = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a name"}
     return names.get(hint, "given from Python")

@@ -202,7 +202,10 @@ def test_an_evaluation_is_printed_as_a_table_beside_its_baselines(shared):
     assert (called.code, called.err) == (0, "")
     for word in ("myow embedding", "raw counts", "components", "untrained encoder", "majority class", "95 % interval"):
         assert word in called.out
-    assert "1 labelled per class, 12 test bins" in called.out
+    said = " ".join(called.out.split())
+    assert "1 labelled segment per class, 12 test bins" in said
+    assert myow("evaluate", shared / "run", "--labels", "1", "--json").json()["verdict"] in said
+    assert max(map(len, called.out.splitlines())) <= 80
 
 
 def test_an_evaluation_says_where_not_all_bins_were_fitted(shared, monkeypatch):

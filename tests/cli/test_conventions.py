@@ -1,5 +1,6 @@
 """The command line as people expect it: version, -h, settings explained, a configuration file, 80 columns, nothing replaced unasked."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from command import SMALL, myow, trials, write
 
 import myow as package
+from myow.cli.options import laid_out
 from myow.figures import run_figures as drawing
 from myow.methods import IMAGE_METHODS, METHODS, image_method_class, method_class
 from myow.methods.presets import IMAGE_PRESETS, PRESETS
@@ -212,6 +214,50 @@ def test_a_warning_is_printed_once(tmp_path):
         lines = done.stderr.splitlines()
         assert sum("never change" in line for line in lines) == 1
         assert len(lines) == len(set(lines))
+
+
+class Terminal(io.StringIO):
+    """What is printed to a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_in_a_terminal_lines_break_between_words_and_in_a_pipe_they_do_not(tmp_path, monkeypatch):
+    text = f"error: {tmp_path / 'a-very-long-name'} holds a run already; add --resume to go on with it or --overwrite"
+    assert laid_out(text, io.StringIO()) == text
+    lines = laid_out(text, Terminal()).splitlines()
+    assert len(lines) > 1
+    assert all(len(line) <= 80 or str(tmp_path) in line for line in lines)
+    assert str(tmp_path / "a-very-long-name") in "\n".join(lines)  # a path is not cut
+    assert " ".join(line.strip() for line in lines) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "FILE", "--out", "x", "--method", "cebra"], "unknown method 'cebra'. Choices: autoencoder"),
+        (["train", "FILE", "--out", "x", "--set", "steps"], "'steps' lacks a value; write key=value"),
+        (["train", "FILE", "--out", "x", "--context", "2"], "context must be 2 numbers, such as 2,2"),
+        (["train", "FILE", "--out", "x", "--steps", "9", "--epochs", "2"], "give one of them"),
+        (["train", "FILE", "--out", "x", "--device", "gpu"], "there is no such kind; cpu and cuda are"),
+        (["train", "one.npy", "--out", "x"], "numpy.savez writes counts and bin_size into one .npz"),
+        (["train", "table.csv", "--out", "x"], "in a command --data units=a,b,c"),
+        (["evaluate", "runs"], "is not a run folder (it has no run.json); runs in it: runs/a"),
+        (["evaluate", "nowhere"], "is not a run folder (there is no such folder); train into it first"),
+        (["report", "nowhere"], "is not a run folder (there is no such folder); train into it first"),
+        (["export", "runs/a", "--out", "m.onxx"], "the name of a graph must end in .onnx"),
+    ],
+)
+def test_mistakes_of_a_first_day_are_one_line_that_says_what_to_do(file, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    if "runs" in words[1]:
+        assert myow("train", file, "--out", "runs/a", "--steps", "2", "--no-figures", *SMALL[2:]).code == 0
+        assert RunFolder(tmp_path / "runs" / "a").model("cpu").n_steps_ == 2
+    np.save("one.npy", trials()["counts"])
+    (tmp_path / "table.csv").write_text("a,b,c\n" + "1,0,2\n" * 30)
+    assert said in myow(*(file if word == "FILE" else word for word in words)).error()
+    assert not (tmp_path / "x" / "run.json").exists()
 
 
 def test_no_figures_are_drawn_where_none_are_wanted(file, tmp_path, monkeypatch):

@@ -157,6 +157,10 @@ def test_a_bench_of_images_prints_a_table_and_does_nothing_twice(folder, tmp_pat
     assert list((tmp_path / "figures").glob("accuracy_*.png"))
 
 
+def test_folds_of_images_are_refused(run):
+    assert "official test part, and --cv deals segments to folds" in command("evaluate", run, "--cv", "3").error()
+
+
 def test_a_report_of_images_shows_mined_images_beside_their_anchors(run, tmp_path):
     found = command("evaluate", run, "--readout-epochs", "2", "--json", "--no-report").json()
     path = tmp_path / "page.html"

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from command import QUICK, trials, write
+from command import myow as myow_
 
 import myow
 from myow import datasets
@@ -16,6 +17,7 @@ from myow.errors import DataError, FileError, SettingError, UnknownNameError
 from myow.evaluation import evaluate as evaluation
 from myow.figures import run_figures as drawing
 from myow.methods.runs import RunFolder, generic_split
+from myow.settings import parse_settings
 
 
 @pytest.fixture(autouse=True)
@@ -284,6 +286,53 @@ def test_an_evaluation_of_the_own_recording_is_written_as_it_is_returned(tmp_pat
     for name, result in results.items():
         assert json.loads((tmp_path / "run" / f"evaluation_{name}.json").read_text()) == result
     assert len(list((tmp_path / "run").glob("evaluation_*.json"))) == 3
+
+
+def test_folds_are_evaluated_as_in_python_with_the_settings_of_the_run(tmp_path, file):
+    train(file, tmp_path / "run", "context=1,1")
+    found = myow_("evaluate", tmp_path / "run", "--readout", "class", "--cv", "3", "--no-report", "--json").json()
+    model = myow.MYOW(**parse_settings(myow.MYOW, [*QUICK, "context=1,1"]), random_state=0, verbose=False)
+    expected = myow.evaluate(model, myow.read(file), cv=3, readout="class")
+    assert found == json.loads(json.dumps(expected))
+    assert (found["folds"], found["n_test"], found["transductive"], found["rows"]) == (3, 120, False, "train")
+    assert json.loads((tmp_path / "run" / "evaluation_direction_class_cv3.json").read_text()) == found
+
+
+def test_folds_stand_beside_the_evaluation_of_the_runs_own_model(tmp_path, file):
+    train(file, tmp_path / "run", rows="all")
+    words = ["evaluate", tmp_path / "run", "--readout", "class", "--quiet"]
+    assert "Transductive" in myow_(*words).out
+    called = myow_(*words, "--cv", "3")
+    said = " ".join(called.out.split())
+    assert "session: direction, class readout, all labels, 3 folds" in said
+    assert (
+        "on 120 test bins, mean of 3 folds. No difference shown" in said
+        or "3 folds. Better than" in said
+        or "3 folds. Worse" in said
+    )
+    assert "Transductive" not in said
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.index("<h3>From all labels</h3>") < page.index("<h3>From all labels, 3 folds trained anew</h3>")
+    assert "corrected resampled t intervals" in page
+    assert "3 folds, trained anew" in (tmp_path / "run" / "model_card.md").read_text()
+
+
+def test_folds_of_another_recording_need_not_have_the_units_of_the_run(tmp_path, file):
+    train(file, tmp_path / "run")
+    other = write(tmp_path / "other.npz", **trials(n_units=9, seed=5))
+    found = myow_("evaluate", tmp_path / "run", other, "--cv", "2", "--json").json()
+    assert (found["dataset"], found["folds"]) == ("other", 2)
+    assert not list((tmp_path / "run").glob("evaluation_*"))
+
+
+def test_folds_that_cannot_be_are_one_line(tmp_path, file):
+    train(file, tmp_path / "run")
+    words = ["evaluate", tmp_path / "run", "--json"]
+    assert "20 segments, too few for 30 folds" in myow_(*words, "--cv", "30").error()
+    assert myow_(*words, "--cv", "1").code == 2
+    file.unlink()
+    assert "session.npz" in myow_(*words, "--cv", "3").error()
+    assert not list((tmp_path / "run").glob("evaluation_*"))
 
 
 def test_the_name_of_a_label_cannot_lead_out_of_the_folder(tmp_path):

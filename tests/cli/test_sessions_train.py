@@ -1,6 +1,7 @@
 """Several sessions from the command line: train on two, adapt to a third, embed and evaluate each."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -74,6 +75,47 @@ def test_each_session_is_embedded_and_evaluated(home, session):
     )
     assert said == named
     assert said["n_test"] == 8
+
+
+def test_the_page_of_several_sessions_shows_the_one_asked_for_and_says_so(home, tmp_path):
+    shutil.copytree(home / "two", tmp_path / "run")
+    out = tmp_path / "run"
+    done("report", out)
+    page = (out / "report.html").read_text()
+    assert "This page shows mon; tue is not shown" in page
+    assert f"myow report {out} --session tue shows another." in page
+    assert "<td>mon, one of 2 that the model learnt from</td>" in page
+    assert f"{myow.read(home / 'mon.npz').digest()}</td>" in page
+    found = json.loads(done("evaluate", out, home / "tue.npz", "--readout", "class", "--json"))
+    assert found["session"] == "tue"
+    assert json.loads((out / "evaluation_tue_direction_class.json").read_text()) == found
+    page = (out / "report.html").read_text()  # evaluate wrote it
+    assert "This page shows tue; mon is not shown" in page
+    assert f'value="{found["accuracy"]}" data-name="accuracy"' in page
+    assert f"{myow.read(home / 'tue.npz').digest()}</td>" in page
+    assert "direction (tue)" in (out / "model_card.md").read_text()
+    done("report", out, "--session", "mon", "--full")
+    page = (out / "report.html").read_text()
+    assert "This page shows mon" in page
+    assert "With labels exchanged" in page
+
+
+def test_a_session_that_is_not_there_is_one_line(home, tmp_path):
+    done("train", home / "mon.npz", "--out", tmp_path / "one", "--quiet", "--no-figures", *SETTINGS)
+    for folder, session, said in (
+        (home / "two", "mno", "did you mean 'mon'"),
+        (tmp_path / "one", "mon", "learnt from one recording, and session is 'mon'"),
+    ):
+        result = run("report", folder, "--session", session, "--out", tmp_path / "p.html")
+        assert isinstance(result.exception, MyowError)
+        assert said in str(result.exception)
+        assert not (tmp_path / "p.html").exists()
+
+
+def test_folds_of_a_run_of_several_sessions_are_refused(home):
+    result = run("evaluate", home / "two", home / "mon.npz", "--cv", "3")
+    assert isinstance(result.exception, SettingError)
+    assert "learnt from several sessions, and --cv refits" in str(result.exception)
 
 
 def test_a_run_on_two_sessions_is_resumed_and_described(home):

@@ -414,7 +414,7 @@ def deadly_at_the_last_fold(job):
     ("words", "message"),
     [
         (["--methods", "myo"], "unknown method 'myo'; did you mean 'myow'"),
-        (["--protocol", "cw"], "unknown protocol 'cw'; did you mean 'cv'"),
+        (["--protocol", "cvs"], "unknown protocol 'cvs'; did you mean 'cv'"),
         (["--rows", "test"], "unknown rows 'test'"),
         (["--readouts", "clas"], "unknown readout 'clas'; did you mean 'class'"),
         (["--labels", "0"], "labels are '0'; write all, or numbers"),

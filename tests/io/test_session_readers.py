@@ -184,7 +184,7 @@ def test_a_column_of_several_times_gives_several_segments():
         ({"align": "word", "window": "0,1"}, DataError, "holds no times"),
         ({"align": [np.nan], "window": "0,1"}, DataError, "no time"),
         ({"units": "colour=red"}, UnknownNameError, "column of units 'colour'"),
-        ({"units": "u9"}, UnknownNameError, "did you mean 'u"),
+        ({"units": "u9"}, UnknownNameError, "unknown unit 'u9'. Choices: u0, u1, u2"),
         ({"units": 9}, DataError, "they are 0 to 2"),
         ({"units": []}, DataError, "holds no unit"),
         ({"units": [[0], [1, 2]]}, DataError, "units must be"),

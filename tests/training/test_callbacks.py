@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -141,6 +142,15 @@ def test_the_bar_shows_terms_rate_and_count_on_a_terminal(monkeypatch):
         assert part in shown
 
 
+def test_at_80_columns_the_terms_give_way_and_count_and_time_left_stay(monkeypatch):
+    bar = ProgressBar("myow on a recording with a long name.npz")
+    shown = slow_training(monkeypatch, 0.1, 900, bar, terminal=True, width=80)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in re.split(r"[\r\n]+", shown)]
+    (last,) = [line for line in lines if "900/900" in line][-1:]
+    assert re.match(r"myow on a recording wit… \S+ 900/900 10 steps/s \d:\d\d:\d\d ", last)
+    assert max(map(len, lines)) <= 80
+
+
 def test_the_bar_leaves_to_figures_what_has_no_room(monkeypatch):
     drawn = io.StringIO()
     monkeypatch.setattr("rich.console.Console", lambda **_: Console(file=drawn, force_terminal=True, width=200))
@@ -157,11 +167,11 @@ def test_a_short_training_says_nothing_where_there_is_no_terminal(monkeypatch):
     assert shown_by_bar(monkeypatch, False).strip() == ""
 
 
-def slow_training(monkeypatch, per_step, total, bar, terminal=False):
+def slow_training(monkeypatch, per_step, total, bar, terminal=False, width=200):
     """Steps that take so long each, by a clock of our own."""
     drawn, now = io.StringIO(), [0.0]
     monkeypatch.setattr("myow.training.callbacks.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("rich.console.Console", lambda **_: Console(file=drawn, force_terminal=terminal, width=200))
+    monkeypatch.setattr("rich.console.Console", lambda **_: Console(file=drawn, force_terminal=terminal, width=width))
     bar.begin(0, total)
     for step in range(1, total + 1):
         now[0] += per_step

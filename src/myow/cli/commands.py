@@ -34,6 +34,7 @@ from .options import (
     Session,
     check_seed,
     explain_method,
+    laid_out,
     list_methods,
     print_cards,
     print_demo,
@@ -99,6 +100,9 @@ def train(
             metavar="NAME", help="Label that a method learns from, if it learns from labels.", show_default="the first"
         ),
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Training steps.", show_default="the method's", min=0)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Passes over the rows, in place of steps.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -139,8 +143,9 @@ def train(
         "tensorboard": tensorboard,
         "progress": not quiet,
     }
-    if epochs is not None:
-        settings = [f"epochs={epochs}", *settings]
+    if steps is not None and epochs is not None:
+        raise SettingError("--epochs are passes over the rows, in place of --steps; give one of them")
+    settings = [f"{key}={n}" for key, n in (("steps", steps), ("epochs", epochs)) if n is not None] + settings
     if is_images(data):
         not_for_images = {
             "--context": context != "0,0",
@@ -265,7 +270,8 @@ def inspect(
     if found.recording is not None:
         from ..methods.recordings import suggest
 
-        print(f"suggested: {suggest(found.recording)}")
+        for line in f"suggested: {suggest(found.recording)}".splitlines():
+            print(laid_out(line, sys.stdout))
 
 
 def settings_of(
@@ -415,12 +421,22 @@ def evaluate(
         ),
     ] = False,
     classifier: Classifier = "logistic",
+    cv: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Train anew on K folds of segments, with the settings of the run, and test each segment once: K trainings.",
+            show_default="the run's model, on its test rows",
+            min=2,
+        ),
+    ] = None,
     load: LoadOptions = [],  # noqa: B006
     device: Annotated[str, typer.Option(metavar="NAME", help="Where images are embedded and read out.")] = "cpu",
     readout_epochs: ReadoutEpochs = 100,
     session: Session = None,
     no_report: NoReport = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Decode from an embedding, beside raw counts (pixels), principal components and an untrained encoder."""
     from ..methods.runs import RunFolder
@@ -434,6 +450,8 @@ def evaluate(
             raise SettingError(
                 "images are read out by k-NN and a linear readout; leave --semi-supervised and --classifier out"
             )
+        if cv is not None:
+            raise SettingError("images come with an official test part, and --cv deals segments to folds; leave it out")
         from ..figures.bench_tables import print_image_evaluation
         from .images import evaluate_images_run
 
@@ -444,19 +462,22 @@ def evaluate(
         return
     from .train import evaluate_run
 
-    result = evaluate_run(
-        run,
-        data,
-        target=target,
-        readout=readout,
-        labels=labels,
-        classifier=classifier,
-        semi_supervised=semi_supervised,
-        load=load,
-        session=session,
-    )
+    with stopped("stopped; nothing was written"):
+        result = evaluate_run(
+            run,
+            data,
+            target=target,
+            readout=readout,
+            labels=labels,
+            classifier=classifier,
+            semi_supervised=semi_supervised,
+            load=load,
+            session=session,
+            cv=cv,
+            verbose=not (quiet or as_json),
+        )
     if not no_report:
-        write_report(run)
+        write_report(run, session=result.get("session"))
     if as_json:
         print(json.dumps(result))
     else:
@@ -636,7 +657,7 @@ def _run() -> None:
 
     def one_line(message: Warning | str, *_: Any, **__: Any) -> str:
         """Format a warning for whoever typed a command: once, without the place in our code that it comes from."""
-        line = f"warning: {' '.join(str(message).split())}\n"
+        line = f"{laid_out(f'warning: {message}', sys.stderr)}\n"
         if line in said:
             return ""
         said.add(line)
@@ -644,14 +665,14 @@ def _run() -> None:
 
     before, warnings.formatwarning = warnings.formatwarning, one_line
     try:
-        app()
+        app(prog_name="myow")
     except MyowError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(laid_out(f"error: {error}", sys.stderr), file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:  # the machine's fault, such as a path that is too long
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(laid_out(f"error: {error}", sys.stderr), file=sys.stderr)
         sys.exit(1)
     finally:
         warnings.formatwarning = before

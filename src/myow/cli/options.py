@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -46,6 +46,7 @@ __all__ = [
     "Stop",
     "check_seed",
     "explain_method",
+    "laid_out",
     "list_methods",
     "print_cards",
     "print_demo",
@@ -261,7 +262,15 @@ def _written(settings: dict[str, Any]) -> str:
 
 
 def _wrapped(text: str, indent: int, width: int = 80) -> str:
-    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    # A path stays whole, to be copied.
+    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
+
+
+def laid_out(text: str, stream: TextIO, indent: int = 2) -> str:
+    """Return a text as one line for a pipe, which programs read, and wrapped between words for a terminal."""
+    start = text[: len(text) - len(text.lstrip(" "))]
+    line = start + " ".join(text.split())
+    return _wrapped(line, len(start) + indent) if stream.isatty() else line
 
 
 Data = Annotated[
@@ -318,7 +327,7 @@ def print_ending(message: str, out: Path, evaluated: Sequence[str], then: Sequen
     names = sorted(path.name for path in out.iterdir() if path.is_file() and not path.name.endswith((".lock", ".png")))
     beside = [name for name in names if name not in ("model.myow", "checkpoint.safetensors")]
     drawn = len(list(out.glob("*.png")))
-    print(message)
+    print(laid_out(message, sys.stdout))
     print(_wrapped(f"beside it: {', '.join([*beside, *([f'{drawn} figures (*.png)'] if drawn else [])])}", 2))
     for word, words in (("next:", ["evaluate", str(out), *evaluated]), ("     ", then)):
         print(f"{word} {shlex.join(['myow', *words])}")
@@ -333,7 +342,7 @@ def print_demo(found: Mapping[str, Any], out: Path) -> None:
     rows = {f"{few['method'].upper()}, without labels": (few, every)}
     rows |= {title: (few[name], every[name]) for name, title in BASELINES.items()}
     some = f"one labelled {'trial' if few['label_unit'] == 'segment' else few['label_unit']} a {few['target']}"
-    print(found["trained"])
+    print(laid_out(found["trained"], sys.stdout))
     print(
         f"\n{few['target']} in windows of {sum(few['context']) + 1} bins, {key} on {few['n_test']} test bins, read from"
     )
@@ -355,39 +364,16 @@ def print_demo(found: Mapping[str, Any], out: Path) -> None:
 
 
 def print_evaluation(result: Mapping[str, Any]) -> None:
-    """Print an evaluation: the embedding and what it is compared with, a row each."""
-    from rich.console import Console
-    from rich.table import Table
+    """Print an evaluation: the embedding and what it is compared with, a row each, and the verdict."""
+    from ..evaluation.result import Evaluation
 
-    from ..evaluation.result import BASELINES, METRIC_TITLES, readout_title
-
-    options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
-    few = "all labels" if result["labels"] is None else f"{result['labels']} labelled per class"
-    table = Table(
-        title=f"{result['dataset']}: {result['target']}, {readout_title(result['readout'], **options)}, {few}, {result['n_test']} test bins",
-        title_justify="left",
-    )
-    shown = [key for key in METRIC_TITLES if result[key] is not None]
-    table.add_column("")
-    for key in shown:
-        table.add_column(METRIC_TITLES[key], justify="right")
-    table.add_column("95 % interval", justify="right")
-    rows = {f"{result['method']} embedding": result}
-    rows |= {title: result[name] for name, title in BASELINES.items()}
-    for name, row in rows.items():
-        interval = "" if row["interval"] is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
-        table.add_row(name, *(f"{row[key]:.3f}" for key in shown), interval)
-    if result["majority"] is not None and "accuracy" in shown:
-        table.add_row("majority class", f"{result['majority']:.3f}", *[""] * (len(shown) - 1), "")
-    console = Console()
-    console.print(table)
+    found = Evaluation(result)
+    print(f"{_wrapped(found._heading(), 2)}\n\n{found._table()}\n\n{_wrapped(found.verdict, 0)}")
     fitted = {"readouts": result.get("readout_rows"), "principal components": result.get("pca_rows")}
     some = [f"{what} on {rows['used']:,} of {rows['of']:,}" for what, rows in fitted.items() if rows]
     if some:
-        console.print(
-            f"Fitted on evenly spaced bins: {', '.join(some)}. All {result['n_test']:,} test bins are scored.",
-            highlight=False,
-        )
+        said = f"Fitted on evenly spaced bins: {', '.join(some)}. All {result['n_test']:,} test bins are scored."
+        print(_wrapped(said, 0))
 
 
 def print_cards(cards: Sequence[Mapping[str, Any]]) -> None:
@@ -423,5 +409,5 @@ def stopped(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        print(str(stop) or kept, file=sys.stderr)
+        print(laid_out(str(stop) or kept, sys.stderr), file=sys.stderr)
         raise typer.Exit(130) from None

@@ -67,7 +67,7 @@ def importance(
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folders of runs, or the folder of a bench.", show_default=False),
+        typer.Argument(metavar="RUN", help="Folders of runs, or the folder of a bench.", show_default=False),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The page.", show_default="report.html in the first folder")
@@ -79,6 +79,12 @@ def report(
             "--full", metavar="", help="Evaluate if that was not done, add controls, weigh every unit: minutes."
         ),
     ] = False,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session", metavar="NAME", help="Of a run of several sessions: the one shown.", show_default="the first"
+        ),
+    ] = None,
     without_activity: Annotated[
         bool, typer.Option("--without-activity", metavar="", help="Leave counts and rates of single units out.")
     ] = False,
@@ -87,16 +93,16 @@ def report(
     from ..figures.report import report as tell
 
     page = out or runs[0] / "report.html"
-    told = tell(*runs, out=page, open=open_, full=full, activity=not without_activity)
+    told = tell(*runs, session=session, out=page, open=open_, full=full, activity=not without_activity)
     print(f"{page}: {told.title}, {len(told.html.encode()) / 1e6:.1f} MB")
 
 
-def write_report(out: Path) -> None:
-    """Write the page of a run into its folder; where it cannot be made, what was trained must not be lost for it."""
+def write_report(out: Path, session: str | None = None) -> None:
+    """Write the page of a run, or of one of its sessions, into its folder; where it cannot be made, what was trained must not be lost for it."""
     from ..figures.report import report as tell
 
     try:
-        tell(out, out=out / "report.html")
+        tell(out, session=session, out=out / "report.html")
     except Exception as error:
         why = (
             str(error) if isinstance(error, MyowError) else f"{type(error).__name__}: {error}; 'myow report' says where"

@@ -297,6 +297,8 @@ def evaluate_run(
     semi_supervised: bool = False,
     load: Sequence[str] = (),
     session: str | None = None,
+    cv: int | None = None,
+    verbose: bool = False,
     draws: int = 10,
     draw: bool = True,
 ) -> dict[str, Any]:
@@ -304,6 +306,8 @@ def evaluate_run(
 
     Parameters
     ----------
+    verbose : bool, optional
+        Whether the fits of ``cv`` show how far they are.
     draws : int, optional
         Random choices of the labelled segments.
     draw : bool, optional
@@ -312,36 +316,56 @@ def evaluate_run(
     Returns
     -------
     dict
-        As `myow.evaluate` returns it. Where the run's own recording was used it is written into the folder too, and drawn.
+        As `myow.evaluate` returns it, with "session" where the run learnt from several. Where the run's own recording was
+        used it is written into the folder too, and drawn.
+
+    Raises
+    ------
+    SettingError
+        If ``cv`` is asked of a run of several sessions.
     """
     from ..evaluation.evaluate import evaluate
     from ..evaluation.readouts import reading_name
 
     folder = RunFolder(out)
     run = folder.read()
+    if cv is not None and sessions_of(run):
+        raise SettingError(
+            f"{out} learnt from several sessions, and --cv refits the method on the segments of one recording; leave --cv "
+            "out, or train on that recording alone"
+        )
     recording, parts, own = _recording_and_parts(run, out, data, load)
     card = card_of(data or run.data)
     if card is not None:
         target = target or card.target
         readout = readout or (card.readout if target == card.target else None)
     model = folder.model()
-    result = evaluate(
-        model if session is None else one_session(model, session, "an evaluation"),
-        *(recording.select(rows) for rows in parts),
-        target=target,
-        readout=readout,
-        labels=labels,
-        classifier=classifier,
-        semi_supervised=semi_supervised,
-        draws=draws,
-        seen=recording if own and run.rows == "all" else None,
-    )
-    about = {"dataset": recording.name or (data or run.data), "rows": run.rows}
+    if session is not None:
+        model = one_session(model, session, "an evaluation")
+    how: dict[str, Any] = {"target": target, "readout": readout, "labels": labels, "draws": draws}
+    how |= {"classifier": classifier, "semi_supervised": semi_supervised}
+    if cv is not None:
+        result = evaluate(model.set_params(verbose=verbose), recording, cv=cv, **how)
+    else:
+        result = evaluate(
+            model,
+            *(recording.select(rows) for rows in parts),
+            seen=recording if own and run.rows == "all" else None,
+            **how,
+        )
+    # Folds are refitted on their own training segments, whatever the run's encoder saw.
+    about = {"dataset": recording.name or (data or run.data), "rows": run.rows if cv is None else "train"}
     for row in (result, *(value for value in result.values() if isinstance(value, dict) and "dataset" in value)):
         row |= about
+    of = next((one.name for one in sessions_of(run) if one.digest == recording.digest()), "") if own else ""
+    if of:
+        result["session"] = of
     if own:
         reading = reading_name(result["readout"], classifier, semi_supervised)
-        which = "_".join([str(result["target"]), reading, *([] if labels is None else [str(labels)])])
+        which = "_".join(
+            [*([of] if of else []), str(result["target"]), reading, *([] if labels is None else [str(labels)])]
+        )
+        which += "" if cv is None else f"_cv{cv}"
         # A label's name comes from a file: it must not lead out of the folder.
         write_json(folder.path / f"evaluation_{re.sub(r'[^A-Za-z0-9.-]+', '_', which)}.json", result)
         if draw:
@@ -355,17 +379,22 @@ def evaluate_run(
 def _recording_and_parts(
     run: Run, out: Path, data: str | None = None, load: Sequence[str] = ()
 ) -> tuple[Recording, Parts, bool]:
-    """Load a run's own recording with the split stored at training, or another one, split by the same rule."""
+    """Load a run's own recording or one of its sessions with the split stored at training, or another one, split by the same rule.
+
+    Also returned is whether it is the run's own.
+    """
     sessions = sessions_of(run)
     if sessions and data is None:
         raise SettingError(f"{out} learnt from several sessions; name the one: {', '.join(s.data for s in sessions)}")
     wanted = data or run.data
-    if any(wanted in (s.data, s.name) for s in sessions):
-        load = load or run.load
+    for session in sessions:
+        if wanted in (session.data, session.name):
+            wanted, load = session.data, load or run.load
+            break
     recording = load_recording(wanted, load or (run.load if wanted == run.data else ()))
     of_session = own_parts(run, recording.digest()) if sessions else None
     if of_session is not None:
-        return recording, of_session, False
+        return recording, of_session, True
     if recording.digest() == run.recording["digest"]:
         return recording, run.rows_of_parts(), True
     if data is None:

@@ -25,6 +25,7 @@ from .readouts import Scaling, check_classifier, readout_name
 from .result import (
     BASELINES,
     CONTROL_WORDS,
+    LEVEL,
     Evaluation,
     difference_of,
     headline_of,
@@ -128,7 +129,7 @@ def evaluate(
         many, for readouts and principal components; else there are no such keys. "classifier" and "semi_supervised" are there where
         they were asked for, and "classifiers", how many draws took which, with "auto".
         "differences": for each baseline the paired "difference" (embedding minus baseline), its interval "low" and "high",
-        which holds at 95 % for all baselines together (Bonferroni), and "verdict"; "verdict", the same in words;
+        which holds at 95 % for all baselines together (Bonferroni; None of parts with fewer than 8 test segments or blocks), and "verdict"; "verdict", the same in words;
         "transductive": whether the encoder was trained on test rows, None if that cannot be told; with folds "folds", their
         number, and "per_fold", the headline of each; with `controls` "controls", the scores under "exchanged" and "shifted".
 
@@ -160,7 +161,7 @@ def evaluate(
     target = find_target((recording,), target)
     how["readout"] = _checked_readout(recording, target, readout, classifier, semi_supervised)
     _warn_of_few(recording, recording, target, how["readout"])
-    return _finished(_cross_validate(model, recording, cv or FOLDS, target, refit, controls, how))
+    return _finished(_cross_validate(model, recording, FOLDS if cv is None else cv, target, refit, controls, how))
 
 
 FOLDS = 5
@@ -228,7 +229,7 @@ def _cross_validate(
     result["differences"] = {
         name: difference_of(
             float(np.mean(gained := [one[key] - one[name][key] for one in found])),
-            corrected_interval(gained, share, 1 - 0.05 / len(BASELINES), within=range_of_difference(key)),
+            corrected_interval(gained, share, LEVEL, within=range_of_difference(key)),
         )
         for name in BASELINES
     }
@@ -321,7 +322,7 @@ def _of_parts(
                 theirs,
                 blocks,
                 true=y_test if key == "r2" else None,
-                level=1 - 0.05 / len(BASELINES),
+                level=LEVEL,
                 seed=seed,
             ),
         )

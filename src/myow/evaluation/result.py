@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import SettingError
 from . import metrics
 from .readouts import readout_class
-from .statistics import corrected_interval, range_of
+from .statistics import corrected_interval, fewest_blocks, range_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "CONTROL_WORDS",
+    "LEVEL",
     "METRIC_TITLES",
     "Evaluation",
     "difference_of",
     "headline_of",
     "interval_over",
     "judge",
+    "labels_of",
     "mean_interval",
     "mean_of",
     "mean_of_tries",
     "over_folds",
     "range_of_difference",
     "readout_title",
+    "sentences_of",
     "verdict",
 ]
 
@@ -51,6 +54,12 @@ YARDSTICKS = {
     "an untrained encoder": ("untrained",),
 }
 """What a verdict names, each by the stronger of its rows."""
+
+LEVEL = 1 - 0.05 / len(BASELINES)
+"""Coverage of the interval of one difference, so that those of all baselines hold at 95 % together."""
+
+FEWEST = fewest_blocks(LEVEL)
+"""Test segments, or blocks of time, below which no difference is judged."""
 
 CONTROL_WORDS = {"exchanged": "labels exchanged", "shifted": "labels shifted"}
 
@@ -105,8 +114,75 @@ def judge(difference: float, low: float | None, high: float | None) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "no difference shown"
 
 
+def labels_of(result: Mapping[str, Any]) -> str:
+    """Say in words how many labels an evaluation used.
+
+    Examples
+    --------
+    >>> labels_of({"labels": None}), labels_of({"labels": 1, "label_unit": "segment"}), labels_of({"labels": 2, "label_unit": "minute"})
+    ('all labels', '1 labelled segment per class', '2 labelled minutes per class')
+    """
+    if result["labels"] is None:
+        return "all labels"
+    return f"{result['labels']} labelled {result['label_unit']}{'' if result['labels'] == 1 else 's'} per class"
+
+
+def _number(value: float | None, name: str, sign: bool = False) -> dict[str, Any]:
+    """Return a number to show, and which number of the evaluation it is."""
+    text = "not known" if value is None else f"{value:{'+' if sign else ''}.3f}"
+    return {"text": text, "value": value, "name": name}
+
+
+def sentences_of(result: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
+    """Say what an evaluation shows, in sentences of pieces: texts, and numbers that say which of the evaluation they are.
+
+    Parameters
+    ----------
+    result : mapping
+        With "differences", as `myow.evaluate` returns it.
+
+    Returns
+    -------
+    dict
+        "sentences", the score and how it compares with raw counts and with components; "further", all else. A number is a
+        mapping of "text", "value" and "name", its path in the evaluation, such as ``differences.raw.low``.
+    """
+    key = headline_of(str(result["readout"]))
+    score = "R²" if key == "r2" else "accuracy"
+    low, high = result.get("interval") or (None, None)
+    first: list[Any] = [f"From {labels_of(result)}, {result['target']} is read from the embedding with {score} "]
+    first.append(_number(result[key], key))
+    if low is not None:
+        first += [" (95 % interval ", _number(low, "interval.0"), " to ", _number(high, "interval.1"), ")"]
+    folds = f", mean of {result['folds']} folds" if result.get("folds") else ""
+    first.append(f" on {result['n_test']:,} test bins{folds}.")
+    sentences = [first, *(_compared(result, key, *yardstick) for yardstick in YARDSTICKS.items())]
+    further = [sentences.pop()]
+    for how, scores in (result.get("controls") or {}).items():
+        where = "between segments" if how == "exchanged" else "in time"
+        opening = f"With {CONTROL_WORDS[how]} {where}, a control, {score} is "
+        further.append([opening, _number(scores[key], f"controls.{how}.{key}"), "."])
+    if result.get("majority") is not None and key == "accuracy":
+        further.append(["Always the commonest label: ", _number(result["majority"], "majority"), "."])
+    if result.get("transductive"):
+        further.append(["Transductive: the encoder was trained on the test bins too."])
+    return {"sentences": sentences, "further": further}
+
+
+def _compared(result: Mapping[str, Any], key: str, words: str, rows: Sequence[str]) -> list[Any]:
+    name = max(rows, key=lambda row: result[row][key])
+    found, where = result["differences"][name], f"differences.{name}"
+    own = [" (", _number(result[name][key], f"{name}.{key}"), ")"]
+    if found["low"] is None:
+        return [f"Beside {words}", *own, f" nothing is shown: that takes {FEWEST} test segments, or blocks of time."]
+    opening = {"better": "Better than", "worse": "Worse than"}.get(found["verdict"], "No difference shown from")
+    within = [_number(found["difference"], f"{where}.difference", True), ", interval "]
+    within += [_number(found["low"], f"{where}.low", True), " to ", _number(found["high"], f"{where}.high", True)]
+    return [f"{opening} {words}", *own, ": paired difference ", *within, "."]
+
+
 def verdict(result: Mapping[str, Any]) -> str:
-    """Say in words what an evaluation shows, a sentence for each thing that the embedding is compared with.
+    """Say in words what an evaluation shows: the sentences of `sentences_of`, as one text.
 
     Parameters
     ----------
@@ -117,32 +193,14 @@ def verdict(result: Mapping[str, Any]) -> str:
     -------
     str
     """
-    key = headline_of(result["readout"])
-    score = "R²" if key == "r2" else "accuracy"
-    by = f", mean of {result['folds']} folds" if result.get("folds") else ""
-    target = str(result["target"])
-    said = [f"{target[:1].upper()}{target[1:]} is read from the embedding with {score} {result[key]:.3f}{by}."]
-    for words, rows in YARDSTICKS.items():
-        name = max(rows, key=lambda row: result[row][key])
-        said.append(_compared(words, score, result["differences"][name]))
-    said.append("Intervals of differences hold at 95 % for all of them together.")
-    for how, scores in (result.get("controls") or {}).items():
-        where = "between segments" if how == "exchanged" else "in time"
-        said.append(f"With {CONTROL_WORDS[how]} {where} it is {scores[key]:.3f}.")
-    if result.get("transductive"):
-        said.append("Transductive: the encoder was trained on the test bins too.")
+    found = sentences_of(result)
+    said = [
+        "".join(piece if isinstance(piece, str) else piece["text"] for piece in pieces)
+        for pieces in (*found["sentences"], *found["further"])
+    ]
+    if any(one["low"] is not None for one in result["differences"].values()):
+        said.insert(len(YARDSTICKS) + 1, "Intervals of differences hold at 95 % for all of them together.")
     return " ".join(said)
-
-
-def _compared(words: str, score: str, found: Mapping[str, Any]) -> str:
-    difference, low, high = (found[key] for key in ("difference", "low", "high"))
-    if low is None:
-        return f"Beside {words} nothing is shown, since there is one block to test on (difference {difference:+.3f})."
-    interval = f"interval {low:+.3f} to {high:+.3f}"
-    if found["verdict"] == "no difference shown":
-        return f"No difference shown from {words} ({difference:+.3f}, {interval})."
-    way = "higher" if found["verdict"] == "better" else "lower"
-    return f"{str(found['verdict']).capitalize()} than {words}: {score} {way} by {abs(difference):.3f} ({interval})."
 
 
 class Evaluation(dict[str, Any]):
@@ -218,11 +276,10 @@ class Evaluation(dict[str, Any]):
         return rows
 
     def _heading(self) -> str:
-        few = "all labels" if self["labels"] is None else f"{self['labels']} labelled {self['label_unit']}s per class"
         how = f"{self['folds']} folds" if self.get("folds") else f"{self['n_test']:,} test bins"
         options = {key: self[key] for key in ("classifier", "semi_supervised") if key in self}
         readout = readout_title(self["readout"], **options)
-        return f"{self['dataset'] or 'recording'}: {self['target']}, {readout}, {few}, {how}"
+        return f"{self['dataset'] or 'recording'}: {self['target']}, {readout}, {labels_of(self)}, {how}"
 
     def _words(self) -> list[list[str]]:
         """Cells of the table, the head first."""
@@ -241,18 +298,21 @@ class Evaluation(dict[str, Any]):
             table.append(["majority class", f"{self['majority']:.3f}", *[""] * (len(table[0]) - 2)])
         return table
 
-    def __repr__(self) -> str:
-        if "target" not in self:
-            return "Evaluation()"
+    def _table(self) -> str:
+        """Lay the cells out as text."""
         table = self._words()
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        lines = [
+        return "\n".join(
             "  ".join(
                 [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
             ).rstrip()
             for row in table
-        ]
-        return "\n".join([self._heading(), "", *lines, "", self.get("verdict", "")]).rstrip()
+        )
+
+    def __repr__(self) -> str:
+        if "target" not in self:
+            return "Evaluation()"
+        return "\n\n".join([self._heading(), self._table(), self.get("verdict", "")]).rstrip()
 
     def _repr_html_(self) -> str:
         if "target" not in self:

@@ -23,6 +23,7 @@ __all__ = [
     "compare",
     "control",
     "corrected_interval",
+    "fewest_blocks",
     "interval_of_drawn_mean",
     "interval_of_mean",
     "interval_of_r2",
@@ -280,6 +281,22 @@ def range_of(metric: str) -> tuple[float, float]:
     return RANGES.get(metric, (0.0, 1.0))
 
 
+def fewest_blocks(level: float) -> int:
+    """Return how many blocks a difference needs: fewer would all fall to one side by chance more often than the level allows.
+
+    The bootstrap cannot know that: of two blocks that agree, every resample agrees.
+
+    Examples
+    --------
+    >>> fewest_blocks(0.95), fewest_blocks(0.99)
+    (6, 8)
+    """
+    n = 2
+    while 2 * 0.5**n > 1 - level:
+        n += 1
+    return n
+
+
 def paired_interval(
     ours: ArrayLike,
     theirs: ArrayLike,
@@ -308,13 +325,17 @@ def paired_interval(
     Returns
     -------
     tuple of float, or None
-        Low and high of the score of `ours` minus that of `theirs`; None where there is a single block.
+        Low and high of the score of `ours` minus that of `theirs`; None where there are fewer than `fewest_blocks`.
 
     Examples
     --------
-    >>> paired_interval([1, 1, 1, 0], [1, 0, 0, 0], [0, 1, 2, 3])
-    (0.0, 1.0)
+    >>> paired_interval([1, 1, 1, 0, 1, 1], [1, 0, 0, 0, 0, 0], [0, 1, 2, 3, 4, 5])
+    (0.3333333333333333, 1.0)
+    >>> print(paired_interval([1, 1, 1], [0, 0, 0], [0, 1, 2]))
+    None
     """
+    if len(np.unique(blocks)) < fewest_blocks(level):
+        return None
     better = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
     if true is None:
         sums = np.column_stack([better, np.ones_like(better)])

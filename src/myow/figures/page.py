@@ -29,10 +29,9 @@ from PIL import Image
 from ..data.recording import Recording
 from ..data.rows import group_runs
 from ..errors import MyowError
-from ..evaluation.result import CONTROL_WORDS, YARDSTICKS, headline_of
 from ..io.files import writing
 from . import embedding, style
-from .run_figures import OpenRun
+from .run_figures import MOST_VALUES, OpenRun
 
 __all__ = [
     "PARTS",
@@ -41,6 +40,7 @@ __all__ = [
     "as_json",
     "coloured",
     "cut_homes",
+    "data_of",
     "explorer",
     "levels",
     "nearest",
@@ -53,7 +53,6 @@ __all__ = [
     "still_of",
     "svg",
     "table_of",
-    "verdict_of",
     "without_home",
 ]
 
@@ -250,7 +249,7 @@ def coloured(name: str, values: NDArray[Any], period: float | None) -> dict[str,
     if look.kind == "cyclic" and look.values and period is not None:
         turns = np.mod(np.asarray(values, dtype=np.float64) / period, 1.0)
         few, codes = np.unique(turns, return_inverse=True)
-        names = [f"{360 * turn:.0f}°" for turn in few]
+        names = style.degrees_of(few, 1.0)
         hues = [to_hex(colour) for colour in style.cyclic_map()(few)]
         return about | {"kind": "classes", "values": names, "codes": codes, "colours": hues}
     if look.kind == "cyclic" and period is not None:
@@ -316,58 +315,6 @@ def put_activity(rec: Recording, counts: NDArray[Any], arrays: Packed) -> dict[s
     kept = np.sort(order[: max(1, int(ROOM / max(a_unit, 1)))])
     arrays.add("activity", levels(rec, counts[:, kept], low, high).T)
     return {"units": [rec.units[i] for i in kept], "of": rec.n_units, "counts": rec.kind == "counts"}
-
-
-def _number(value: float | None, name: str, sign: bool = False) -> dict[str, Any]:
-    """Return a number to show, and which number of the evaluation it is."""
-    text = "not known" if value is None else f"{value:{'+' if sign else ''}.3f}".replace("-", "\N{MINUS SIGN}")
-    return {"text": text, "value": value, "name": name}
-
-
-def verdict_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Say in sentences what an evaluation shows: pieces of text, and numbers that say which of the evaluation they are."""
-    key = headline_of(str(found["readout"]))
-    score = "R²" if key == "r2" else "accuracy"
-    few = "all labels" if found["labels"] is None else f"{found['labels']} labelled {found['label_unit']}s per class"
-    few = few.replace("1 labelled segments", "1 labelled segment").replace("1 labelled minutes", "1 labelled minute")
-    low, high = found.get("interval") or (None, None)
-    first: list[Any] = [f"From {few}, {found['target']} is read from the embedding with {score} "]
-    first.append(_number(found[key], key))
-    if low is not None:
-        first += [" (95 % interval ", _number(low, "interval.0"), " to ", _number(high, "interval.1"), ")"]
-    first.append(f" on {found['n_test']:,} test bins.")
-    sentences = [first]
-    for words, rows in YARDSTICKS.items():
-        name = max(rows, key=lambda row: found[row][key])
-        difference = found["differences"][name]
-        where = f"differences.{name}"
-        value, ends = difference["difference"], (difference["low"], difference["high"])
-        own = [" (", _number(found[name][key], f"{name}.{key}"), ")"]
-        if ends[0] is None:
-            sentences.append([f"Beside {words}", *own, " nothing is shown, since there is one block to test on."])
-            continue
-        within = [
-            _number(value, f"{where}.difference", True),
-            ", interval ",
-            _number(ends[0], f"{where}.low", True),
-            " to ",
-            _number(ends[1], f"{where}.high", True),
-        ]
-        opening = {"better": "Better than ", "worse": "Worse than "}.get(
-            difference["verdict"], "No difference shown from "
-        )
-        sentences.append([f"{opening}{words}", *own, ": paired difference ", *within, "."])
-    further = [sentences.pop()]
-    for how, scores in (found.get("controls") or {}).items():
-        where = "between trials" if how == "exchanged" else "in time"
-        further.append(
-            [f"Control, {CONTROL_WORDS[how]} {where}: {score} ", _number(scores[key], f"controls.{how}.{key}"), "."]
-        )
-    if found.get("majority") is not None and key == "accuracy":
-        further.append(["Always the commonest label: ", _number(found["majority"], "majority"), "."])
-    if found.get("transductive"):
-        further.append(["Transductive: the encoder was trained on the test bins too."])
-    return {"heading": few, "sentences": sentences, "further": further}
 
 
 def table_of(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
@@ -466,13 +413,15 @@ def _put_predictions(found: OpenRun, arrays: Packed) -> dict[str, Any]:
     else:
         arrays.add_scaled("hit", np.where(here, np.sqrt(merits[at]), 0), missing=~here)
         about["error"] = "continuous"
+    period = rec.periods.get(said["target"])
     if values.ndim == 1 and values.dtype.kind in "iubU":
         names, codes = np.unique(values, return_inverse=True)
         arrays.add("predicted", np.where(here, codes[at], len(names)))
-        period = rec.periods.get(said["target"])
-        about["values"] = [f"{360 * v / period:.0f}°" if period else str(v) for v in names.tolist()]
+        about["values"] = style.degrees_of(names, period) if period else [str(v) for v in names.tolist()]
     elif values.ndim == 1:
-        arrays.add_scaled("predicted", np.where(here, values[at], 0), missing=~here)
+        turned = values if period is None else np.mod(values, period)
+        arrays.add_scaled("predicted", np.where(here, turned[at], 0), missing=~here)
+        about["period"] = period
     return about
 
 
@@ -494,6 +443,81 @@ def still_of(found: OpenRun) -> dict[str, Any]:
     )
     alt = f"Points of the embedding, of raw counts and of components, coloured by {target or 'nothing'}."
     return {"picture": picture(figure, alt)}
+
+
+def data_of(found: OpenRun, activity: bool) -> dict[str, Any]:
+    """Return facts of the recording: size, rates, labels, and how its bins were parted.
+
+    Parameters
+    ----------
+    found : OpenRun
+        The run.
+    activity : bool
+        Whether the rates of units may be shown.
+
+    Returns
+    -------
+    dict
+        What the panel shows.
+    """
+    rec = found.recording
+    some = np.arange(0, len(rec), -(-len(rec) * rec.n_units // MOST_VALUES))
+    mean = rec.gather(some).mean(axis=0)
+    lengths = rec.segment_lengths
+    facts = [
+        ("bins", f"{len(rec):,} of {rec.bin_size:g} s, {rec.duration:,.0f} s in all"),
+        ("units", f"{rec.n_units:,}"),
+        (
+            "trials",
+            f"{rec.n_segments:,}, of {lengths.min():,} to {lengths.max():,} bins (median {np.median(lengths):g})",
+        ),
+        ("array of the embedding", f"{len(rec):,} bins by {found.z.shape[1]} dimensions"),
+    ]
+    if rec.kind == "counts":
+        rate = mean / rec.bin_size
+        low, middle, high = np.quantile(rate, (0.25, 0.5, 0.75))
+        facts.append(
+            ("rates", f"median {middle:.2f} Hz, middle half {low:.2f} to {high:.2f} Hz, highest {rate.max():.1f} Hz")
+        )
+        facts.append(("silent units", f"{int((mean == 0).sum()):,}"))
+    facts += [(key, str(value)) for key, value in rec.source.items() if key in ("used", "skipped", "notes", "file")]
+    if found.several:
+        facts.insert(0, ("session", f"{found.session}, one of {len(found.sessions)} that the model learnt from"))
+    parted = bool(found.run.split)
+    labels = []
+    for name, values in rec.labels.items():
+        if values.ndim == 1 and values.dtype.kind in "iubU":
+            classes, code = np.unique(values, return_inverse=True)
+            for i, value in list(enumerate(classes.tolist()))[:20]:
+                own = code == i
+                inside = [len(np.unique(rec.segments[own & (found.part == part)])) for part in range(3 * parted)]
+                labels.append([name, value, f"{own.sum():,}", *(f"{n:,}" for n in inside)])
+            if len(classes) > 20:
+                labels.append([name, f"and {len(classes) - 20:,} more values", *[""] * (1 + 3 * parted)])
+        else:
+            numbers = values.astype(np.float64)
+            labels.append(
+                [name, f"{numbers.min():.4g} to {numbers.max():.4g}", f"{len(values):,}", *[""] * (3 * parted)]
+            )
+    heads, _ = group_runs(found.part)
+    ends = np.append(heads[1:], len(rec))
+    spans = [[int(found.part[a]), int(a), int(b)] for a, b in zip(heads, ends, strict=True)]
+    every = -(-len(spans) // 1500)
+    counts = [[title, f"{(found.part == i).sum():,}"] for i, title in enumerate(PARTS) if (found.part == i).any()]
+    bars = None
+    if activity and rec.kind == "counts":
+        shares, edges = np.histogram(np.log10(np.maximum(mean / rec.bin_size, 1e-2)), bins=20)
+        bars = {"n": shares.tolist(), "low": f"{10 ** edges[0]:.2g} Hz", "high": f"{10 ** edges[-1]:.2g} Hz"}
+    return {
+        "facts": facts,
+        "labels": table_of(["label", "value", "bins", *(f"{title} trials" for title in PARTS[: 3 * parted])], labels),
+        "spans": spans[::every],
+        "n": len(rec),
+        "trials": rec.n_segments > 1,
+        "counts": counts,
+        "bars": bars,
+        "split": found.run.split,
+    }
 
 
 @cache

@@ -62,6 +62,7 @@
   for (let s = 0; s < heads.length; s++) trial.fill(s, heads[s], s + 1 < heads.length ? heads[s + 1] : n);
   const tail = (s) => (s + 1 < heads.length ? heads[s + 1] : n);
   const digits = (v, k = 2) => (Number.isFinite(v) ? String(Number(v.toFixed(k))) : "not known").replace("-", "\u2212");
+  const degrees = (v, period) => `${digits((360 * v) / period, 1)}°`;
   const views = spec.views.map((view) => {
     const codes = array(view.array), xyz = [0, 1, 2].map((k) => Float32Array.from(codes.subarray(k * n, (k + 1) * n), (c) => (2 * c) / view.top - 1));
     return { ...view, xyz, sx: new Float32Array(n), sy: new Float32Array(n), depth: new Float32Array(n) };
@@ -87,7 +88,7 @@
     return {
       title, codes, kind: "ramp", ends: period ? ["0°", "360°"] : [digits(low) + unit, digits(high) + unit],
       colour: (k) => (k > 63 ? grey() : period ? lift(rgb(list[k])) : rgb(list[Math.round(dark() ? 12 + (k * 51) / 63 : (k * 58) / 63)])), shape: () => 0,
-      text: (i) => (period ? `${Math.round((360 * values[i]) / period)}°` : digits(values[i], 3) + unit),
+      text: (i) => (period ? degrees(values[i], period) : digits(values[i], 3) + unit),
     };
   };
   const ways = spec.labels.map((label) =>
@@ -99,7 +100,7 @@
     hits = said.error === "classes" ? classes(`error in ${said.target}`, array("hit"), ["wrong", "right"], ["#d55e00", "#0072b2"]) : ramp(`error in ${said.target}`, real("hit"), 0);
     ways.push(hits);
     if (said.values) { const codes = array("predicted"); guess = (i) => said.values[codes[i]]; }
-    else if (spec.arrays.predicted) { const values = real("predicted"); guess = (i) => (Number.isNaN(values[i]) ? undefined : digits(values[i], 3)); }
+    else if (spec.arrays.predicted) { const values = real("predicted"); guess = (i) => (Number.isNaN(values[i]) ? undefined : said.period ? degrees(values[i], said.period) : digits(values[i], 3)); }
   }
   ways.push(classes("part", part, spec.parts, ["#0072b2", "#e69f00", "#d55e00", "#8a8a8a"]), ramp("time", Float32Array.from(time), 0, " s"));
   if (heads.length > 1) {

@@ -18,26 +18,25 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ..data.recording import Recording
-from ..data.rows import group_runs
 from ..datasets import load_images
 from ..errors import FileError, MyowError, SettingError
 from ..evaluation.bench_summary import RowsFile, summarise
 from ..evaluation.mined import mined_statistics
-from ..evaluation.result import Evaluation, headline_of
+from ..evaluation.result import Evaluation, headline_of, labels_of, sentences_of
 from ..evaluation.stability import consistency, importance
 from ..methods.base import Learner
 from ..methods.card import AZABOU
 from ..methods.deploy import embed
-from ..methods.runs import RunFolder
+from ..methods.runs import RunFolder, sessions_of
 from ..nn.neighbours import default_gap
 from ..training.callbacks import read_metrics
 from ..version import __version__
 from . import bench_figures, decoding, images, mined, run_figures, training
 from .page import (
-    PARTS,
     Packed,
     Report,
     as_json,
+    data_of,
     explorer,
     levels,
     picture,
@@ -45,9 +44,9 @@ from .page import (
     still_of,
     svg,
     table_of,
-    verdict_of,
 )
 from .run_figures import OpenRun
+from .style import degrees_of
 
 __all__ = ["report"]
 
@@ -69,7 +68,8 @@ MOST_UNITS = 150  # rows of a raster
 
 
 def report(
-    *runs: str | os.PathLike[str],
+    *runs: str | os.PathLike[str] | Learner | Recording | Mapping[str, Any],
+    session: str | None = None,
     out: str | os.PathLike[str] | None = None,
     open: bool = False,
     full: bool = False,
@@ -81,15 +81,19 @@ def report(
 
     Parameters
     ----------
-    *runs : path-like
+    *runs : path-like, or a model and a recording
         Folders that ``myow train``, ``myow demo`` or ``myow bench`` wrote. The first is told about; of several, the agreement of
-        their embeddings is measured.
+        their embeddings is measured. Or a fitted model, a recording that it can embed and what `myow.evaluate` returned, none or
+        several; what only a training's folder records is left out.
+    session : str, optional
+        Of a run or model of several sessions: the one shown. Default: the first; of a model the one that fits.
     out : path-like, optional
         File to write.
     open : bool, optional
         Whether to show that file in the browser.
     full : bool, optional
-        Whether to compute what takes longer: an evaluation if there is none, controls, and the importance of every unit.
+        Whether to compute what takes longer: an evaluation if there is none (of a model in Python by cross-validation), controls, and
+        the importance of every unit.
     activity : bool, optional
         Whether counts are shown. Without, neither counts nor rates of single units are in the file; positions in an embedding,
         and in the plane of principal components, are.
@@ -104,21 +108,23 @@ def report(
     FileError
         If a folder holds no run, or its recording is not at hand.
     SettingError
-        If no run is given, or `open` without `out`.
+        If no run is given, a model without a recording, or `open` without `out`.
 
     Examples
     --------
     >>> import myow
     >>> myow.report("runs/demo", out="demo.html")  # doctest: +SKIP
+    >>> myow.report(model, rec, found, out="mine.html")  # doctest: +SKIP
     """
     if not runs:
-        raise SettingError("a report is of one or more runs; name their folders")
+        raise SettingError(
+            "a report is of one or more runs; name their folders, or give a fitted model and a recording"
+        )
     if open and out is None:
         raise SettingError("open shows the file that was written; say where with out")
-    paths = [Path(run) for run in runs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what is odd of the recording stands on the page
-        content = _content(paths, full=full, activity=activity)
+        content = _content(runs, session, full=full, activity=activity)
     page = Report(render(**content), str(content["title"]))
     if out is not None:
         page.save(Path(out))
@@ -127,13 +133,38 @@ def report(
     return page
 
 
-def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, Any]:
+def _content(runs: Sequence[Any], session: str | None, *, full: bool, activity: bool) -> dict[str, Any]:
+    if isinstance(runs[0], Learner):
+        return _of_run(_model_at_hand(*runs, session=session), (), full=full, activity=activity)
+    for run in runs:
+        if not isinstance(run, (str, os.PathLike)):
+            raise SettingError(
+                f"a {type(run).__name__} is no run; name folders, or give a fitted model, then its recording and its evaluations"
+            )
+    paths = [Path(run) for run in runs]
     folder = RunFolder(paths[0])
-    if not folder.holds_run() and (paths[0] / "rows.jsonl").exists():
+    of_bench = not folder.holds_run() and (paths[0] / "rows.jsonl").exists()
+    if session is not None and (of_bench or (folder.holds_run() and folder.read().of_images)):
+        raise SettingError(f"{paths[0]} holds no sessions of recordings, and session is '{session}'; leave it out")
+    if of_bench:
         return _of_bench(paths[0])
     if folder.holds_run() and folder.read().of_images:
         return _of_images(folder)
-    found = OpenRun.read(paths[0])
+    return _of_run(OpenRun.read(paths[0], session), paths, full=full, activity=activity)
+
+
+def _model_at_hand(model: Learner, *rest: Any, session: str | None) -> OpenRun:
+    if not rest or not isinstance(rest[0], Recording):
+        raise SettingError("a report of a model is of a recording too, which it embeds: myow.report(model, recording)")
+    for found in rest[1:]:
+        if not (isinstance(found, Mapping) and {"target", "readout", "labels", "differences", "raw"} <= found.keys()):
+            raise SettingError(
+                f"after the recording come evaluations, as myow.evaluate returns them, and here is a {type(found).__name__}"
+            )
+    return OpenRun.of_model(model, rest[0], rest[1:], session)
+
+
+def _of_run(found: OpenRun, paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, Any]:
     arrays = Packed()
     content: dict[str, Any] = {
         "sections": [],
@@ -142,14 +173,15 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
         "version": __version__,
         "activity": activity,
         "full": full,
+        "in_python": found.folder is None,
         "spec": {},
         **dict.fromkeys(("data", "still", "units", "stability", "mined"), None),
     }
     if full:
         found.evaluate()
-    content["verdicts"] = [verdict_of(one) for one in found.evaluations]
+    content["verdicts"] = [{"heading": _circumstances(one), **sentences_of(one)} for one in found.evaluations]
     content["warnings"] = found.warnings()
-    content["data"] = _data(found, activity)
+    content["data"] = data_of(found, activity)
     content["spec"] = explorer(found, arrays, activity)
     if content["spec"]["left_out"]:
         left_out = ", ".join(content["spec"]["left_out"][:20])
@@ -159,7 +191,7 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
     content["decoding"] = _decoding(found)
     content["units"] = _units(found, full)
     content["training"] = _training(found)
-    content["stability"] = _stability(paths)
+    content["stability"] = _stability(paths, found.session)
     content["settings"] = _settings(found)
     content["paragraph"] = found.paragraph()
     content["cite"] = found.cite()
@@ -169,67 +201,16 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
     return content
 
 
-def _data(found: OpenRun, activity: bool) -> dict[str, Any]:
-    rec = found.recording
-    some = np.arange(0, len(rec), -(-len(rec) * rec.n_units // run_figures.MOST_VALUES))
-    mean = rec.gather(some).mean(axis=0)
-    lengths = rec.segment_lengths
-    facts = [
-        ("bins", f"{len(rec):,} of {rec.bin_size:g} s, {rec.duration:,.0f} s in all"),
-        ("units", f"{rec.n_units:,}"),
-        (
-            "trials",
-            f"{rec.n_segments:,}, of {lengths.min():,} to {lengths.max():,} bins (median {np.median(lengths):g})",
-        ),
-        ("array of the embedding", f"{len(rec):,} bins by {found.z.shape[1]} dimensions"),
-    ]
-    if rec.kind == "counts":
-        rate = mean / rec.bin_size
-        low, middle, high = np.quantile(rate, (0.25, 0.5, 0.75))
-        facts.append(
-            ("rates", f"median {middle:.2f} Hz, middle half {low:.2f} to {high:.2f} Hz, highest {rate.max():.1f} Hz")
-        )
-        facts.append(("silent units", f"{int((mean == 0).sum()):,}"))
-    facts += [(key, str(value)) for key, value in rec.source.items() if key in ("used", "skipped", "notes", "file")]
-    labels = []
-    for name, values in rec.labels.items():
-        if values.ndim == 1 and values.dtype.kind in "iubU":
-            classes, code = np.unique(values, return_inverse=True)
-            for i, value in list(enumerate(classes.tolist()))[:20]:
-                own = code == i
-                inside = [len(np.unique(rec.segments[own & (found.part == part)])) for part in range(3)]
-                labels.append([name, value, f"{own.sum():,}", *(f"{n:,}" for n in inside)])
-            if len(classes) > 20:
-                labels.append([name, f"and {len(classes) - 20:,} more values", *[""] * 4])
-        else:
-            numbers = values.astype(np.float64)
-            labels.append([name, f"{numbers.min():.4g} to {numbers.max():.4g}", f"{len(values):,}", "", "", ""])
-    heads, _ = group_runs(found.part)
-    ends = np.append(heads[1:], len(rec))
-    spans = [[int(found.part[a]), int(a), int(b)] for a, b in zip(heads, ends, strict=True)]
-    every = -(-len(spans) // 1500)
-    counts = [[title, f"{(found.part == i).sum():,}"] for i, title in enumerate(PARTS) if (found.part == i).any()]
-    bars = None
-    if activity and rec.kind == "counts":
-        shares, edges = np.histogram(np.log10(np.maximum(mean / rec.bin_size, 1e-2)), bins=20)
-        bars = {"n": shares.tolist(), "low": f"{10 ** edges[0]:.2g} Hz", "high": f"{10 ** edges[-1]:.2g} Hz"}
-    return {
-        "facts": facts,
-        "labels": table_of(["label", "value", "bins", "training trials", "validation trials", "test trials"], labels),
-        "spans": spans[::every],
-        "n": len(rec),
-        "trials": rec.n_segments > 1,
-        "counts": counts,
-        "bars": bars,
-        "split": found.run.split,
-    }
+def _circumstances(found: Mapping[str, Any]) -> str:
+    folds = f", {found['folds']} folds trained anew" if found.get("folds") else ""
+    return f"{labels_of(found)}{folds}"
 
 
 # Mined views.
 
 
 def _mined(found: OpenRun, spec: dict[str, Any], arrays: Packed, activity: bool) -> dict[str, Any] | None:
-    if not found.folder.mined.exists() or found.several:
+    if found.folder is None or found.several or not found.folder.mined.exists():
         return None
     with np.load(found.folder.mined) as file:
         steps, anchors, views = file["step"], file["anchor"], file["mined"]
@@ -272,7 +253,7 @@ def _mined(found: OpenRun, spec: dict[str, Any], arrays: Packed, activity: bool)
     }
     if label is not None and (matrix := mined.label_matrix(label, anchors, views, chosen.at)) is not None:
         classes, counts = matrix
-        names = [f"{360 * float(c) / period:.0f}°" for c in classes] if period else [str(c) for c in classes]
+        names = degrees_of(classes, period) if period else [str(c) for c in classes]
         spec["mined"]["matrix"] = {"names": names, "counts": counts.tolist()}
     if activity:
         content["still"] = _rasters(found, chosen, spec["mined"], arrays, target)
@@ -283,7 +264,7 @@ def _about(rec: Recording, row: int, target: str | None) -> dict[str, Any]:
     value = None if target is None or rec.labels[target].ndim > 1 else rec.labels[target][row].item()
     period = rec.periods.get(target or "")
     written = f"{value:.4g}" if isinstance(value, float) else str(value)
-    shown = "" if value is None else f"{360 * value / period:.0f}°" if period else written
+    shown = "" if value is None else degrees_of([value], period)[0] if period else written
     return {
         "row": row,
         "segment": int(rec.segments[row]),
@@ -366,13 +347,13 @@ def _decoding(found: OpenRun) -> dict[str, Any] | None:
     if not found.evaluations:
         return None
     blocks: list[dict[str, Any]] = []
-    curves: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    curves: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for one in found.evaluations:
         key = headline_of(str(one["readout"]))
-        curves.setdefault((str(one["target"]), str(one["readout"])), []).append(one)
+        curves.setdefault((str(one["target"]), str(one["readout"]), one.get("folds", 0)), []).append(one)
         shown = Evaluation(one)
         head, *rows = shown._words()
-        bayes = None if found.several or one["target"] not in found.recording.labels else found.naive_bayes(one)
+        bayes = None if one["target"] not in found.recording.labels else found.naive_bayes(one)
         if bayes is not None:
             interval = bayes["interval"]
             ends = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
@@ -392,7 +373,7 @@ def _decoding(found: OpenRun) -> dict[str, Any] | None:
         blocks.append(block)
     few = [
         svg(decoding.draw_few_labels(of), f"Score against the number of labels: {target}.")
-        for (target, _), of in curves.items()
+        for (target, *_), of in curves.items()
         if len(of) > 1
     ]
     along = None
@@ -407,10 +388,10 @@ def _units(found: OpenRun, full: bool) -> dict[str, Any] | None:
     """Measure what the readout owes to each unit: of a few hundred test bins, or of more."""
     first = next((one for one in found.evaluations if one["labels"] is None), None)
     rec = found.recording
-    if first is None or found.several or found.model.uses_labels or (rec.n_units > 250 and not full):
+    if first is None or found.model.uses_labels or (rec.n_units > 250 and not full):
         return None
     how: dict[str, Any] = {"rows": 1000, "repeats": 5} if full else {"rows": 150, "repeats": 2}
-    for rows in (found.in_parts[2], rec):
+    for rows in (*([found.in_parts[2]] if len(found.parts[2]) else []), rec):
         try:
             measured = importance(found.model, rows, str(first["target"]), readout=str(first["readout"]), **how)
         except MyowError:
@@ -422,14 +403,16 @@ def _units(found: OpenRun, full: bool) -> dict[str, Any] | None:
             "figure": svg(measured.plot(), f"Units that carry {first['target']} most, with spread."),
             "table": table_of(["unit", f"loss of {name}", "spread over repeats"], listed),
             "rows": min(how["rows"], len(rows)),
-            "where": "test bins" if rows is not rec else "bins of all parts",
+            "where": "test bins" if rows is not rec else "bins of all parts" if found.run.split else "bins",
             "repeats": how["repeats"],
         }
     return None
 
 
 def _training(found: OpenRun) -> list[dict[str, Any]]:
-    metrics = read_metrics(found.folder.metrics) if found.folder.metrics.exists() else []
+    if found.folder is None or not found.folder.metrics.exists():
+        return []
+    metrics = read_metrics(found.folder.metrics)
     if not metrics:
         return []
     last = metrics[-1]
@@ -463,13 +446,15 @@ def _training(found: OpenRun) -> list[dict[str, Any]]:
     return charts
 
 
-def _stability(paths: Sequence[Path]) -> dict[str, Any] | None:
+def _stability(paths: Sequence[Path], session: str) -> dict[str, Any] | None:
     """Measure how well the embeddings of several runs agree."""
     if len(paths) < 2:
         return None
-    embedded, names, digests, rows = [], [], [], []
+    embedded, names, digests, rows, target = [], [], [], [], None
     for path in paths:
-        one = OpenRun.read(path)
+        names_of = [one.name for one in sessions_of(RunFolder(path).read())]
+        one = OpenRun.read(path, session if session in names_of else None)
+        target = target or one.target
         embedded.append(embed(one.model, one.recording))
         names.append(path.resolve().name)
         digests.append(one.recording.digest())
@@ -482,7 +467,6 @@ def _stability(paths: Sequence[Path]) -> dict[str, Any] | None:
                 [names[-1], one.method, seed, result["target"], few, f"{result[key]:.3f}", f"{low:.3f} to {high:.3f}"]
             )
     names = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
-    target = OpenRun.read(paths[0]).target
     head = ["run", "method", "seed", "label", "labels per class", "score", "95 % interval"]
     about: dict[str, Any] = {"figure": None, "said": "", "table": table_of(head, rows) if rows else None}
     try:
@@ -497,10 +481,10 @@ def _stability(paths: Sequence[Path]) -> dict[str, Any] | None:
 
 
 def _settings(found: OpenRun) -> dict[str, Any]:
-    import torch
-
-    run = found.run
-    words = ["myow", "train", run.data, "--out", str(found.path), "--method", run.method, "--split", run.split]
+    run, folder = found.run, found.folder
+    if folder is None:
+        return _settings_at_hand(found)
+    words = ["myow", "train", run.data, "--out", str(folder.path), "--method", run.method, "--split", run.split]
     words += [
         "--split-seed",
         str(run.split_seed),
@@ -518,25 +502,39 @@ def _settings(found: OpenRun) -> dict[str, Any]:
             words += ["--set", f"{name}={written}"]
     for option in run.load:
         words += ["--data", option]
-    if found.folder.demo.exists():  # its parts have other shares than those of a training
+    if folder.demo.exists():  # its parts have other shares than those of a training
         seed = str(run.settings.get("random_state", 0))
-        words = ["myow", "demo", "--dataset", run.data, "--out", str(found.path), "--seed", seed]
-    params = found.model.get_params() if isinstance(found.model, Learner) else {}
+        words = ["myow", "demo", "--dataset", run.data, "--out", str(folder.path), "--seed", seed]
+    facts = [("run", folder.path.resolve().name), ("split", f"{run.split}, seed {run.split_seed}")]
+    about = {key: value for key, value in run.recording.items() if key not in ("name", "digest", "sessions")}
+    facts += [(f"{key} of the recording", str(value)) for key, value in about.items()]
+    return {"command": shlex.join(words), **_made_with(found, facts)}
+
+
+def _settings_at_hand(found: OpenRun) -> dict[str, Any]:
+    written = " ".join(repr(found.model).split())
+    facts = [(f"{key} of the recording", str(value)) for key, value in found.recording.source.items()]
+    return {"command": f"myow.{written}.fit(recording)", **_made_with(found, facts)}
+
+
+def _made_with(found: OpenRun, more: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    import torch
+
+    model = found.model
+    params = model.get_params() if isinstance(model, Learner) else {}
     table = [[name, "a Python object" if callable(value) else value] for name, value in sorted(params.items())]
     facts = [
-        ("run", found.path.resolve().name),
-        ("myow", f"{run.version}; this page {__version__}"),
+        ("myow", f"{found.run.version}; this page {__version__}"),
         ("Python", platform.python_version()),
         ("torch", torch.__version__),
         ("numpy", np.__version__),
-        ("seed", str(getattr(found.model, "seed_", ""))),
-        ("steps", f"{getattr(found.model, 'n_steps_', 0):,}"),
-        ("split", f"{run.split}, seed {run.split_seed}"),
+        ("seed", str(getattr(model, "seed_", ""))),
+        ("steps", f"{getattr(model, 'n_steps_', 0):,}"),
         ("recording", found.name),
         ("SHA-256 of the recording", found.recording.digest()),
+        *more,
     ]
-    facts += [(key, str(value)) for key, value in run.recording.items() if key not in ("name", "digest", "sessions")]
-    return {"command": shlex.join(words), "facts": facts, "table": table_of(["setting", "value"], table)}
+    return {"facts": facts, "table": table_of(["setting", "value"], table)}
 
 
 # Images and benches.

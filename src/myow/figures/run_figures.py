@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from ..data.images import Images
@@ -25,12 +26,15 @@ from ..evaluation.evaluate import evaluate
 from ..evaluation.mined import neighbour_statistics
 from ..evaluation.readouts import reading_name
 from ..evaluation.result import headline_of
+from ..methods import method_name
+from ..methods.base import Learner
 from ..methods.card import AZABOU, methods_paragraph
 from ..methods.decoders import PoissonNB
 from ..methods.deploy import one_session
 from ..methods.images import ImageEstimator
+from ..methods.multisession import find_session
 from ..methods.recordings import RecordingEstimator
-from ..methods.runs import Run, RunFolder, own_parts, sessions_of
+from ..methods.runs import Run, RunFolder, own_parts, session_of, sessions_of
 from ..nn.neighbours import default_gap
 from ..training.callbacks import read_metrics
 from . import decoding, embedding, images, mined, style, training
@@ -270,42 +274,84 @@ def image_training(folder: RunFolder, model: ImageEstimator, train: Images, test
 
 @dataclass
 class OpenRun:
-    """A run, with its model and the recording that it was trained on."""
+    """A model with a recording, as the folder of a run keeps them or as they are in Python."""
 
-    path: Path
-    folder: RunFolder
+    folder: RunFolder | None
+    """Where its training is recorded; None of a model that was fitted in Python."""
     run: Run
     model: Any
     recording: Recording
     parts: tuple[NDArray[np.int64], ...]
-    session: str = ""
     evaluations: list[dict[str, Any]] = field(default_factory=list)
+    session: str = ""
+    sessions: Sequence[str] = ()
+    """All that the model learnt from; none of a model of one recording."""
 
     @classmethod
-    def read(cls, path: Path) -> OpenRun:
-        """Read a run of a recording; of several sessions the first is opened.
+    def read(cls, path: Path, session: str | None = None) -> OpenRun:
+        """Read a run of a recording, or of several sessions, of which the one asked for is opened, else the first.
 
         Raises
         ------
         FileError
             If the folder holds no run, or its recording is not at hand.
         SettingError
-            If it learnt from images.
+            If it learnt from images, or a session is asked for and it has none.
+        UnknownNameError
+            If it has no such session.
         """
         folder = RunFolder(path)
         run = folder.read()
         if run.of_images:
             raise SettingError(f"{path} learnt from images, and this is of recordings")
-        model, sessions = folder.model("cpu"), sessions_of(run)
-        recording = load_recording(sessions[0].data if sessions else run.data, run.load)
-        digest = sessions[0].digest if sessions else run.recording["digest"]
+        model, chosen = folder.model("cpu"), session_of(run, session, path)
+        recording = load_recording(chosen.data if chosen else run.data, run.load)
+        digest = chosen.digest if chosen else run.recording["digest"]
         if recording.digest() != digest:
-            raise FileError(f"{run.data} is not the recording that {path} was trained on (its checksum differs)")
-        parts = own_parts(run, digest) if sessions else run.rows_of_parts()
-        name = sessions[0].name if sessions else ""
+            which = chosen.data if chosen else run.data
+            raise FileError(f"{which} is not the recording that {path} was trained on (its checksum differs)")
+        parts = own_parts(run, digest) if chosen else run.rows_of_parts()
+        evaluations = read_evaluations(folder)
+        if chosen is None:
+            return cls(folder, run, model, recording, parts or (), evaluations)
+        model = one_session(model, chosen.name, "a report")
+        own = [one for one in evaluations if one.get("session") == chosen.name]
+        names = [one.name for one in sessions_of(run)]
+        return cls(folder, run, model, recording, parts or (), own, chosen.name, names)
+
+    @classmethod
+    def of_model(
+        cls, model: Learner, recording: Recording, evaluations: Sequence[Mapping[str, Any]], session: str | None = None
+    ) -> OpenRun:
+        """Take a fitted model, a recording that it can embed, and what was read out of it.
+
+        Raises
+        ------
+        DataError, SettingError
+            If the model does not learn from recordings, is not fitted, or has several sessions of which none fits.
+        """
+        check_is_fitted(model, "network_")
+        sessions = getattr(model, "sessions_", {})
         if len(sessions) > 1:
-            model = one_session(model, name, "a report")
-        return cls(path, folder, run, model, recording, parts or (), name, read_evaluations(folder))
+            session = find_session(recording, sessions, session)
+        one = one_session(model, session, "a report")
+        digest, none = recording.digest(), np.arange(0)
+        saw = any(about.get("digest") == digest for about in model.trained_on_)
+        run = Run(
+            data=recording.name,
+            load=[],
+            method=method_name(type(model)),
+            settings={"random_state": one.seed_},
+            rows="train",
+            split="",
+            split_seed=0,
+            parts={},
+            recording={"name": recording.name, "digest": digest},
+            version=model.version_,
+        )
+        parts = (np.arange(len(recording)) if saw else none, none, none)
+        found = [dict(evaluation) for evaluation in evaluations]
+        return cls(None, run, one, recording, parts, found, session or "", list(sessions))
 
     @property
     def method(self) -> str:
@@ -315,12 +361,16 @@ class OpenRun:
     @property
     def name(self) -> str:
         """Name of the recording."""
-        return self.recording.name or self.path.resolve().name
+        return self.recording.name or (self.folder.path.resolve().name if self.folder else "a recording")
 
     @property
     def several(self) -> bool:
         """Whether it learnt from several sessions."""
-        return len(sessions_of(self.run)) > 1
+        return len(self.sessions) > 1
+
+    @property
+    def _path(self) -> str:
+        return str(self.folder.path) if self.folder else ""
 
     @cached_property
     def target(self) -> str | None:
@@ -361,10 +411,15 @@ class OpenRun:
 
     def evaluate(self) -> None:
         """Evaluate what was not yet, and add controls to what was read out with all labels."""
-        if not self.recording.labels or self.several:
+        if not self.recording.labels or (self.folder is None and self.evaluations):
+            return
+        if self.folder is None:  # which bins it saw may not be known: clones of it see none of the test bins
+            how: dict[str, Any] = {"target": self.target, "controls": True, "refit": not self.several}
+            self.evaluations = [evaluate(self.model, self.recording, **how).to_dict()]
             return
         first = next(
-            (one for one in self.evaluations if one["labels"] is None), {"target": self.target, "readout": None}
+            (one for one in self.evaluations if one["labels"] is None and not one.get("folds")),
+            {"target": self.target, "readout": None},
         )
         found = evaluate(
             self.model,
@@ -380,7 +435,7 @@ class OpenRun:
     def predicted(self) -> dict[str, Any]:
         """What the readout with all labels says of each test row, and how far it is right; {} if nothing was read out."""
         first = next((one for one in self.evaluations if one["labels"] is None), None)
-        if first is None or self.model.uses_labels or self.several:
+        if first is None or self.model.uses_labels or self.folder is None:
             return {}
         predictions: list[NDArray[Any]] = []
         merits: list[NDArray[np.float64]] = []
@@ -398,6 +453,8 @@ class OpenRun:
 
     def naive_bayes(self, found: Mapping[str, Any]) -> dict[str, Any] | None:
         """Score naive Bayes with the labels of an evaluation; None where it cannot be used."""
+        if found.get("folds") or self.folder is None:
+            return None
         train = self.in_parts[0]
         if found["readout"] not in ("class", "knn") or self.recording.kind != "counts" or len(train) > 50_000:
             return None
@@ -420,21 +477,46 @@ class OpenRun:
     def warnings(self) -> list[str]:
         """Return what a reader should keep in mind, a sentence each."""
         said = list(oddities(self.recording))
+        if self.several:
+            said.append(self._of_sessions())
+        if self.folder is None:
+            said.append(
+                "The page was made of a model and a recording in Python. How the model was trained is not recorded, so learning "
+                "curves, mined views, the split and what is predicted of each bin are left out."
+            )
+            saw = len(self.parts[0])
+            said.append(
+                "The encoder was trained on all of these bins."
+                if saw
+                else "Which of these bins the encoder was trained on is not known."
+            )
         if not self.evaluations:
-            command = shlex.join(["myow", "evaluate", str(self.path)])
-            said.append(f"Nothing was read out yet, so the page says nothing of how well labels are decoded: {command}")
+            words = ["myow", "evaluate", self._path, *([self.session] if self.several else [])]
+            how = shlex.join(words) if self.folder else "give what myow.evaluate returned, or full=True"
+            said.append(f"Nothing was read out yet, so the page says nothing of how well labels are decoded: {how}")
         if self.run.rows == "all":
             said.append("The encoder was trained on all bins, test bins too, without labels: scores are transductive.")
-        test = self.recording.select(self.parts[2])
-        if test.n_segments < 10 and self.recording.n_segments > 1:
-            said.append(f"There are {test.n_segments} test trials; intervals over so few are rough.")
-        if self.several:
-            said.append(f"The run learnt from {len(sessions_of(self.run))} sessions; this page shows {self.session}.")
+        n_test = len(np.unique(self.recording.segments[self.parts[2]]))
+        if 0 < n_test < 10 and self.recording.n_segments > 1:
+            said.append(f"There are {n_test} test trials; intervals over so few are rough.")
         if len(self.shown) < len(self.recording):
             said.append(
                 f"The explorer shows {len(self.shown):,} of {len(self.recording):,} bins, evenly spaced; numbers are of all."
             )
         return said
+
+    def _of_sessions(self) -> str:
+        """Say which of several sessions the page shows, and how to see another."""
+        others = [name for name in self.sessions if name != self.session]
+        said = (
+            f"The model learnt from {len(self.sessions)} sessions. This page shows {self.session}; {', '.join(others)} "
+            f"{'is' if len(others) == 1 else 'are'} not shown"
+        )
+        if self.folder is None:
+            return f"{said}."
+        if self.folder.mined.exists():
+            said += ", nor are mined views, which are of all sessions together"
+        return f"{said}. {shlex.join(['myow', 'report', self._path, '--session', others[0]])} shows another."
 
     def paragraph(self) -> str:
         """Return what was done, for the methods section of a paper."""
@@ -448,7 +530,7 @@ class OpenRun:
         about = {
             "recording": f"{unit} of {rec.n_units:,} units ({self.name}) were taken in {len(rec):,} bins of {rec.bin_size:g} s, in "
             f"{rec.n_segments:,} {'trials' if rec.n_segments > 1 else 'segment'}.",
-            "parts": [len(rows) for rows in self.parts],
+            "parts": [len(rows) for rows in self.parts] if self.run.split else None,
             "split": split.get(self.run.split, "Rows were parted"),
             "rows": self.run.rows,
         }
@@ -461,7 +543,7 @@ class OpenRun:
 
 
 def read_evaluations(folder: RunFolder) -> list[dict[str, Any]]:
-    """Read evaluations, those with all labels first."""
+    """Read evaluations, those with all labels first, and of the run's own model before those of folds."""
     found = []
     for path in sorted(folder.path.glob("evaluation_*.json")):
         try:
@@ -470,4 +552,4 @@ def read_evaluations(folder: RunFolder) -> list[dict[str, Any]]:
                 found.append(one)
         except (OSError, ValueError, AttributeError) as error:
             raise FileError(f"{path} is damaged ({error}); evaluate the run again") from error
-    return sorted(found, key=lambda one: (one["labels"] is not None, one["labels"] or 0))
+    return sorted(found, key=lambda one: (one["labels"] is not None, one["labels"] or 0, one.get("folds", 0)))

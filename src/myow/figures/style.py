@@ -419,8 +419,14 @@ def in_degrees(name: str) -> str:
 
 
 def degrees_of(values: Iterable[Any], period: float) -> list[str]:
-    """Return values of a cyclic label as angles in words, such as "45°"."""
-    return [f"{360 * float(value) / period:.4g}°" for value in values]
+    """Return values of a cyclic label as angles, to a tenth of a degree; the report's script writes them alike.
+
+    Examples
+    --------
+    >>> degrees_of([0, 1, 1.5, 2 / 7], period=8)
+    ['0°', '45°', '67.5°', '12.9°']
+    """
+    return [f"{round(360 * float(value) / period, 1):g}°" for value in values]
 
 
 def _list(figure: Figure, colouring: Colouring, corner: tuple[float, float], title: str) -> None:

@@ -212,7 +212,8 @@ def _module(source: Any, format: str | None) -> ModuleType:
     if name is None:
         module = importlib.import_module(".neo", __name__)
         if not module.reads(source):
-            raise FileError(f"{source} cannot be read: its ending must be one of {', '.join(suffixes())}")
+            hint = "; numpy.savez writes counts and bin_size into one .npz" if source.suffix == ".npy" else ""
+            raise FileError(f"{source} cannot be read: its ending must be one of {', '.join(suffixes())}{hint}")
     else:
         module = importlib.import_module(f".{name}", __name__)
     if not source.is_file():

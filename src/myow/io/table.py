@@ -579,7 +579,7 @@ def _unit_columns(columns: dict[str, Field], asked: Any, kept: Any) -> list[str]
                     "and units='NAME*' takes its columns for units"
                 )
             raise DataError(
-                f"no column is called unit... or counts_..., only {listed or 'none'}; say which are units: units=a,b,c or units='n*'"
+                f"no column is called unit... or counts_..., only {listed or 'none'}; say which are units: units=a,b,c or units='n*' (in a command --data units=a,b,c)"
             )
         return names
     chosen: list[str] = []

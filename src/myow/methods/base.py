@@ -359,7 +359,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         path : path-like
-            Usually ends in ``.onnx``.
+            Must end in ``.onnx``.
         session : str, optional
             The session whose units it takes, where the model was trained on several.
 

@@ -201,8 +201,10 @@ def _recording(found: Mapping[str, Any]) -> list[str]:
     labels = "all" if found.get("labels") is None else f"{shown(found['labels'])} {shown(unit)}s a class"
     options = [found["classifier"]] if found.get("classifier") else []
     options += ["semi-supervised"] if found.get("semi_supervised") else []
+    options += [f"{shown(found['folds'])} folds, trained anew"] if found.get("folds") else []
+    of = f" ({shown(found['session'])})" if found.get("session") else ""
     return [
-        shown(found.get("target")),
+        f"{shown(found.get('target'))}{of}",
         ", ".join(shown(word) for word in (found.get("readout"), *options)),
         labels,
         "R2" if score == "r2" else score,
@@ -313,14 +315,22 @@ def methods_paragraph(
             else f"The readout used {shown(found['labels'])} labelled {shown(found.get('label_unit'))}{'' if found['labels'] == 1 else 's'} per class alone, mean of "
             f"{len(found.get('per_draw') or [0])} draws"
         )
+        folds = (
+            f"In each of {shown(found['folds'])} folds of segments the encoder was trained anew, on training segments alone. "
+            if found.get("folds")
+            else ""
+        )
         said.append(
             f"The label {shown(found.get('target'))} was decoded from the embedding by {READ.get(str(found.get('readout')), 'a readout')}. "
-            f"{few}. On {shown(found.get('n_test'))} test bins {'R²' if key == 'r2' else 'accuracy'} was "
+            f"{folds}{few}. On {shown(found.get('n_test'))} test bins {'R²' if key == 'r2' else 'accuracy'} was "
             f"{_with_interval(found, key)}; of raw counts {_better(found, 'raw', key)} and of principal components "
             f"{_better(found, 'pca', key)}, each at the better of two scalings."
         )
-    if evaluations:
+    kinds = {bool(found.get("folds")) for found in evaluations}
+    if False in kinds:
         said.append(
             "Intervals in brackets are 95 % bootstrap intervals over test trials (over blocks of time where there is one)."
         )
+    if True in kinds:
+        said.append("Intervals in brackets behind means over folds are corrected resampled t intervals at 95 %.")
     return " ".join(said)

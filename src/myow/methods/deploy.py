@@ -321,10 +321,13 @@ def export_model(model: Learner, path: Path, session: str | None = None) -> Path
     Raises
     ------
     SettingError
-        If the extra ``onnx`` is not installed, the model learns from images, or its encoder cannot be exported.
+        If the extra ``onnx`` is not installed, the model learns from images, its encoder cannot be exported, or the name
+        ends in something else than ``.onnx``.
     FileError
         If the file cannot be written.
     """
+    if path.suffix.lower() != ".onnx":
+        raise SettingError(f"{path} cannot be written: the name of a graph must end in .onnx")
     one = one_session(model, session, "an exported graph")
     if len(one.offset_):
         raise SettingError(

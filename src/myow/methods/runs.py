@@ -19,7 +19,7 @@ from torch import Tensor
 from ..data.images import Images
 from ..data.recording import Recording
 from ..data.splits import Split, constant_label
-from ..errors import FileError, SettingError
+from ..errors import FileError, SettingError, unknown_name
 from ..io.download import CARD, MODEL, push
 from ..io.download import pull as pull_from_hub
 from ..io.files import Held, locked, make_folder, remove, remove_leftovers, write_json, writing
@@ -44,6 +44,7 @@ __all__ = [
     "push_to_hub",
     "run_card",
     "session_names",
+    "session_of",
     "sessions_of",
     "told",
     "write_run_card",
@@ -238,6 +239,27 @@ def sessions_of(run: Run) -> list[SessionOfRun]:
     return found
 
 
+def session_of(run: Run, session: str | None, path: Path) -> SessionOfRun | None:
+    """Return the session of a run that is asked for by name or recording, else the first; None of a run of one recording.
+
+    Raises
+    ------
+    SettingError
+        If one is named and the run learnt from one recording.
+    UnknownNameError
+        If there is no such session.
+    """
+    sessions = sessions_of(run)
+    if session is None:
+        return sessions[0] if sessions else None
+    if not sessions:
+        raise SettingError(f"{path} learnt from one recording, and session is '{session}'; leave it out")
+    for one in sessions:
+        if session in (one.name, one.data):
+            return one
+    raise unknown_name("session", session, [one.name for one in sessions])
+
+
 def joined_parts(parts: Sequence[Parts], lengths: Sequence[int]) -> Parts:
     """Join the three parts of each session, whose rows count on from those of the sessions before it."""
     starts = np.cumsum([0, *lengths[:-1]])
@@ -430,11 +452,21 @@ class RunFolder:
         try:
             return Run.from_json(json.loads(self._about.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            yet, do = (" yet", "go on with --resume") if self.checkpoint.exists() else ("", "train into it first")
-            raise FileError(f"{self.path} is not a run folder{yet} (it has no run.json); {do}") from None
+            raise FileError(self._why_none()) from None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise FileError(f"{self._about} is damaged ({why}); train again") from error
+
+    def _why_none(self) -> str:
+        """Say why there is no run here, and where one may be."""
+        yet, why, do = "", "it has no run.json", "train into it first"
+        if self.checkpoint.exists():
+            yet, do = " yet", "go on with --resume"
+        elif not self.path.exists():
+            why = "there is no such folder"
+        elif self.path.is_dir() and (inside := sorted(path.parent for path in self.path.glob("*/run.json"))):
+            do = f"runs in it: {', '.join(map(str, inside[:5]))}{', ...' if len(inside) > 5 else ''}"
+        return f"{self.path} is not a run folder{yet} ({why}); {do}"
 
     def model(self, device: str = "auto") -> Any:
         """Load the trained model."""

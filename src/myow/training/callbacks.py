@@ -77,18 +77,21 @@ class ProgressBar:
     def _show(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         self._console = Console(stderr=True)
         if not (self._console.is_terminal or self._console.is_jupyter):
             return
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=24)),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[terms]}"),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            # What is left of the line: of 80 columns the terms give way, not the time that is left.
+            TextColumn("{task.fields[terms]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=self._console,
+            expand=True,
         )
         self._task = self._bar.add_task(
             self._title, total=self._total, completed=self._done, terms=self._terms, rate=""
@@ -128,7 +131,9 @@ class ProgressBar:
             )
 
     def _print(self, text: str) -> None:
-        self._console.print(f"{self._title}: {text.strip()}", highlight=False, markup=False, soft_wrap=True)
+        # A line of a pipe stays whole, for programs; a terminal breaks it between words.
+        whole = not self._console.is_terminal
+        self._console.print(f"{self._title}: {text.strip()}", highlight=False, markup=False, soft_wrap=whole)
 
     def record(self, step: int, metrics: Mapping[str, float], traces: Mapping[str, Tensor]) -> None:
         """Show the latest numbers."""
