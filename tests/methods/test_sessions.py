@@ -1,6 +1,7 @@
 """Several sessions of different units: read-ins, balanced batches, mining within and across, adaptation, and what is refused."""
 
 import copy
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,10 @@ from tiny import Notes
 
 import myow
 from myow.data.sessions import Sessions
-from myow.errors import DataError, SettingError
+from myow.data.splits import fold_rows
+from myow.errors import DataError, SettingError, UnknownNameError
+from myow.methods.multisession import recognition
+from myow.methods.paired_views import EmbeddingChoice
 from myow.nn.losses import sliced_distance
 from myow.nn.read_in import SessionScaling, principal_axes, read_in_encoders
 from myow.nn.scaling import Scaling
@@ -430,3 +434,94 @@ def test_an_adaptation_that_cannot_work_is_refused(two):
         two.adapt(myow.Recording(C.counts, bin_size=0.2))
     with pytest.raises(SettingError, match="mine_sessions"):
         myow.MYOW(**MINED, mine_sessions="some").fit([A, B])
+
+
+# An encoder that goes on learning.
+
+
+def test_recognition_is_what_loops_say():
+    rng = np.random.default_rng(0)
+    groups = np.repeat([3, 1, 7], [6, 2, 9])
+    z = rng.normal(size=(17, 4)) + 2 * np.eye(4)[np.unique(groups, return_inverse=True)[1]]
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    won = []
+    for i in range(17):
+        lag = {3: 3, 1: 1, 7: 3}[groups[i]]
+        if i + lag < 17 and groups[i + lag] == groups[i]:
+            won += [unit[i] @ unit[i + lag] > unit[i] @ unit[k] for k in range(17) if groups[k] != groups[i]]
+    assert recognition(z, groups, 3) == pytest.approx(np.mean(won))
+    assert recognition(np.ones((17, 4)), groups, 3) == 0.5  # a point tells nothing apart
+    assert np.isnan(recognition(z, np.zeros(17, dtype=int), 3))
+
+
+@pytest.mark.parametrize("method", [myow.MYOW, myow.BYOL, myow.SimCLR])
+def test_an_unfrozen_encoder_learns_and_says_which_was_better(method, tmp_path):
+    later = session("c", 5, n_trials=16, seed=3)
+    model = method(**SMALL, read_in=6).fit([A, B])
+    before, kept = weights(model), copy.deepcopy(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.adapt(later, steps=4, unfreeze="encoder")
+    after = weights(model)
+    assert any(not torch.equal(after[k], before[k]) for k in before if "encoder" in k and "read_ins" not in k)
+    for number in (0, 1):  # nothing of theirs was trained on
+        own = [k for k in before if "target" not in k and f"read_ins.{number}." in k]
+        assert own
+        assert all(torch.equal(after[k], before[k]) for k in own)
+    told = model.trained_on_[-1]["recognition"]
+    assert set(told) == {"read_in", "encoder"}
+    assert all(0 <= value <= 1 for value in told.values())
+    assert model.trained_on_[-1]["digest"] == later.digest()
+    assert model.transform(later).shape == (len(later), model.transform(A).shape[1])
+    model.save(tmp_path / "m.myow")
+    loaded = myow.load_model(tmp_path / "m.myow", device="cpu")
+    np.testing.assert_array_equal(loaded.transform(later), model.transform(later))
+    assert loaded.trained_on_[-1]["recognition"] == told
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        kept.adapt(later, steps=4, unfreeze="encoder", with_=[A, B])
+    moved = weights(kept)
+    assert all(not torch.equal(moved[k], before[k]) for k in before if "target" not in k and "read_ins" in k)
+
+
+def test_held_out_segments_are_not_trained_on(two, monkeypatch):
+    later = session("c", 5, n_trials=16, seed=3)
+    held = fold_rows(later, 8, gap=None)[0][2]
+    other = replace(later, counts=np.where(np.isin(np.arange(len(later)), held)[:, None], 9, later.counts))
+    models = []
+    for one in (later, other):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            models.append(copy.deepcopy(two).adapt(one, steps=3, unfreeze="encoder"))
+    assert same(*map(weights, models))
+    assert models[0].trained_on_[-1]["recognition"] != models[1].trained_on_[-1]["recognition"]
+
+
+def test_a_stopped_adaptation_of_the_encoder_goes_on(two, tmp_path):
+    later = session("c", 5, n_trials=16, seed=3)
+    model = copy.deepcopy(two)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with pytest.raises(KeyboardInterrupt):
+            model.adapt(later, steps=20, unfreeze="encoder", folder=tmp_path, callbacks=[Notes(11, KeyboardInterrupt)])
+        whole = weights(copy.deepcopy(two).adapt(later, steps=20, unfreeze="encoder"))
+        gone_on = model.adapt(later, steps=20, unfreeze="encoder", folder=tmp_path, resume=True)
+    assert same(weights(gone_on), whole)
+    with pytest.raises(UnknownNameError, match="unfreeze"):
+        copy.deepcopy(two).adapt(later, unfreeze="all")
+
+
+def test_what_is_embedded_stays_what_it_was(two):
+    model = copy.deepcopy(two)
+    choices = [part for part in model.network_.modules() if isinstance(part, EmbeddingChoice)]
+    assert choices
+    for part in choices:
+        assert part.auto
+        part.place.fill_(2)
+        part.read_place()
+    for options in ({}, {"unfreeze": "encoder"}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            adapted = copy.deepcopy(model).adapt(session("c", 5, n_trials=16, seed=3), steps=2, **options)
+        kinds = {(p.kind, p.auto, int(p.place)) for p in adapted.network_.modules() if isinstance(p, EmbeddingChoice)}
+        assert kinds == {("both", True, 2)}

@@ -194,6 +194,12 @@ def adapt(
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Steps.", show_default="those of the training", min=0)
     ] = None,
+    unfreeze: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="What learns: read_in, or encoder (then the other sessions' embeddings change too)."
+        ),
+    ] = "read_in",
     rows: Annotated[str, typer.Option(metavar="NAME", help="Rows the read-in learns from: train or all.")] = "train",
     device: Device = "auto",
     load: LoadOptions = [],  # noqa: B006
@@ -213,6 +219,7 @@ def adapt(
             name=name,
             with_=with_,
             steps=steps,
+            unfreeze=unfreeze,
             rows=rows,
             load=load,
             device=device,

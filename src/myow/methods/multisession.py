@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
@@ -17,11 +18,12 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor, nn
 
 from ..data.recording import Recording
-from ..data.rows import Rows
+from ..data.rows import Rows, group_runs
 from ..data.sessions import Sessions, described, identify, match_units, named_recordings
+from ..data.splits import fold_rows
 from ..data.targets import Targets
 from ..device import cpu_threads
-from ..errors import DataError, SettingError
+from ..errors import DataError, SettingError, unknown_name
 from ..nn.losses import sliced_distance
 from ..nn.read_in import ReadInEncoder, SessionScaling, principal_axes, read_in_encoders
 from ..nn.scaling import Scaling
@@ -31,6 +33,7 @@ from ..training.loop import train
 from ..training.module import TrainingConfig, TrainingModule
 from ..training.rows import SessionRows, TrainingRows
 from .base import told
+from .paired_views import EmbeddingChoice
 from .recordings import RecordingEstimator, offset_of
 
 __all__ = [
@@ -41,12 +44,14 @@ __all__ = [
     "grown",
     "listed",
     "matching",
+    "recognition",
     "side_by_side",
 ]
 
 WIDTH = 64
 """Width of the read-ins where there are several sessions and none was asked for."""
 MOST_ROWS = 20_000  # of a session that decide its first read-in
+HELD_OUT = 8  # one in so many segments tells whether it was good to unfreeze the encoder
 DIRECTIONS = 64  # along which representations are compared at every step of adaptation
 
 
@@ -141,12 +146,17 @@ class MultiSessionEstimator(RecordingEstimator):
         name: str | None = None,
         with_: Any = (),
         steps: int | None = None,
+        unfreeze: str = "read_in",
         folder: str | os.PathLike[str] | None = None,
         resume: bool = False,
         callbacks: Sequence[Callback] = (),
         watchers: Sequence[Callback] | None = None,
     ) -> Self:
         """Learn a read-in, and the scaling before it, for a session that was not trained on; all else stays as it is.
+
+        With ``unfreeze="encoder"`` the encoder, its projectors and predictors then go on learning from where they are. One in eight
+        segments of the new session (of one long segment, an eighth of the time) is not trained on, and tells without labels
+        which of the two is better: see `recognition`. What it said is kept in ``trained_on_[-1]["recognition"]``.
 
         Parameters
         ----------
@@ -157,7 +167,11 @@ class MultiSessionEstimator(RecordingEstimator):
         with_ : sequence or mapping of Recording, optional
             Recordings of sessions that were trained on, to mine views from besides the new session's own.
         steps : int, optional
-            Steps of training; with 0 the read-in is that of the principal components. Default: those of `fit`.
+            Steps of training; with 0 the read-in is that of the principal components. Default: those of `fit`. With
+            ``unfreeze="encoder"`` as many twice, first of the read-in and then of everything.
+        unfreeze : {"read_in", "encoder"}, optional
+            What learns. With "read_in" the embedding of the sessions trained on stays bit by bit. With "encoder" it does not:
+            it follows where they are given as `with_`, and is trained on as they are.
         folder : path-like, optional
             Where to keep a checkpoint while training.
         resume : bool, optional
@@ -186,6 +200,8 @@ class MultiSessionEstimator(RecordingEstimator):
                 "the model has no read-in, so that it fits the units it was trained on and no others; train with "
                 "read_in=64, or on a list of two recordings or more"
             )
+        if unfreeze not in ("read_in", "encoder"):
+            raise unknown_name("unfreeze", unfreeze, ("read_in", "encoder"))
         if not 0 <= self.align < float("inf"):
             raise SettingError(f"align is {self.align}; it must be 0 or more")
         if resume and folder is None:
@@ -198,6 +214,10 @@ class MultiSessionEstimator(RecordingEstimator):
         if len(recording) < 2:
             raise DataError("the recording has 1 sample (bin); training needs two or more")
         known = matching(with_, self.sessions_)
+        whole, held_out = recording, None
+        if unfreeze == "encoder":
+            learns, decides, tested = fold_rows(recording, HELD_OUT, gap=None)[0]
+            recording, held_out = recording.select(np.union1d(learns, decides)), recording.select(tested)
         device = self.network_.scaling.mean.device
         self._refuse_offset(recording)
         part = self._hold(recording, device)
@@ -205,7 +225,7 @@ class MultiSessionEstimator(RecordingEstimator):
         self._scale_by(own, part)
         width = next(read_in_encoders(self.network_)).width
         network = grown(self.network_, own, self._first_read_in(part, own, width))
-        sessions = {**self.sessions_, name: described(recording)}
+        sessions = {**self.sessions_, name: described(whole)}
         others = [self._hold(other, device) for other in known.values()]
         rows = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions, anchors=[len(known)])
         config = TrainingConfig.from_settings(self, len(recording), compile=False)  # some seconds of training
@@ -217,12 +237,49 @@ class MultiSessionEstimator(RecordingEstimator):
             identity = self._identity(rows.data, None) | {"steps": many, "model": _digest(self.network_)}
         generator = torch.Generator(device).manual_seed(self.seed_)
         callbacks = self._shown(callbacks, device)
-        with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
-            train(Adaptation(network, self.align), rows, config if many else None, generator, callbacks, checkpoint)
+        learning = config if many else None
+        found: dict[str, Any] = {}
+        if held_out is None:
+            with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
+                train(Adaptation(network, self.align), rows, learning, generator, callbacks, checkpoint)
+        else:
+            # The read-in is learnt again on resuming: it takes seconds, and comes out the same.
+            with cpu_threads(self.threads):
+                train(Adaptation(network, self.align), rows, learning, generator)
+            network.requires_grad_(True)
+            found["read_in"] = self._recognised(network, held_out, name, sessions)
+            every = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions)
+            with (
+                checkpoint_in(
+                    folder, identity | {"unfreeze": unfreeze} if identity else {}, resume=resume
+                ) as checkpoint,
+                cpu_threads(self.threads),
+                _same_choice(network),
+            ):
+                train(network, every, learning, generator, callbacks, checkpoint)
+            found["encoder"] = self._recognised(network, held_out, name, sessions)
+            if found["encoder"] < found["read_in"]:
+                warnings.warn(
+                    f"{name}: held-out segments are recognised better with the read-in alone ({found['read_in']:.3f}) than with the "
+                    f"encoder unfrozen ({found['encoder']:.3f}); use unfreeze='read_in'",
+                    UserWarning,
+                    stacklevel=2,
+                )
         self.network_ = network.requires_grad_(True).eval()
         self._know(sessions)
-        self.trained_on_ = [*self.trained_on_, identify(rows.data)[-1] | {"adapted": True}]
+        about = {"adapted": True} | ({"recognition": found} if found else {})
+        self.trained_on_ = [*self.trained_on_, identify(Sessions({name: whole}))[-1] | about]
         return self
+
+    def _recognised(self, network: TrainingModule, recording: Recording, name: str, sessions: dict[str, Any]) -> float:
+        """Score a network on rows of a session that were not trained on; see `recognition`."""
+        part = self._hold(recording, network.scaling.mean.device)
+        rows = side_by_side(Sessions({name: recording}), [part], sessions)
+        network.eval()
+        with torch.inference_mode():
+            blocks = [network.embed(rows.gather(some)) for some in torch.split(torch.arange(len(part)), self.at_once)]
+        groups = recording.segments if recording.n_segments > 1 else np.arange(len(recording)) * 20 // len(recording)
+        return recognition(torch.cat(blocks).float().cpu().numpy(), groups, sum(self.context) + 1)
 
     # Inner workings.
 
@@ -558,6 +615,63 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
     for name, buffer in kept.items():
         if name in held:
             held[name].copy_(buffer)
+    for part in module.modules():
+        if isinstance(part, EmbeddingChoice):
+            part.read_place()
+
+
+@contextmanager
+def _same_choice(module: nn.Module) -> Iterator[None]:
+    """Keep what is embedded as it was chosen, while the module is trained on."""
+    choices = [part for part in module.modules() if isinstance(part, EmbeddingChoice) and part.auto]
+    for part in choices:
+        part.auto = False
+    try:
+        yield
+    finally:
+        for part in choices:
+            part.auto = True
+
+
+PAIRS, OTHERS = 2000, 256
+
+
+def recognition(z: NDArray[np.float32], groups: NDArray[np.int64], lag: int) -> float:
+    """Measure without labels how well rows are told by what lies near them in time: a share, 0.5 by chance.
+
+    For each row and the one `lag` rows later in the same group (half a group later, where that is less), the share of rows of
+    other groups that are less like it by the cosine. A representation that has collapsed is at chance; noise that a
+    whole segment shares counts as signal, which is why the segments must be ones that were not trained on.
+
+    Parameters
+    ----------
+    z : ndarray, shape (T, D)
+        Embedding of rows that were not trained on.
+    groups : ndarray of int, shape (T,)
+        Segment of each row; those of a group follow each other.
+    lag : int
+        Rows that lie between.
+
+    Returns
+    -------
+    float
+        NaN if there is no pair, or no other group.
+    """
+    starts, lengths = group_runs(groups)
+    lags = np.clip(lengths // 2, 1, lag)
+    first = np.concatenate([np.arange(s, s + n - d) for s, n, d in zip(starts, lengths, lags, strict=True)])
+    if len(starts) < 2 or not len(first):
+        return float("nan")
+    number = np.repeat(np.arange(len(starts)), lengths)
+    first = first[np.unique(np.linspace(0, len(first) - 1, PAIRS).astype(np.int64))]
+    second = first + lags[number[first]]
+    unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+    some = np.unique(np.linspace(0, len(z) - 1, OTHERS).astype(np.int64))
+    near = (unit[first] * unit[second]).sum(axis=1, keepdims=True)
+    others = unit[first] @ unit[some].T
+    foreign = number[first][:, None] != number[some]
+    won = (near > others) + 0.5 * (near == others)
+    return float((won * foreign).sum() / foreign.sum())
 
 
 def _digest(network: TrainingModule) -> str:

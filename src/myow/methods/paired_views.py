@@ -265,6 +265,11 @@ class EmbeddingChoice(nn.Module):
             self.kind = "both" if recur is not None and recur > 1.8 else "representation"
             self.place.fill_(EMBEDDINGS.index(self.kind))
 
+    def read_place(self) -> None:
+        """Take the choice that was saved with the weights."""
+        if self.auto:
+            self.kind = EMBEDDINGS[min(int(self.place), EMBEDDINGS.index("both"))]
+
     def forward(self, y: Tensor, predict: Callable[[], Tensor]) -> Tensor:
         """Return y (B, D), what `predict` makes of it (B, Z), or both (B, D)."""
         if self.kind == "representation":
@@ -275,7 +280,7 @@ class EmbeddingChoice(nn.Module):
 
 
 def _read_choice(choice: EmbeddingChoice, _: object) -> None:
-    choice.kind = EMBEDDINGS[min(int(choice.place), EMBEDDINGS.index("both"))]
+    choice.read_place()
 
 
 def segments_recur(data: TrainingRows, scaling: Scaling) -> float | None:
