@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
-.PHONY: demo test test-slow check bench wheel clean
+.PHONY: demo test test-slow check bench docs wheel clean
 
 demo: $(VENV)/.core
 	$(BIN)/python -m myow demo --out runs/demo
@@ -23,6 +23,11 @@ check: $(VENV)/.dev
 bench: $(VENV)/.core
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/time_to_accuracy.py
+
+# Builds the site into build/site, without the network; a warning is an error. Open build/site/index.html.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -E -j 2 -d build/doctrees -b html docs build/site
+	@echo "build/site/index.html"
 
 # Builds wheel and sdist, installs the wheel into an environment of its own, and runs the demo from it.
 wheel: $(VENV)/.core
@@ -45,5 +50,10 @@ $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[dev]'
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist runs docs/tutorials docs/reference/api docs/reference/commands.md
+	rm -rf .pytest_cache .mypy_cache .ruff_cache

@@ -369,7 +369,7 @@ def main() -> None:
         about = f"{Path(options.dataset).name}, context {options.context}"
         command = shlex.join(["python", "benchmarks/ablation.py", *sys.argv[1:]])
         text = (
-            f"Plan {options.plan} on {about}; class readout, encoder trained on training rows, {options.folds} folds, "
+            f"# Plan {options.plan} on {about}\n\nClass readout, encoder trained on training rows, {options.folds} folds, "
             f"{options.seeds} seed{'s' if options.seeds > 1 else ''}, {options.draws} draws of labels; myow {myow.__version__}\n\n"
             f"    {command}\n\n{table(results)}\n"
             f"Accuracy: mean ± standard deviation over folds. Difference to {entries[0].name}: mean over folds and 95 % corrected "

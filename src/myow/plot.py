@@ -278,10 +278,10 @@ def training(metrics: str | os.PathLike[str] | Sequence[Mapping[str, Any]], *, n
 
 
 def consistency(found: Consistency) -> Figure:
-    """Draw how well embeddings predict each other, as `myow.consistency` measured it."""
+    """Draw how well embeddings predict each other: `found` is what `myow.consistency` returned."""
     return found.plot()
 
 
 def importance(found: Importance) -> Figure:
-    """Draw the units that carry a readout, as `myow.importance` measured it."""
+    """Draw the units that carry a readout: `found` is what `myow.importance` returned."""
     return found.plot()

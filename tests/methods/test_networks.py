@@ -354,7 +354,7 @@ def test_the_embedding_is_what_the_online_encoder_makes_of_a_row_or_what_is_pred
             predicted = graph.predictor(z) if estimator is BYOL else graph.mined_predictor(graph.mined_projector(z))
             expected = y if name == "representation" else predicted
             if name == "both":
-                expected = y / y.norm(dim=1, keepdim=True) + 2 * predicted / predicted.norm(dim=1, keepdim=True)
+                expected = y + 2 * y.norm(dim=1, keepdim=True) * predicted / predicted.norm(dim=1, keepdim=True)
             expected = expected / expected.norm(dim=1, keepdim=True) if unit_norm else expected
             torch.testing.assert_close(graph.embed(x), expected)
 

@@ -113,7 +113,7 @@ class Images:
         return frozen(np.arange(len(self), dtype=np.int64))
 
     def gather(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return some images, shape (len(rows), H, W, 3)."""
+        """Return the images of `rows`, shape (len(rows), H, W, 3)."""
         return self.pixels[rows]
 
     # Shape and content.

@@ -441,7 +441,7 @@ class Recording:
         return frozen(np.rint(since / self.bin_size).astype(np.int64))
 
     def gather(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the values of some rows, shape (len(rows), N)."""
+        """Return the values of `rows`, shape (len(rows), N)."""
         return self.counts[rows]
 
     # What scikit-learn's pipelines and searches see.
@@ -567,11 +567,11 @@ class Recording:
         return part
 
     def select_segments(self, segments: ArrayLike) -> Recording:
-        """Keep the rows of some segments, named by their numbers."""
+        """Keep the rows of `segments`, which are named by their numbers."""
         return self.select(np.isin(self.segments, np.asarray(segments)))
 
     def select_units(self, units: ArrayLike) -> Recording:
-        """Keep some units, by column indices or a mask of length N."""
+        """Keep some `units`, by column indices or a mask of length N."""
         index = check_index(units, self.n_units, "unit")
         return replace(self, counts=self._columns(index), units=[self.units[i] for i in index])
 
@@ -657,9 +657,9 @@ class Recording:
 
     @staticmethod
     def concatenate(recordings: Sequence[Recording], *, name: str | None = None) -> Recording:
-        """Put recordings of the same units one after the other; their segments stay apart.
+        """Put `recordings` of the same units one after the other; their segments stay apart.
 
-        Labels that only some of them have are dropped, since every label has T rows.
+        Labels that only some have are dropped. Without a `name`, it is theirs, joined by "+".
 
         Raises
         ------

@@ -389,7 +389,7 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Names of the D dimensions, such as "myow0"."""
+        """Names of the D dimensions, such as "myow0"; `input_features` is not looked at."""
         check_is_fitted(self, "network_")
         return np.array([f"{type(self).__name__.lower()}{i}" for i in range(self._n_dimensions())], dtype=object)
 
@@ -403,11 +403,11 @@ class Learner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Dimension D of the embedding, as the network gives it."""
 
     def training_config(self, n_rows: int) -> TrainingConfig | None:
-        """Return how long and how fast to train on so many rows; None for a method without gradients."""
+        """Return how long and how fast to train on `n_rows` rows; None for a method without gradients."""
         return TrainingConfig.from_settings(self, n_rows) if hasattr(self, "learning_rate") else None
 
     def plan(self, n_rows: int) -> TrainingConfig | None:
-        """Return what `training_config` does; its old name."""
+        """Return what `training_config` does for `n_rows`; its old name."""
         warnings.warn("plan is called training_config", DeprecationWarning, stacklevel=2)
         return self.training_config(n_rows)
 

@@ -81,7 +81,7 @@ class ImageEstimator(Learner):
         return self.augment or read_fields(ImageAugment, self)
 
     def training_config(self, n_rows: int) -> TrainingConfig:
-        """Return how long and how fast to train on so many images.
+        """Return how long and how fast to train on `n_rows` images.
 
         Raises
         ------

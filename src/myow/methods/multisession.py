@@ -68,7 +68,7 @@ class MultiSessionEstimator(RecordingEstimator):
     learnt: ClassVar[tuple[str, ...]] = (*RecordingEstimator.learnt, "sessions_")
 
     def make_encoder(self, n_units: int) -> nn.Module:
-        """Build the encoder that the settings ask for, behind read-ins where there are sessions."""
+        """Build the encoder that the settings ask for, for `n_units` units or behind read-ins where there are sessions."""
         sessions = getattr(self, "sessions_", {})
         if not sessions:
             return super().make_encoder(n_units)
@@ -322,7 +322,7 @@ class MultiSessionEstimator(RecordingEstimator):
         return data
 
     def training_config(self, n_rows: int) -> TrainingConfig:
-        """Return how long and how fast to train on so many rows, of all sessions."""
+        """Return how long and how fast to train on `n_rows` rows, of all sessions."""
         return TrainingConfig.from_settings(self, n_rows, max(1, len(getattr(self, "sessions_", {}))))
 
     def _refuse_offset(self, recording: Recording) -> None:

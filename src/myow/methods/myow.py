@@ -108,8 +108,8 @@ class MYOW(MultiSessionEstimator):
         Whether each view predicts the other. False, as in the first release, takes about half the time and learns
         less in a step.
     embedding : {"auto", "representation", "prediction", "both"}, default "auto"
-        What `transform` gives: y = f(x), what the predictor makes of it, or the sum of both as unit vectors, the
-        prediction counting twice. A prediction averages over what could have been seen: it holds less noise of the
+        What `transform` gives: y = f(x), what the predictor makes of it, or the sum of both, the prediction
+        at twice the length of y. A prediction averages over what could have been seen: it holds less noise of the
         single bin, and less detail; choose it for what stays the same in a trial, such as the direction of a reach, if
         few labels are to tell it. "auto" gives both where whole segments are like certain others, in the activity
         alone, else y.

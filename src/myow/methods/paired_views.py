@@ -221,7 +221,7 @@ def check_networks(
 class EmbeddingChoice(nn.Module):
     """What is embedded: representations, what is predicted from them, or both.
 
-    Both are added in the same dimensions, each of unit length and the prediction counting twice, so that the embedding is no wider:
+    Both are added in the same dimensions, the prediction at twice the length of the representation, so that the embedding is no wider:
     in some dozens of dimensions the two hardly overlap, and decoding loses a point or less over having them side by side.
 
     Parameters
@@ -276,7 +276,8 @@ class EmbeddingChoice(nn.Module):
             return y
         if self.kind == "prediction":
             return predict()
-        return F.normalize(y, dim=1) + 2 * F.normalize(predict(), dim=1)
+        both: Tensor = y + 2 * y.norm(dim=1, keepdim=True) * F.normalize(predict(), dim=1)
+        return both
 
 
 def _read_choice(choice: EmbeddingChoice, _: object) -> None:

@@ -83,7 +83,7 @@ class RecordingEstimator(Learner):
         return cross_validated_score(embedding, np.asarray(y), groups=groups)
 
     def make_encoder(self, n_units: int) -> nn.Module:
-        """Build the encoder that the settings ask for.
+        """Build the encoder that the settings ask for, for `n_units` units.
 
         Raises
         ------
