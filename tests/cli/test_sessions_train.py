@@ -168,7 +168,7 @@ def test_an_unfrozen_encoder_says_how_well_held_out_segments_are_recognised(home
     words = ("adapt", home / "two", home / "wed.npz", "--out", home / "unfrozen", "--steps", "3", "--quiet")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        said = done(*words, "--unfreeze", "encoder").output
+        said = done(*words, "--unfreeze", "encoder")
     told = RunFolder(home / "unfrozen").model("cpu").trained_on_[-1]["recognition"]
     assert (
         f"held-out segments, read-in: {told['read_in']:.3f}; held-out segments, encoder: {told['encoder']:.3f}" in said
