@@ -28,7 +28,7 @@ from myow.methods import image_method_class
 from myow.settings import parse_settings
 from myow.training.module import TrainingConfig
 
-AIM = 1.15
+AIM = 1.1
 WARM = 3  # first steps, in which memory is found and kernels are chosen
 
 

@@ -4,8 +4,9 @@ For each preset and for the defaults: ``steps_per_s``, and ``ratio``, the time o
 products alone (forward and backward, same shapes and strides, same threads). Both are taken in one process, in turns, so
 that the ratio holds when the machine's speed drifts.
 
-Where there is a GPU, also its steps per second: in Python, and with the whole step captured as a CUDA graph; with ``--device
-cuda`` nothing else. A row is printed as soon as it is measured.
+Where there is a GPU, also its steps per second: in Python, with the whole step captured as a CUDA graph, and captured with
+compiled networks and loss; with ``--json`` the kernels of a captured step too, and how long they take. ``--device cuda`` measures
+nothing else. A row is printed as soon as it is measured.
 
     python benchmarks/step.py [--json] [--rounds 5] [--steps 120] [--threads 1] [--settings default,v1-reaching]
                               [--device cuda] [--gpu-steps 4000] [--cebra]
@@ -101,6 +102,25 @@ class GpuClock(Clock):
         self.last = now
 
 
+class Kernels(GpuClock):
+    """Counts the kernels of steps between two records, and how long they take in all, by torch's profiler."""
+
+    def step(self, step: int) -> None:
+        from torch.profiler import ProfilerActivity, profile
+
+        begins = 3 * self.record_every
+        if step == begins:
+            torch.cuda.synchronize()
+            self._profile = profile(activities=[ProfilerActivity.CUDA])
+            self._profile.__enter__()
+        elif step == begins + self.record_every - 1:
+            torch.cuda.synchronize()
+            self._profile.__exit__(None, None, None)
+            found = [e for e in self._profile.events() or [] if str(e.device_type).endswith("CUDA")]
+            self.kernels = len(found) / (self.record_every - 1)
+            self.microseconds = sum(e.device_time_total for e in found) / (self.record_every - 1)
+
+
 def time_products(found: list[list[tuple[torch.Size, tuple[int, ...]]]], repeats: int) -> float:
     """Median seconds of doing all products of a step once."""
     operands = [[torch.empty_strided(size, stride).normal_() for size, stride in pair] for pair in found]
@@ -118,7 +138,14 @@ def measure(
 ) -> dict[str, float]:
     """Time whole steps and their products in turns."""
     # Mining is on from the first step, so that every step timed does all the work there is.
-    settings = settings | {"epochs": None, "mined_start": 0.0, "mined_ramp": 0.0, "random_state": 0, "device": "cpu"}
+    settings = settings | {
+        "epochs": None,
+        "mined_start": 0.0,
+        "mined_ramp": 0.0,
+        "random_state": 0,
+        "device": "cpu",
+        "verbose": False,
+    }
     settings["threads"] = threads
     products = Products(which=51)
     with products:
@@ -140,13 +167,23 @@ def measure(
 
 
 def measure_gpu(settings: dict[str, Any], recording: myow.Recording, steps: int) -> dict[str, float]:
-    """Steps per second on a GPU: in Python, and as a CUDA graph."""
+    """Steps per second on a GPU: in Python, as a CUDA graph, and as one of compiled networks and loss; and a step's kernels."""
     settings = settings | {"epochs": None, "mined_start": 0.0, "mined_ramp": 0.0, "random_state": 0, "device": "cuda"}
-    found = {}
-    for name, captured in (("gpu_steps_per_s", False), ("gpu_captured_steps_per_s", True)):
-        clock = GpuClock(record_every=max(1, steps // 40))
-        myow.MYOW(**settings | {"steps": steps, "cuda_graph": captured}).fit(recording, callbacks=[clock])
-        found[name] = 1 / statistics.median(clock.seconds)
+    settings |= {"steps": steps, "verbose": False}
+    record_every = max(1, steps // 40)
+    found: dict[str, float] = {}
+    for name, how in (
+        ("gpu_", {"cuda_graph": False}),
+        ("gpu_captured_", {"cuda_graph": True}),
+        ("gpu_compiled_", {"cuda_graph": True, "compile": True}),
+    ):
+        clock = GpuClock(record_every)
+        myow.MYOW(**settings | how).fit(recording, callbacks=[clock])
+        found[f"{name}steps_per_s"] = 1 / statistics.median(clock.seconds)
+        if how["cuda_graph"]:
+            kernels = Kernels(record_every)
+            myow.MYOW(**settings | how).fit(recording, callbacks=[kernels])
+            found |= {f"{name}kernels": kernels.kernels, f"{name}kernels_us": kernels.microseconds}
     return found
 
 
@@ -187,7 +224,7 @@ def measure_cebra(recording: myow.Recording, rounds: int, steps: int) -> dict[st
 def line(name: str, row: Mapping[str, float]) -> str:
     """A row of the table, with dashes for what was not measured."""
     columns = {"steps_per_s": (8, 0), "ratio": (6, 2), "products": (9, 0), "gflop": (7, 3)}
-    columns |= {"gpu_steps_per_s": (12, 0), "gpu_captured_steps_per_s": (7, 0)}
+    columns |= {f"gpu_{how}steps_per_s": (width, 0) for how, width in (("", 12), ("captured_", 7), ("compiled_", 9))}
     cells = (f"{row[key]:{w}.{n}f}" if key in row else f"{'-':>{w}}" for key, (w, n) in columns.items())
     return f"{name:14s} " + " ".join(cells)
 
@@ -229,7 +266,7 @@ def main() -> None:
     if not options.json and not options.cebra:
         print(", ".join(f"{k} {v}" for k, v in about.items()))
         print(
-            f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s} {'GPU: steps/s':>12s} {'graph':>7s}"
+            f"{'settings':14s} {'steps/s':>8s} {'ratio':>6s} {'products':>9s} {'GFLOP':>7s} {'GPU: steps/s':>12s} {'graph':>7s} {'compiled':>9s}"
         )
     reach, sleep = myow.load("simulated-reach"), myow.load("simulated-sleep")
     if options.cebra:

@@ -54,7 +54,7 @@ sphinx_gallery_conf = {
     "image_scrapers": ("pages.take_figures",),
     "reset_modules": (),
     "capture_repr": ("_repr_html_", "__repr__"),
-    "ignore_repr_types": r"matplotlib\.",
+    "ignore_repr_types": r"matplotlib\.|myow\.methods",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,

@@ -35,9 +35,8 @@ print(train.n_segments, "trials to train on,", test.n_segments, "to test on")
 # ``context=(2, 2)`` shows the network two bins before and two after each bin. ``random_state`` makes the result repeatable.
 # ``steps`` is short for this page. A warning names units that never fire in the trials that train: they do no harm.
 
-model = myow.MYOW(context=(2, 2), steps=300, random_state=0, verbose=False).fit(
-    train
-)
+model = myow.MYOW(context=(2, 2), steps=300, random_state=0, verbose=False)
+model.fit(train)
 z = model.transform(test)
 print("a row a bin, a column a dimension:", z.shape)
 

@@ -89,9 +89,8 @@ figure.colorbar(shown, label="spikes")
 train, valid, test = rec.split(
     0.6, 0.15, 0.25, stratify="direction", random_state=0
 )
-model = myow.MYOW(context=(2, 2), steps=150, random_state=0, verbose=False).fit(
-    train
-)
+model = myow.MYOW(context=(2, 2), steps=150, random_state=0, verbose=False)
+model.fit(train)
 found = myow.evaluate(
     model, train, valid, test, target="direction", readout="class", labels=1
 )

@@ -18,9 +18,8 @@ rec = myow.load("simulated-reach")
 train, valid, test = rec.split(
     0.5, 0.1, 0.4, random_state=0, stratify="direction"
 )
-model = myow.MYOW(context=(2, 2), steps=400, random_state=0, verbose=False).fit(
-    train
-)
+model = myow.MYOW(context=(2, 2), steps=400, random_state=0, verbose=False)
+model.fit(train)
 
 # %%
 # The label curve
@@ -72,6 +71,29 @@ figure = myow.plot.confusion(one)
 # %%
 # *How to read it.* Counts are summed over draws. Mistakes between neighbouring directions are mild; a column that takes many
 # from everywhere comes from an odd labelled trial.
+#
+# The trials without a label
+# --------------------------
+#
+# Direction is the same in all bins of a trial, so unlabelled trials say a lot too. ``semi_supervised=True`` groups the training trials,
+# names each group by the labelled ones, and fits the readout to all of them. Raw counts and components get the same.
+
+helped = myow.evaluate(
+    model, train, valid, test,
+    target="direction", readout="class", labels=1, draws=5, semi_supervised=True,
+)  # fmt: skip
+for name, alone, both in (
+    ("embedding", one, helped),
+    ("raw counts", one["raw_common"], helped["raw_common"]),
+    ("components", one["pca_common"], helped["pca_common"]),
+):
+    print(
+        f"{name}: {alone['accuracy']:.2f}, with unlabelled trials {both['accuracy']:.2f}"
+    )
+
+# %%
+# This may help raw counts and components more than the embedding, which has learnt from the unlabelled trials already.
+# :doc:`What the embedding is worth </worth>` has it for three recordings.
 #
 # In your own code
 # ----------------

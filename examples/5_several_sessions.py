@@ -27,9 +27,8 @@ monday, tuesday, later = (
         (2, 187, "later"),
     )
 )
-model = myow.MYOW(context=(2, 2), steps=200, random_state=0, verbose=False).fit(
-    [monday, tuesday]
-)
+model = myow.MYOW(context=(2, 2), steps=200, random_state=0, verbose=False)
+model.fit([monday, tuesday])
 print(list(model.sessions_))
 
 # %%
@@ -47,10 +46,10 @@ figure = myow.plot.embedding(z, tuesday, color="direction")
 #
 # ``adapt`` learns a read-in for a new session without labels. Nothing else moves, so that a readout of the other days stays as it is.
 
-model.adapt(later, steps=100)
 train, valid, test = later.split(
     0.5, 0.2, 0.3, random_state=0, stratify="direction"
 )
+model.adapt(train, steps=100)
 found = myow.evaluate(
     model.of_session("later"),
     train,
@@ -65,8 +64,8 @@ figure = myow.plot.decoding(found)
 
 # %%
 # *How to read it.* Marks are shares of test bins of the new day, read from two labelled trials a direction. The embedding is that of
-# the adapted model; all other rows know the new day alone. The model has seen the new day's test bins, without labels, which
-# the result calls *transductive*.
+# the adapted model; all other rows know the new day alone. The read-in has learnt from the training trials of the new day, so that the
+# test trials are new to it.
 #
 # Do the days agree?
 # ------------------

@@ -28,7 +28,8 @@ rec
 # States last minutes, so neighbours in time are nearly always of one state. Views are mined from at least a minute or so away, by a
 # rule that follows from the length of the recording.
 
-model = myow.MYOW(steps=300, random_state=0, verbose=False).fit(train)
+model = myow.MYOW(steps=300, random_state=0, verbose=False)
+model.fit(train)
 z = model.transform(test)
 figure = myow.plot.embedding(z, test, color="state")
 
@@ -49,12 +50,9 @@ figure = myow.plot.confusion(found)
 # *How to read it.* The diagonal is what is right. REM is rare: look at its row, not only at the accuracy, which waking and nREM
 # dominate. ``balanced_accuracy`` counts each state equally:
 
-print(
-    f"accuracy {found['accuracy']:.2f}, balanced {found['balanced_accuracy']:.2f}"
-)
-print(
-    f"raw counts, one scale: balanced {found['raw_common']['balanced_accuracy']:.2f}"
-)
+for name, scores in ("embedding", found), ("raw counts", found["raw_common"]):
+    balanced = scores["balanced_accuracy"]
+    print(f"{name}: {scores['accuracy']:.2f}, balanced {balanced:.2f}")
 
 # %%
 # The night as a line

@@ -21,9 +21,8 @@ import myow
 
 rec = myow.load("simulated-reach")
 train, test = rec.split(0.8, 0.2, random_state=0)
-model = myow.MYOW(context=(4, 0), steps=300, random_state=0, verbose=False).fit(
-    train
-)
+model = myow.MYOW(context=(4, 0), steps=300, random_state=0, verbose=False)
+model.fit(train)
 reader = LogisticRegression(C=10.0, max_iter=1000).fit(
     model.transform(train), train.labels["direction"]
 )
@@ -45,9 +44,8 @@ for trial in trials:
         took.append(1000 * (time.perf_counter() - began))
         sure.append(reader.predict_proba(z[None])[0])
 sure = np.array(sure)
-print(
-    f"{np.median(took):.2f} ms a bin in the median, of bins of {1000 * rec.bin_size:.0f} ms"
-)
+print(f"a push takes {np.median(took):.2f} ms in the median,")
+print(f"and a bin lasts {1000 * rec.bin_size:.0f} ms")
 
 # %%
 # It is the same embedding as that of all bins at once:
@@ -76,7 +74,7 @@ for d in range(8):
         sure[: len(first), d],
         **line,
     )
-axes.set(
+_ = axes.set(
     xlabel="time in the trial in s",
     ylabel="probability",
     ylim=(0, 1),

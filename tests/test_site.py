@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -144,7 +145,7 @@ def test_the_site_builds_offline_and_every_link_in_it_leads_somewhere(tmp_path):
 
     for tutorial in sorted((DOCS.parent / "examples").glob("*.py")):
         text = (site / "tutorials" / f"{tutorial.stem}.html").read_text()
-        figures = text.count('class="sphx-glr-single-img"') + text.count('class="sphx-glr-multi-img"')
+        figures = len(re.findall(r'class\s*=\s*"sphx-glr-(?:single|multi)-img"', text))
         assert figures, tutorial.name
         assert text.count("How to read it.") >= figures, (
             f"{tutorial.name}: a figure without a sentence on how to read it"

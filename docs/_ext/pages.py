@@ -31,7 +31,7 @@ GROUPS = {
         "Raw", "PCA", "FA", "Untrained", "LDA", "PoissonNB", "PiVAE", "Supervised",
     ],
     "Images": ["Images", "ImageMYOW", "ImageBYOL", "ImageSimCLR", "evaluate_images"],
-    "Evaluation": ["evaluate", "Evaluation", "consistency", "importance"],
+    "Evaluation": ["evaluate", "Evaluation", "report", "consistency", "importance"],
     "Embeddings": ["Embedding", "embed", "write", "read_embedding"],
     "Models": ["load_model", "push_to_hub", "pull_from_hub"],
     "Figures": ["plot", *(f"plot.{name}" for name in myow.plot.__all__)],

@@ -6,6 +6,7 @@ from tiny import SMALL, SMALL_MINING, sleep
 
 import myow
 from myow import BYOL, MYOW
+from myow.methods.card import methods_paragraph
 
 
 def test_a_card_says_what_a_reader_must_know(tmp_path):
@@ -42,3 +43,12 @@ def test_a_card_says_what_a_reader_must_know(tmp_path):
     assert 'load_model("model.myow", augment=...)' in own.card()
     with pytest.raises(Exception, match="not fitted"):
         BYOL().card()
+
+
+def test_the_paragraph_names_the_better_scaling_also_below_zero():
+    model = BYOL(**SMALL).fit(sleep(60))
+    scores = {"raw": -0.16, "raw_common": -0.22, "pca": -0.3, "pca_common": 0.05}
+    found = {name: {"r2": value} for name, value in scores.items()}
+    found |= {"target": "speed", "readout": "continuous", "labels": None, "r2": -0.1, "interval": None, "n_test": 20}
+    said = methods_paragraph(model, {"recording": "A night."}, [found])
+    assert "R² was -0.100; of raw counts -0.160 and of principal components 0.050, each at the better of two" in said

@@ -291,6 +291,31 @@ def test_adapting_moves_nothing_but_the_new_read_in(method, known):
     assert all(p.requires_grad for k, p in model.network_.named_parameters() if k.startswith("online"))
 
 
+@pytest.mark.parametrize("method", [myow.MYOW, myow.BYOL])
+def test_a_later_session_does_not_change_what_is_embedded(method, tmp_path):
+    # The first session's segments are each like certain others, so that both are embedded; the later one's are not.
+    rng = np.random.default_rng(0)
+    kind, bins = np.repeat(rng.integers(6, size=120), 8), np.tile(np.arange(8), 120)
+    patterns = rng.normal(size=(8, 30))
+
+    def told_by(what, name):
+        values = patterns[what] + 0.7 * rng.normal(size=(960, 30))
+        return myow.Recording(values, bin_size=0.1, segments=np.repeat(np.arange(120), 8), kind="continuous", name=name)
+
+    first, later = told_by(kind, "first"), told_by(bins, "later")
+    model = method(steps=3, batch_size=64, dim=8, hidden=(8,), read_in=8, random_state=0, device="cpu").fit([first])
+    fixed = copy.deepcopy(model)
+    fixed.network_.embedded.kind = "both"
+    np.testing.assert_array_equal(model.transform(first), fixed.transform(first))
+    before = model.transform(first)
+    model.adapt(later, steps=3)
+    np.testing.assert_array_equal(model.transform(first), before)
+    model.save(tmp_path / "m.myow")
+    np.testing.assert_array_equal(
+        myow.load_model(tmp_path / "m.myow", device="cpu").transform(later), model.transform(later)
+    )
+
+
 def test_an_adapted_model_is_saved_and_loaded(two, tmp_path):
     model = copy.deepcopy(two).adapt(C, name="later", steps=2)
     model.save(tmp_path / "m.myow")

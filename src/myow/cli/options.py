@@ -354,21 +354,12 @@ def print_demo(found: Mapping[str, Any], out: Path) -> None:
         print(f"  myow {words}")
 
 
-_COLUMNS = {
-    "accuracy": "accuracy",
-    "delta_accuracy": "within 3π/16",
-    "balanced_accuracy": "balanced",
-    "weighted_f1": "weighted F1",
-    "r2": "R²",
-}
-
-
 def print_evaluation(result: Mapping[str, Any]) -> None:
     """Print an evaluation: the embedding and what it is compared with, a row each."""
     from rich.console import Console
     from rich.table import Table
 
-    from ..figures.style import BASELINES, readout_title
+    from ..evaluation.result import BASELINES, METRIC_TITLES, readout_title
 
     options = {key: result[key] for key in ("classifier", "semi_supervised") if key in result}
     few = "all labels" if result["labels"] is None else f"{result['labels']} labelled per class"
@@ -376,10 +367,10 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
         title=f"{result['dataset']}: {result['target']}, {readout_title(result['readout'], **options)}, {few}, {result['n_test']} test bins",
         title_justify="left",
     )
-    shown = [key for key in _COLUMNS if result[key] is not None]
+    shown = [key for key in METRIC_TITLES if result[key] is not None]
     table.add_column("")
     for key in shown:
-        table.add_column(_COLUMNS[key], justify="right")
+        table.add_column(METRIC_TITLES[key], justify="right")
     table.add_column("95 % interval", justify="right")
     rows = {f"{result['method']} embedding": result}
     rows |= {title: result[name] for name, title in BASELINES.items()}

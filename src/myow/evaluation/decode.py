@@ -36,7 +36,7 @@ from .readouts import (
     require_known,
     row_merits,
 )
-from .result import mean_of
+from .result import mean_interval, mean_of
 from .statistics import interval_of_mean, interval_of_r2, resampling_blocks
 
 __all__ = [
@@ -444,8 +444,7 @@ def _embed(estimator: RecordingEstimator, part: Recording, rows: NDArray[np.int6
 
 def _average(scores: list[dict[str, Any]], headline: str) -> dict[str, Any]:
     result: dict[str, Any] = {k: mean_of([s[k] for s in scores]) for k in metrics.METRICS}
-    intervals = [s["interval"] for s in scores if s["interval"] is not None]
-    result["interval"] = np.mean(intervals, axis=0).tolist() if intervals else None
+    result["interval"] = mean_interval(scores)
     result["per_draw"] = [s[headline] for s in scores]
     result["n_train"] = round(float(np.mean([s["n_train"] for s in scores])))
     result["n_test"] = scores[0]["n_test"]

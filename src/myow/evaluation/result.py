@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "CONTROL_WORDS",
+    "METRIC_TITLES",
     "Evaluation",
     "difference_of",
     "headline_of",
     "interval_over",
     "judge",
+    "mean_interval",
     "mean_of",
     "mean_of_tries",
     "over_folds",
@@ -52,13 +54,14 @@ YARDSTICKS = {
 
 CONTROL_WORDS = {"exchanged": "labels exchanged", "shifted": "labels shifted"}
 
-_METRICS = {
+METRIC_TITLES = {
     "accuracy": "accuracy",
     "delta_accuracy": "within 3π/16",
     "balanced_accuracy": "balanced",
     "weighted_f1": "weighted F1",
     "r2": "R²",
 }
+"""Scores of an evaluation, and what tables call them."""
 
 
 _OPTIONS = {"lda": "LDA", "auto": "logistic or LDA", "semi": "semi-supervised"}
@@ -114,7 +117,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     -------
     str
     """
-    key = "r2" if result["readout"] == "continuous" else "accuracy"
+    key = headline_of(result["readout"])
     score = "R²" if key == "r2" else "accuracy"
     by = f", mean of {result['folds']} folds" if result.get("folds") else ""
     target = str(result["target"])
@@ -182,7 +185,7 @@ class Evaluation(dict[str, Any]):
         """
         import pandas as pd
 
-        shown = [key for key in _METRICS if self.get(key) is not None]
+        shown = [key for key in METRIC_TITLES if self.get(key) is not None]
         rows = {}
         for title, row, found in self._rows():
             low, high = row.get("interval") or (None, None)
@@ -224,7 +227,7 @@ class Evaluation(dict[str, Any]):
     def _words(self) -> list[list[str]]:
         """Cells of the table, the head first."""
         shown = [headline_of(self["readout"])]
-        table = [["", _METRICS[shown[0]], "95 % interval", "embedding minus this"]]
+        table = [["", METRIC_TITLES[shown[0]], "95 % interval", "embedding minus this"]]
         for title, row, found in self._rows():
             interval = row.get("interval")
             cells = [title, *("" if row.get(key) is None else f"{row[key]:.3f}" for key in shown)]
@@ -270,6 +273,12 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     """Return the mean of what is there, None if nothing is."""
     present = [v for v in values if v is not None]
     return float(np.mean(present)) if present else None
+
+
+def mean_interval(found: Sequence[Mapping[str, Any]]) -> list[float] | None:
+    """Return the mean of both ends of the intervals that are there, None if none is."""
+    intervals = [one["interval"] for one in found if one["interval"] is not None]
+    return np.mean(intervals, axis=0).tolist() if intervals else None
 
 
 def over_folds(found: Sequence[dict[str, Any]], share: float | None = None, key: str = "") -> dict[str, Any]:
@@ -323,5 +332,4 @@ def mean_of_tries(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return means of the scores of a control."""
     result = {name: value for name, value in found[0].items() if name != "confusion"}
     result |= {name: mean_of([one[name] for one in found]) for name in metrics.METRICS}
-    intervals = [one["interval"] for one in found if one["interval"] is not None]
-    return result | {"interval": np.mean(intervals, axis=0).tolist() if intervals else None}
+    return result | {"interval": mean_interval(found)}

@@ -171,7 +171,7 @@ def _content(paths: Sequence[Path], *, full: bool, activity: bool) -> dict[str, 
 
 def _data(found: OpenRun, activity: bool) -> dict[str, Any]:
     rec = found.recording
-    some = np.arange(0, len(rec), -(-len(rec) * rec.n_units // (1 << 25)))
+    some = np.arange(0, len(rec), -(-len(rec) * rec.n_units // run_figures.MOST_VALUES))
     mean = rec.gather(some).mean(axis=0)
     lengths = rec.segment_lengths
     facts = [

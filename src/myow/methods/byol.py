@@ -293,7 +293,7 @@ class BYOLNetwork(PairedViews):
         self.predictor = perceptron((projected, predictor, projected), activation, batch_norm=batch_norm)
         self.target = frozen_copy(self.online)
         self.momentum, self.momentum_schedule = momentum, momentum_schedule
-        self.symmetric, self.embedding = symmetric, embedding
+        self.symmetric = symmetric
         self.embedded = EmbeddingChoice(embedding, dim, projected)
 
     def prepare(self, data: TrainingRows) -> None:
@@ -330,7 +330,7 @@ class BYOLNetwork(PairedViews):
         update_ema(*self._averaged, self.now["share"])
 
     def encode(self, x: Tensor) -> Tensor:
-        """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them, (B, Z)."""
+        """Encode scaled windows of shape (B, W, N): representations or both (B, dim), or what is predicted, (B, Z)."""
         y: Tensor = self.online.encoder(x)
         embedding: Tensor = self.embedded(y, lambda: self.predictor(self.online.projector(y)))
         return embedding

@@ -196,7 +196,7 @@ def evaluation_table(evaluations: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _recording(found: Mapping[str, Any]) -> list[str]:
-    score = "r2" if found.get("readout") == "continuous" else "accuracy"
+    score = _headline(found)
     unit = found.get("label_unit")
     labels = "all" if found.get("labels") is None else f"{shown(found['labels'])} {shown(unit)}s a class"
     options = [found["classifier"]] if found.get("classifier") else []
@@ -224,6 +224,10 @@ def _images(found: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def _headline(found: Mapping[str, Any]) -> str:
+    return "r2" if found.get("readout") == "continuous" else "accuracy"
+
+
 def _with_interval(found: Mapping[str, Any], score: str) -> str:
     interval = found.get("interval")
     ends = [_number(end) for end in interval] if isinstance(interval, (list, tuple)) and len(interval) == 2 else []
@@ -232,8 +236,8 @@ def _with_interval(found: Mapping[str, Any], score: str) -> str:
 
 def _better(found: Mapping[str, Any], name: str, key: str) -> str:
     """Return the higher score of a baseline's two scalings."""
-    scores = [_part(found, row).get(key) for row in (name, f"{name}_common")]
-    return max(map(_number, scores)) if scores else ""
+    scores: list[Any] = [_part(found, row).get(key) for row in (name, f"{name}_common")]
+    return _number(max((float(score) for score in scores if _number(score)), default=None))
 
 
 def _part(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -302,7 +306,7 @@ def methods_paragraph(
             f"{'all bins' if about['rows'] == 'all' else 'training bins alone'}."
         )
     for found in evaluations:
-        key = "r2" if found.get("readout") == "continuous" else "accuracy"
+        key = _headline(found)
         few = (
             "The strength of the readout was chosen on validation bins; then it was fitted on training and validation bins"
             if found.get("labels") is None

@@ -424,7 +424,7 @@ class MYOWNetwork(PairedViews):
         super().__init__(n_units, **views)
         projected = check_networks(dim, projector, predictor, momentum, momentum_schedule, embedding)
         self.mining, self.milder = mining, milder
-        self.dim, self.batch_size, self.symmetric, self.embedding = dim, batch_size, symmetric, embedding
+        self.dim, self.batch_size, self.symmetric = dim, batch_size, symmetric
         self.momentum, self.momentum_schedule = momentum, momentum_schedule
 
         def mlp(*widths: int) -> nn.Sequential:
@@ -554,7 +554,7 @@ class MYOWNetwork(PairedViews):
         update_ema(*self._averaged, self.now["share"])
 
     def encode(self, x: Tensor) -> Tensor:
-        """Encode scaled windows of shape (B, W, N): representations (B, dim), or what is predicted from them, (B, Z)."""
+        """Encode scaled windows of shape (B, W, N): representations or both (B, dim), or what is predicted, (B, Z)."""
         y: Tensor = self.online.encoder(x)
         embedding: Tensor = self.embedded(y, lambda: self._predict(y))
         return embedding

@@ -256,9 +256,9 @@ class EmbeddingChoice(nn.Module):
     def choose(self, data: TrainingRows, scaling: Scaling) -> None:
         """Take, for "auto", both where `segments_recur` is above 1.8, else the representation.
 
-        A prediction is an average over views, so that it tells trials of different kinds apart and forgets where in the trial a bin is. Where
-        labels stay the same in a trial that is worth ten points with one labelled trial a class; where they change it costs as much.
-        Recordings of reaches read 2.2 and more, others, on a track or of taps, odours, calcium, objects, sleep or a compass, 0.6 to 1.6.
+        A prediction averages over views: it tells kinds of trials apart and forgets where in the trial a bin is. Where labels stay the
+        same in a trial, adding it is worth up to ten points with one labelled trial a class; where they change, it costs as much.
+        Recordings of reaches read 2.2 and more; those on a track or of taps, odours, calcium, objects, sleep or a compass 0.6 to 1.6.
         """
         if self.auto:
             recur = segments_recur(data, scaling) if self.alike else None
@@ -266,7 +266,7 @@ class EmbeddingChoice(nn.Module):
             self.place.fill_(EMBEDDINGS.index(self.kind))
 
     def read_place(self) -> None:
-        """Take the choice that was saved with the weights."""
+        """Take what "auto" chose from where it is saved, after that was loaded or put back."""
         if self.auto:
             self.kind = EMBEDDINGS[min(int(self.place), EMBEDDINGS.index("both"))]
 
@@ -285,12 +285,13 @@ def _read_choice(choice: EmbeddingChoice, _: object) -> None:
 
 
 def segments_recur(data: TrainingRows, scaling: Scaling) -> float | None:
-    """Measure, without labels, whether whole segments are like certain other segments: whether what is told lasts for a segment.
+    """Measure, without labels, how much two bins of one segment resemble bins of the same other segments.
 
-    The neighbours of a row, among rows of other segments, are of certain segments. Of two rows of one segment, a third of the segment or
-    more apart, the share of pairs of neighbours that are of one segment is divided by the same share of two rows of segments close in
-    time, which is what drift explains, and once more by that share over what chance gives. Rows are compared by the cosine of 16
-    principal components of single bins.
+    Two bins of a segment are taken, a third of it or more apart. Each has ten nearest neighbours among bins of other segments. If
+    the trial's condition, such as the direction of a reach, shows throughout, both find neighbours in the same trials. The share of
+    pairs of neighbours that lie in one segment is divided by the same share of two bins of segments close in time, which holds
+    what slow drift explains, and by the excess of the latter over chance. Bins are compared by the cosine of their 16 first
+    principal components, without context.
 
     Parameters
     ----------
