@@ -1,29 +1,30 @@
 """Many sessions: trained together, a read-in for an animal that was not trained on, and for the same animal months later.
 
-Three questions, each asked with seeds; every seed deals the trials anew.
+Three questions, each asked with seeds; every seed deals the trials anew. No label is used before the readout.
 
-- transfer: MYOW learns from chewie-1 and chewie-2 without labels; a read-in for mihi-1 is adapted, with all else frozen,
-  on Mihi's training trials without labels, or all goes on learning from there on all three (adapted encoder). A logistic
-  readout of reach direction is fitted on Mihi's training and validation trials, or on a few, and scored on Mihi's test trials. Beside it: MYOW trained on the same trials of mihi-1 alone,
-  raw counts (each unit on its own scale, or all on one), the read-in as adaptation begins (principal components) and a
-  read-in of random numbers.
-- drift: MYOW learns from Chewie's October (chewie-1); a read-in for December (chewie-2) is adapted without labels. With 0
-  labels, the readout fitted on October's embedding names December's test trials; with n, a readout is fitted on n
-  labelled trials of December a direction. Beside it: MYOW trained on December alone, raw counts, and both read-ins above.
-  There is no row of raw counts for 0 labels, since the two days have different units.
-
+- transfer: MYOW learns from chewie-1 and chewie-2; for mihi-1 a read-in is adapted on Mihi's training trials with all else
+  frozen ("adapted read-in"), or everything then goes on learning, from all three sessions ("adapted encoder"). A readout of
+  reach direction is fitted on Mihi's training and validation trials, or on a few, and scored on Mihi's test trials. Beside it:
+  MYOW trained on the same trials of mihi-1 alone, raw counts (each unit on its own scale, or all on one), the read-in as
+  adaptation begins (principal components) and a read-in of random numbers.
+- drift: MYOW learns from Chewie's October (chewie-1); a read-in for December (chewie-2) is adapted. With 0 labels, the
+  readout fitted on October's embedding names December's test trials; with n, a readout is fitted on n labelled trials of
+  December a direction. Beside it: what stands beside transfer. There is no row of raw counts for 0 labels, since the two
+  days have different units.
 - joint: MYOW learns from chewie-1, chewie-2 and mihi-1 together, and each session is read out with its own labels. Beside it,
-  for each session: MYOW trained on it alone, raw counts, and two adaptations of a model of the two others, of the read-in alone
-  and with the encoder unfrozen, those two being trained on beside it. Numbers are means over the sessions. `recognition` is
-  what tells without labels which adaptation was better, and "which is better" how often it was right.
+  for each session: MYOW trained on it alone, raw counts, and both adaptations of a model of the two others. Numbers are means
+  over the sessions. "which is better" is how often the score of held-out segments, which needs no labels, named the better
+  adaptation.
 
-    MYOW_DATA=folder python benchmarks/sessions.py [transfer] [drift] [joint] [--seeds 10] [--steps 600] [--labels 1,2,5]
-        [--context 2,2] [--set read_in=64]
+    MYOW_DATA=folder python benchmarks/sessions.py [transfer] [drift] [joint] [--seeds 10] [--steps 600] [--labels all,1,5]
+        [--context 2,2] [--set read_in=64] [--keep rows.jsonl]
 
-Steps are those that MYOW takes for so many sessions where joint is asked and none are given, else 600.
+Steps are 600, and for joint those that MYOW takes for so many sessions, where none are given. A number of labelled trials may
+name how they are read, as a bench does: "1-semi" learns from unlabelled training trials too, "all-auto" lets validation rows
+choose between a logistic readout and one by LDA.
 
-Printed is a Markdown table: the mean over seeds with the deviation over seeds. Chance is 1/8. With --simulated both questions are asked
-of simulated sessions, which settings may be tuned on.
+Printed is a Markdown table: the mean over seeds with the deviation over seeds. Chance is 1/8. With --simulated all questions
+are asked of simulated sessions, which settings may be tuned on.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,20 +110,20 @@ def accuracies(name: str, model: Any, parts: Parts, seed: int, options: argparse
     """Accuracy at every number of labels."""
     scaling = {"raw counts": "each", "raw counts, one scale": "common"}.get(name)
     found = {}
-    for labels in options.labels.split(","):
-        few = None if labels == "all" else int(labels)
+    for column in options.labels.split(","):
+        labels, *how = column.split("-")
         result = decode(
             lambda _: model,
             parts,
             target=TARGET,
             readout="class",
-            labels=few,
+            labels=None if labels == "all" else int(labels),
             seed=seed,
             scaling=scaling,
-            classifier=options.classifier,
-            semi_supervised=options.semi_supervised and few is not None,
+            classifier=next((word for word in how if word != "semi"), "logistic"),
+            semi_supervised="semi" in how,
         )
-        found[labels] = float(result["accuracy"])
+        found[column] = float(result["accuracy"])
     return found
 
 
@@ -224,7 +226,7 @@ def _without_labels(model: Any, before: dict[str, Parts], test: myow.Recording) 
 def table(question: str, seeds: list[dict[str, dict[str, float]]], labels: list[str]) -> str:
     """Mean and deviation over seeds, a row a model and a column a number of labelled trials."""
     lines = [
-        f"| {question} | " + " | ".join("all labels" if n == "all" else f"{n} a direction" for n in labels) + " |",
+        f"| {question} | " + " | ".join(column(n) for n in labels) + " |",
         "|---|" + "---|" * len(labels),
     ]
 
@@ -245,21 +247,45 @@ def table(question: str, seeds: list[dict[str, dict[str, float]]], labels: list[
     return "\n".join(lines)
 
 
+def all_seeds(question: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What `one_seed` finds for every seed; those that --keep holds, of the same options, are taken from there."""
+    asked = {k: v for k, v in vars(options).items() if k not in ("questions", "seeds", "jobs", "keep", "json")}
+    key = {"question": question, "options": asked, "version": myow.__version__}
+    kept = {}
+    if options.keep and options.keep.exists():
+        rows = [json.loads(line) for line in options.keep.read_text().splitlines()]
+        kept = {row["seed"]: row["found"] for row in rows if row["key"] == key}
+    left = [seed for seed in range(options.seeds) if seed not in kept]
+    run: Callable[..., Any] = Parallel(n_jobs=options.jobs, return_as="generator")
+    for seed, found in zip(left, run(delayed(one_seed)(question, seed, options) for seed in left), strict=True):
+        kept[seed] = found
+        if options.keep:
+            with options.keep.open("a") as file:
+                file.write(json.dumps({"key": key, "seed": seed, "found": found}) + "\n")
+    return [kept[seed] for seed in range(options.seeds)]
+
+
+def column(labels: str) -> str:
+    """Head of a column."""
+    number, *how = labels.split("-")
+    said = {"semi": "unlabelled too", "lda": "LDA", "auto": "logistic or LDA"}
+    return ", ".join(["all labels" if number == "all" else f"{number} a direction", *(said[word] for word in how)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("questions", nargs="*", help="transfer, drift, joint; all by default")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--steps", type=int, help="steps of training")
     parser.add_argument("--adapt-steps", type=int, help="steps of adaptation, as many as of training by default")
-    parser.add_argument("--labels", default="all,1,2,5", help="labelled trials a direction")
+    parser.add_argument("--labels", default="all,1,2,5", help="labelled trials a direction, such as 1, 1-semi, all-lda")
     parser.add_argument("--context", default="0,0", help="bins before and after that everyone sees")
-    parser.add_argument("--classifier", default="logistic", help="logistic, lda or auto")
-    parser.add_argument("--semi-supervised", action="store_true", help="learn from unlabelled training trials too")
     parser.add_argument("--no-adapt", action="store_true", help="of joint: leave out adaptation")
     parser.add_argument("--set", action="append", default=[], help="setting of MYOW, key=value")
     parser.add_argument("--with-trained", action="store_true", help="mine from the sessions trained on while adapting")
     parser.add_argument("--simulated", action="store_true", help="on simulated sessions")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="file of seeds: those that it holds are not run again")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     questions = options.questions or list(QUESTIONS)
@@ -269,8 +295,7 @@ def main() -> None:
     found = {}
     for question in questions:
         try:
-            run: Callable[..., Any] = Parallel(n_jobs=options.jobs)
-            found[question] = run(delayed(one_seed)(question, seed, options) for seed in range(options.seeds))
+            found[question] = all_seeds(question, options)
         except MyowError as error:
             sys.exit(f"error: {error}")
     command = shlex.join(["python", "benchmarks/sessions.py", *sys.argv[1:]])
