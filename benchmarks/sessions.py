@@ -110,20 +110,21 @@ def accuracies(name: str, model: Any, parts: Parts, seed: int, options: argparse
     """Accuracy at every number of labels."""
     scaling = {"raw counts": "each", "raw counts, one scale": "common"}.get(name)
     found = {}
-    for column in options.labels.split(","):
-        labels, *how = column.split("-")
+    for asked in options.labels.split(","):
+        labels, *how = asked.split("-")
         result = decode(
             lambda _: model,
             parts,
             target=TARGET,
             readout="class",
             labels=None if labels == "all" else int(labels),
+            draws=options.draws,
             seed=seed,
             scaling=scaling,
             classifier=next((word for word in how if word != "semi"), "logistic"),
             semi_supervised="semi" in how,
         )
-        found[column] = float(result["accuracy"])
+        found[asked] = float(result["accuracy"])
     return found
 
 
@@ -279,6 +280,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="steps of training")
     parser.add_argument("--adapt-steps", type=int, help="steps of adaptation, as many as of training by default")
     parser.add_argument("--labels", default="all,1,2,5", help="labelled trials a direction, such as 1, 1-semi, all-lda")
+    parser.add_argument("--draws", type=int, default=10, help="random choices of labelled trials, averaged")
     parser.add_argument("--context", default="0,0", help="bins before and after that everyone sees")
     parser.add_argument("--no-adapt", action="store_true", help="of joint: leave out adaptation")
     parser.add_argument("--set", action="append", default=[], help="setting of MYOW, key=value")
