@@ -5,12 +5,13 @@ Three questions, each asked with seeds; every seed deals the trials anew. No lab
 - transfer: MYOW learns from chewie-1 and chewie-2; for mihi-1 a read-in is adapted on Mihi's training trials with all else
   frozen ("adapted read-in"), or everything then goes on learning, from all three sessions ("adapted encoder"). A readout of
   reach direction is fitted on Mihi's training and validation trials, or on a few, and scored on Mihi's test trials. Beside it:
-  MYOW trained on the same trials of mihi-1 alone, raw counts (each unit on its own scale, or all on one), the read-in as
-  adaptation begins (principal components) and a read-in of random numbers.
+  MYOW trained on the same trials of mihi-1 alone, raw counts (each unit on its own scale, or all on one), a read-in adapted
+  without the earlier recordings, the two read-ins that adaptation begins with (matched trials where the earlier recordings
+  are at hand, else principal components) and one of random numbers.
 - drift: MYOW learns from Chewie's October (chewie-1); a read-in for December (chewie-2) is adapted. With 0 labels, the
   readout fitted on October's embedding names December's test trials; with n, a readout is fitted on n labelled trials of
   December a direction. Beside it: what stands beside transfer. There is no row of raw counts for 0 labels, since the two
-  days have different units.
+  days have different units. "right turn" is the share of seeds where 0 labels read more than half of what all labels read.
 - joint: MYOW learns from chewie-1, chewie-2 and mihi-1 together, and each session is read out with its own labels. Beside it,
   for each session: MYOW trained on it alone, raw counts, and both adaptations of a model of the two others. Numbers are means
   over the sessions. "which is better" is how often the score of held-out segments, which needs no labels, named the better
@@ -151,9 +152,11 @@ def joint_seed(seed: int, options: argparse.Namespace) -> dict[str, dict[str, fl
                 warnings.simplefilter("ignore", UserWarning)  # which one is better is a row of its own
                 for row, more in (
                     ("adapted read-in", {}),
-                    ("adapted encoder", {"unfreeze": "encoder", "with_": list(before.values())}),
+                    ("adapted encoder", {"unfreeze": "encoder"}),
                 ):
-                    adapted = copy.deepcopy(earlier).adapt(parts[0], name=name, steps=options.adapt_steps, **more)
+                    adapted = copy.deepcopy(earlier).adapt(
+                        parts[0], name=name, with_=list(before.values()), steps=options.adapt_steps, **more
+                    )
                     models[row] = adapted.of_session(name)
                     told |= adapted.trained_on_[-1].get("recognition", {})
         found[name] = {row: accuracies(row, model, parts, seed, options) for row, model in models.items()}
@@ -186,26 +189,25 @@ def one_seed(question: str, seed: int, options: argparse.Namespace) -> dict[str,
     before = {r.name: deal(r, seed) for r in known}
     start = time.perf_counter()
     model = myow.MYOW(**settings).fit({name: p[0] for name, p in before.items()})
-    begun = copy.deepcopy(model).adapt(parts[0], name=later.name, steps=0)
-    mined_with = [p[0] for p in before.values()] if options.with_trained else ()
-    adapted = copy.deepcopy(model).adapt(parts[0], name=later.name, with_=mined_with, steps=options.adapt_steps)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # which one is better is a row of its own
-        unfrozen = copy.deepcopy(model).adapt(
-            parts[0],
-            name=later.name,
-            steps=options.adapt_steps,
-            unfreeze="encoder",
-            with_=[p[0] for p in before.values()],
-        )
+    given = [p[0] for p in before.values()]
+
+    def adapted(steps: int | None, with_: Any, **more: str) -> myow.MYOW:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # which one is better is told by their rows
+            return copy.deepcopy(model).adapt(parts[0], name=later.name, steps=steps, with_=with_, **more)
+
+    unfrozen = adapted(options.adapt_steps, given, unfreeze="encoder")
+    components = adapted(0, ())
     alone = myow.MYOW(**settings | {"read_in": None, "mine_sessions": "all"}).fit(parts[0])
     models = {
-        "adapted read-in": adapted,
+        "adapted read-in": adapted(options.adapt_steps, given),
         "adapted encoder": unfrozen,
+        "adapted read-in, earlier not at hand": adapted(options.adapt_steps, ()),
         "trained on it alone": alone,
         **dict.fromkeys(RAW, myow.Raw(context=context_of(options)).fit(parts[0])),
-        "read-in as it begins": begun,
-        "untrained read-in": at_random(begun, seed),
+        "matched trials, no steps": adapted(0, given),
+        "principal components, no steps": components,
+        "untrained read-in": at_random(components, seed),
     }
     found: dict[str, dict[str, float]] = {"seconds": {"all": time.perf_counter() - start}}
     found["recognition"] = unfrozen.trained_on_[-1]["recognition"]
@@ -244,6 +246,9 @@ def table(question: str, seeds: list[dict[str, dict[str, float]]], labels: list[
             both = [n for n in labels if n in seeds[0][other]]
             apart = {n: cell([s[ours][n] - s[other][n] for s in seeds], "+") for n in both}
             lines.append(f"| {ours} minus {other} | " + " | ".join(apart.get(n, "") for n in labels) + " |")
+    for name in (n for n in seeds[0] if n.startswith("adapted") and "0" in seeds[0][n]):
+        right = float(np.mean([s[name]["0"] > s[name]["all"] / 2 for s in seeds]))
+        lines.append(f"| right turn, {name} | {right:.2f} |" + " |" * (len(labels) - 1))
     lines.append("| chance | " + " | ".join([f"{CHANCE:.3f}"] * len(labels)) + " |")
     return "\n".join(lines)
 
@@ -284,7 +289,6 @@ def main() -> None:
     parser.add_argument("--context", default="0,0", help="bins before and after that everyone sees")
     parser.add_argument("--no-adapt", action="store_true", help="of joint: leave out adaptation")
     parser.add_argument("--set", action="append", default=[], help="setting of MYOW, key=value")
-    parser.add_argument("--with-trained", action="store_true", help="mine from the sessions trained on while adapting")
     parser.add_argument("--simulated", action="store_true", help="on simulated sessions")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="file of seeds: those that it holds are not run again")

@@ -18,12 +18,12 @@ import myow
 from myow.data.sessions import Sessions
 from myow.data.splits import fold_rows
 from myow.errors import DataError, SettingError, UnknownNameError
-from myow.methods.multisession import recognition
 from myow.methods.paired_views import EmbeddingChoice
 from myow.nn.losses import sliced_distance
 from myow.nn.read_in import SessionScaling, principal_axes, read_in_encoders
 from myow.nn.scaling import Scaling
 from myow.training.augment import NeuralAugment, augmented
+from myow.training.diagnostics import recognition
 from myow.training.rows import SessionRows, TrainingRows, batches_of
 
 SMALL = {"steps": 4, "dim": 4, "hidden": (8,), "random_state": 0, "device": "cpu", "batch_size": 16}

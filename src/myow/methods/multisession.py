@@ -18,17 +18,18 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor, nn
 
 from ..data.recording import Recording
-from ..data.rows import Rows, group_runs
+from ..data.rows import Rows
 from ..data.sessions import Sessions, described, identify, match_units, named_recordings
 from ..data.splits import fold_rows
 from ..data.targets import Targets
 from ..device import cpu_threads
 from ..errors import DataError, SettingError, unknown_name
 from ..nn.losses import sliced_distance
-from ..nn.read_in import ReadInEncoder, SessionScaling, principal_axes, read_in_encoders
+from ..nn.read_in import ReadInEncoder, SessionScaling, principal_axes, read_in_encoders, trajectories, turn_between
 from ..nn.scaling import Scaling
 from ..training.callbacks import Callback
 from ..training.checkpoint import checkpoint_in
+from ..training.diagnostics import recognition
 from ..training.loop import train
 from ..training.module import TrainingConfig, TrainingModule
 from ..training.rows import SessionRows, TrainingRows
@@ -44,7 +45,6 @@ __all__ = [
     "grown",
     "listed",
     "matching",
-    "recognition",
     "side_by_side",
 ]
 
@@ -52,6 +52,7 @@ WIDTH = 64
 """Width of the read-ins where there are several sessions and none was asked for."""
 MOST_ROWS = 20_000  # of a session that decide its first read-in
 HELD_OUT = 8  # one in so many segments tells whether it was good to unfreeze the encoder
+COMPONENTS, FEWEST = 20, 10  # in which sessions are matched, and segments that this takes
 DIRECTIONS = 64  # along which representations are compared at every step of adaptation
 
 
@@ -156,7 +157,7 @@ class MultiSessionEstimator(RecordingEstimator):
 
         With ``unfreeze="encoder"`` the encoder, its projectors and predictors then go on learning from where they are. One in eight
         segments of the new session (of one long segment, an eighth of the time) is not trained on, and tells without labels
-        which of the two is better: see `recognition`. What it said is kept in ``trained_on_[-1]["recognition"]``.
+        which of the two is better: see `myow.training.diagnostics.recognition`. What it said is kept in ``trained_on_[-1]["recognition"]``.
 
         Parameters
         ----------
@@ -165,9 +166,11 @@ class MultiSessionEstimator(RecordingEstimator):
         name : str, optional
             What to call it. Default: the recording's name.
         with_ : sequence or mapping of Recording, optional
-            Recordings of sessions that were trained on, to mine views from besides the new session's own.
+            Recordings of sessions that were trained on; worth giving wherever they are at hand. The read-in then begins where the
+            new session's trials are laid on those of the session that is most like it (see `myow.nn.read_in.turn_between`),
+            not with principal components, and views are mined from these recordings too.
         steps : int, optional
-            Steps of training; with 0 the read-in is that of the principal components. Default: those of `fit`. With
+            Steps of training; with 0 the read-in is the one that it begins with. Default: those of `fit`. With
             ``unfreeze="encoder"`` as many twice, first of the read-in and then of everything.
         unfreeze : {"read_in", "encoder"}, optional
             What learns. With "read_in" the embedding of the sessions trained on stays bit by bit. With "encoder" it does not:
@@ -224,9 +227,10 @@ class MultiSessionEstimator(RecordingEstimator):
         own = Scaling(recording.n_units).to(device)
         self._scale_by(own, part)
         width = next(read_in_encoders(self.network_)).width
-        network = grown(self.network_, own, self._first_read_in(part, own, width))
-        sessions = {**self.sessions_, name: described(whole)}
         others = [self._hold(other, device) for other in known.values()]
+        first = self._matched_read_in(part, own, dict(zip(known, others, strict=True)))
+        network = grown(self.network_, own, self._first_read_in(part, own, width) if first is None else first)
+        sessions = {**self.sessions_, name: described(whole)}
         rows = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions, anchors=[len(known)])
         config = TrainingConfig.from_settings(self, len(recording), compile=False)  # some seconds of training
         if steps:
@@ -272,7 +276,7 @@ class MultiSessionEstimator(RecordingEstimator):
         return self
 
     def _recognised(self, network: TrainingModule, recording: Recording, name: str, sessions: dict[str, Any]) -> float:
-        """Score a network on rows of a session that were not trained on; see `recognition`."""
+        """Score a network by `recognition` on rows of a session that were not trained on."""
         part = self._hold(recording, network.scaling.mean.device)
         rows = side_by_side(Sessions({name: recording}), [part], sessions)
         network.eval()
@@ -358,6 +362,27 @@ class MultiSessionEstimator(RecordingEstimator):
         """Principal components of a session's scaled rows, or of some that are evenly spaced where there are many."""
         some = torch.arange(0, len(part), 1 + len(part) // MOST_ROWS, device=part.device)
         return principal_axes(scaling(part.look_up(some).to(scaling.mean.device)), width)
+
+    def _matched_read_in(self, part: TrainingRows, own: Scaling, known: Mapping[str, TrainingRows]) -> Tensor | None:
+        """Show the encoder a new session's components as those of the known session whose trials are most like its own."""
+        found = []
+        encoder = next(read_in_encoders(self.network_))
+        axes, curves = self._curves(part, own)
+        for name, rows in known.items():
+            number, scaling = list(self.sessions_).index(name), self.network_.scaling
+            theirs, other = self._curves(rows, scaling.of(number) if isinstance(scaling, SessionScaling) else scaling)
+            if min(len(curves), len(other)) >= FEWEST:
+                turn, left = turn_between(other, curves)
+                read_in = encoder.linear()[number].weight.detach()
+                back = read_in @ torch.linalg.pinv(theirs) @ torch.from_numpy(turn.T).to(theirs)
+                found.append((left, back @ axes))
+        return min(found, key=lambda one: one[0])[1] if found else None
+
+    def _curves(self, part: TrainingRows, scaling: Scaling) -> tuple[Tensor, NDArray[np.float64]]:
+        """First principal axes of a session, and its trials' trajectories along them."""
+        axes = self._first_read_in(part, scaling, COMPONENTS)
+        rows = torch.cat([scaling(block.to(axes)) @ axes.T for block in part.blocks()])
+        return axes, trajectories(rows.double().cpu().numpy(), part.data.groups)
 
     def _as_rows(self, X: Any) -> Recording:
         """Turn an array into rows of the kind that was trained on, whatever its number of units."""
@@ -631,47 +656,6 @@ def _same_choice(module: nn.Module) -> Iterator[None]:
     finally:
         for part in choices:
             part.auto = True
-
-
-PAIRS, OTHERS = 2000, 256
-
-
-def recognition(z: NDArray[np.float32], groups: NDArray[np.int64], lag: int) -> float:
-    """Measure without labels how well rows are told by what lies near them in time: a share, 0.5 by chance.
-
-    For each row and the one `lag` rows later in the same group (half a group later, where that is less), the share of rows of
-    other groups that are less like it by the cosine. A representation that has collapsed is at chance; noise that a
-    whole segment shares counts as signal, which is why the segments must be ones that were not trained on.
-
-    Parameters
-    ----------
-    z : ndarray, shape (T, D)
-        Embedding of rows that were not trained on.
-    groups : ndarray of int, shape (T,)
-        Segment of each row; those of a group follow each other.
-    lag : int
-        Rows that lie between.
-
-    Returns
-    -------
-    float
-        NaN if there is no pair, or no other group.
-    """
-    starts, lengths = group_runs(groups)
-    lags = np.clip(lengths // 2, 1, lag)
-    first = np.concatenate([np.arange(s, s + n - d) for s, n, d in zip(starts, lengths, lags, strict=True)])
-    if len(starts) < 2 or not len(first):
-        return float("nan")
-    number = np.repeat(np.arange(len(starts)), lengths)
-    first = first[np.unique(np.linspace(0, len(first) - 1, PAIRS).astype(np.int64))]
-    second = first + lags[number[first]]
-    unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
-    some = np.unique(np.linspace(0, len(z) - 1, OTHERS).astype(np.int64))
-    near = (unit[first] * unit[second]).sum(axis=1, keepdims=True)
-    others = unit[first] @ unit[some].T
-    foreign = number[first][:, None] != number[some]
-    won = (near > others) + 0.5 * (near == others)
-    return float((won * foreign).sum() / foreign.sum())
 
 
 def _digest(network: TrainingModule) -> str:
