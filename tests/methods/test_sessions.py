@@ -20,7 +20,7 @@ from myow.data.splits import fold_rows
 from myow.errors import DataError, SettingError, UnknownNameError
 from myow.methods.paired_views import EmbeddingChoice
 from myow.nn.losses import sliced_distance
-from myow.nn.read_in import SessionScaling, principal_axes, read_in_encoders
+from myow.nn.read_in import SessionScaling, principal_axes, read_in_encoders, trajectories, turn_between
 from myow.nn.scaling import Scaling
 from myow.training.augment import NeuralAugment, augmented
 from myow.training.diagnostics import recognition
@@ -459,6 +459,78 @@ def test_an_adaptation_that_cannot_work_is_refused(two):
         two.adapt(myow.Recording(C.counts, bin_size=0.2))
     with pytest.raises(SettingError, match="mine_sessions"):
         myow.MYOW(**MINED, mine_sessions="some").fit([A, B])
+
+
+# Trials laid on those of a known session.
+
+
+def test_trajectories_are_what_interpolation_says():
+    rng = np.random.default_rng(0)
+    groups = np.repeat([4, 2, 9, 2], [5, 1, 8, 2])
+    x = rng.normal(size=(16, 3))
+    found = trajectories(x, groups)
+    assert found.shape == (4, 6, 3)
+    for number, (start, n) in enumerate(((0, 5), (5, 1), (6, 8), (14, 2))):
+        at = np.linspace(0, n - 1, 6)
+        for d in range(3):
+            np.testing.assert_allclose(found[number, :, d], np.interp(at, np.arange(n), x[start : start + n, d]))
+    assert len(trajectories(np.zeros((1000, 2)), np.repeat(np.arange(500), 2))) == 200
+
+
+def reaches(seed, n_trials):
+    """Trials of six kinds in six dimensions: a course in time that all share, and directions at unequal angles."""
+    rng = np.random.default_rng(seed)
+    kind = rng.choice(6, n_trials, p=[0.3, 0.1, 0.2, 0.1, 0.2, 0.1])
+    angle = np.array([0, 0.5, 1.4, 2.9, 3.6, 4.9])[kind][:, None]
+    time = np.linspace(0, 1, 6)
+    course = np.stack([2 * time, np.sin(3 * time)], axis=1)[None].repeat(n_trials, axis=0)
+    ways = np.stack([np.cos(angle) * time, np.sin(angle) * time * 0.8], axis=2)
+    rest = np.zeros((n_trials, 6, 2))
+    return np.concatenate([course, 2 * ways, rest], axis=2) + rng.normal(0, 0.1, (n_trials, 6, 6)), kind
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_turn_between_two_sessions_is_found_without_labels(seed):
+    (x, kinds), (y, other) = reaches(seed, 60), reaches(seed + 50, 48)
+    turned = np.linalg.qr(np.random.default_rng(seed).normal(size=(6, 6)))[0]  # mirror images among them
+    turn, left = turn_between(x, y @ turned)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(6), atol=1e-8)
+    back = y @ turned @ turn
+    nearest = ((back[:, None] - x[None]) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+    assert (kinds[nearest] == other).mean() > 0.9
+    assert left < 0.1
+    noise = np.random.default_rng(seed).normal(size=(48, 6, 6))
+    assert turn_between(x, noise)[1] > 3 * left
+
+
+def test_a_read_in_begins_where_trials_match():
+    settings = MINED | {"steps": 60, "batch_size": 64, "hidden": (32,), "dim": 8, "read_in": 8}
+    tuning = [np.linalg.qr(np.random.default_rng(n).normal(size=(30, 6)))[0].T for n in (3, 4)]
+    made = []
+    for (x, kinds), axes, name in zip((reaches(0, 60), reaches(1, 60)), tuning, "ab", strict=True):
+        labels = {"kind": kinds.repeat(6)}
+        values = x.reshape(-1, 6) @ axes
+        trial = np.arange(60).repeat(6)
+        made.append(myow.Recording(values, bin_size=0.1, segments=trial, labels=labels, kind="continuous", name=name))
+    first, later = made
+    model = myow.MYOW(**settings).fit([first])
+    read = LogisticRegression(max_iter=1000).fit(model.transform(first), first.labels["kind"])
+    apart = copy.deepcopy(model).adapt(later, steps=0)
+    matched = copy.deepcopy(model).adapt(later, steps=0, with_=[first])
+    scores = [read.score(one.transform(later), later.labels["kind"]) for one in (apart, matched)]
+    assert scores[1] > max(0.7, scores[0] + 0.2)
+    np.testing.assert_array_equal(matched.transform(first), model.transform(first))
+    # Too few trials tell nothing, and the session whose trials are most like the new one's is taken.
+    few = later.select(np.arange(9 * 6))
+    other = replace(first, counts=np.random.default_rng(0).normal(size=first.counts.shape), name="noise")
+    both = myow.MYOW(**settings).fit([other, first])
+    begun = [
+        weights(copy.deepcopy(both).adapt(later, name="later", steps=0, with_=with_))
+        for with_ in ([other, first], [first], [other])
+    ]
+    assert same(begun[0], begun[1])
+    assert not same(begun[0], begun[2])
+    assert same(*(weights(copy.deepcopy(model).adapt(few, steps=0, with_=w)) for w in ((), [first])))
 
 
 # An encoder that goes on learning.
