@@ -4,7 +4,8 @@ Three questions, each asked with seeds; every seed deals the trials anew. No lab
 
 - transfer: MYOW learns from chewie-1 and chewie-2; for mihi-1 a read-in is adapted on Mihi's training trials with all else
   frozen ("adapted read-in"), or everything then goes on learning, from all three sessions ("adapted encoder"). A readout of
-  reach direction is fitted on Mihi's training and validation trials, or on a few, and scored on Mihi's test trials. Beside it:
+  reach direction is fitted on Mihi's training and validation trials, or on a few, and scored on Mihi's test trials. With 0
+  labels, a readout fitted on chewie-1's embedding names Mihi's test trials. Beside it:
   MYOW trained on the same trials of mihi-1 alone, raw counts (each unit on its own scale, or all on one), a read-in adapted
   without the earlier recordings, the two read-ins that adaptation begins with (matched trials where the earlier recordings
   are at hand, else principal components) and one of random numbers.
@@ -213,7 +214,7 @@ def one_seed(question: str, seed: int, options: argparse.Namespace) -> dict[str,
     found["recognition"] = unfrozen.trained_on_[-1]["recognition"]
     for name, judged in models.items():
         found[name] = accuracies(name, judged, parts, seed, options)
-        if question == "drift" and hasattr(judged, "sessions_") and later.name in judged.sessions_:
+        if later.name in getattr(judged, "sessions_", {}):
             found[name]["0"] = _without_labels(judged, before, parts[2])
     return found
 
@@ -310,7 +311,7 @@ def main() -> None:
         return
     asked = options.labels.split(",")
     for question, seeds in found.items():
-        columns = ["0", *asked] if question == "drift" else asked
+        columns = asked if question == "joint" else ["0", *asked]
         seconds = np.mean([s["seconds"]["all"] for s in seeds])
         print(table(question, seeds, columns))
         print(
