@@ -45,11 +45,12 @@ figure = myow.plot.embedding(z, tuesday, color="direction")
 # --------------------------
 #
 # ``adapt`` learns a read-in for a new session without labels. Nothing else moves, so that a readout of the other days stays as it is.
+# Given the earlier days, it begins where the new day's trials lie on those of the day that is most like it.
 
 train, valid, test = later.split(
     0.5, 0.2, 0.3, random_state=0, stratify="direction"
 )
-model.adapt(train, steps=100)
+model.adapt(train, with_=[monday, tuesday], steps=100)
 found = myow.evaluate(
     model.of_session("later"),
     train,
@@ -86,8 +87,8 @@ figure = agreement.plot()
 # What it cannot do
 # -----------------
 #
-# Without labels of the new day, eight directions that differ in nothing else look alike after a turn: which is which cannot be seen
-# from activity. A few labels of the new day settle it. Where the new day is long enough, training on it alone is better.
-# :doc:`The page on sessions </sessions>` has the measurements.
+# Without labels of the new day, eight directions that differ in nothing else, as these simulated ones, look alike after a turn: which is
+# which cannot be seen from activity. A monkey's directions differ, and are found again on another day, but not in another animal.
+# A few labels of the new day settle it. :doc:`The page on sessions </sessions>` has the measurements.
 #
 # Next: :doc:`sleep <6_sleep>`

@@ -189,7 +189,12 @@ def adapt(
         str | None, typer.Option(metavar="NAME", help="What to call the session.", show_default="its name")
     ] = None,
     with_: Annotated[
-        str, typer.Option("--with", metavar="A,B", help="Recordings trained on, to mine from as well.")
+        str,
+        typer.Option(
+            "--with",
+            metavar="A,B",
+            help="Recordings trained on: trials are matched with theirs, and views mined from them.",
+        ),
     ] = "",
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Steps.", show_default="those of the training", min=0)

@@ -381,8 +381,13 @@ class MultiSessionEstimator(RecordingEstimator):
     def _curves(self, part: TrainingRows, scaling: Scaling) -> tuple[Tensor, NDArray[np.float64]]:
         """First principal axes of a session, and its trials' trajectories along them."""
         axes = self._first_read_in(part, scaling, COMPONENTS)
-        rows = torch.cat([scaling(block.to(axes)) @ axes.T for block in part.blocks()])
-        return axes, trajectories(rows.double().cpu().numpy(), part.data.groups)
+
+        def look_up(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            values = scaling(part.look_up(torch.from_numpy(rows).to(part.device)).to(axes)) @ axes.T
+            along: NDArray[np.float64] = values.double().cpu().numpy()
+            return along
+
+        return axes, trajectories(look_up, part.data.groups)
 
     def _as_rows(self, X: Any) -> Recording:
         """Turn an array into rows of the kind that was trained on, whatever its number of units."""

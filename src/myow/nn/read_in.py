@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from ..data.rows import group_runs
 from .scaling import Scaling
 
 __all__ = [
@@ -187,13 +188,15 @@ def principal_axes(x: Tensor, width: int) -> Tensor:
     return first
 
 
-def trajectories(x: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+def trajectories(
+    look_up: Callable[[NDArray[np.int64]], NDArray[np.float64]], groups: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Stretch segments to equally many times, by linear interpolation.
 
     Parameters
     ----------
-    x : ndarray, shape (T, D)
-        Rows.
+    look_up : callable
+        From numbers of rows, shape (R,), to those rows, shape (R, D).
     groups : ndarray of int, shape (T,)
         Segment of each row; those of a segment follow each other.
 
@@ -202,14 +205,14 @@ def trajectories(x: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[n
     ndarray, shape (trials, `TIMES`, D)
         Of 200 evenly spaced segments, where there are more.
     """
-    heads = np.flatnonzero(np.append(True, np.diff(groups) != 0))
-    lasts = np.append(heads[1:], len(groups)) - 1
+    heads, lengths = group_runs(groups)
     some = np.unique(np.linspace(0, len(heads) - 1, TRIALS).astype(np.int64))
-    at = np.linspace(heads[some], lasts[some], TIMES, axis=1)
+    first, last = heads[some], heads[some] + lengths[some] - 1
+    at = np.linspace(first, last, TIMES, axis=1)
     before = np.floor(at).astype(np.int64)
-    after = np.minimum(before + 1, lasts[some][:, None])
-    later = (at - before)[..., None]
-    stretched: NDArray[np.float64] = x[before] * (1 - later) + x[after] * later
+    after = np.minimum(before + 1, last[:, None])
+    x = look_up(np.concatenate([before.ravel(), after.ravel()])).reshape(2, *at.shape, -1)
+    stretched: NDArray[np.float64] = x[0] + (x[1] - x[0]) * (at - before)[..., None]
     return stretched
 
 
@@ -258,4 +261,4 @@ def turn_between(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArra
                 turn, before = fitted(y[j].reshape(-1, y.shape[2]), x[i].reshape(-1, x.shape[2])), turn
                 if np.allclose(turn, before):
                     break
-    return best, float(least / sizes.mean())
+    return best, float(least / max(sizes.mean(), 1e-12))
