@@ -243,7 +243,9 @@ def turn_between(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArra
     weight = np.sqrt((x_mean**2).sum())  # the plane counts as much as the curve
 
     def fitted(of_y: NDArray[np.float64], of_x: NDArray[np.float64]) -> NDArray[np.float64]:
-        u, _, v = np.linalg.svd(of_y.T @ of_x)
+        u, _, v = np.linalg.svd(
+            of_y.T @ of_x + 1e-3 * weight**2 * np.eye(x.shape[2])
+        )  # what is left open stays in order
         best: NDArray[np.float64] = u @ v
         return best
 
