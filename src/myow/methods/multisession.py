@@ -265,7 +265,7 @@ class MultiSessionEstimator(RecordingEstimator):
             if found["encoder"] < found["read_in"]:
                 warnings.warn(
                     f"{name}: held-out segments are recognised better with the read-in alone ({found['read_in']:.3f}) than with the "
-                    f"encoder unfrozen ({found['encoder']:.3f}); use unfreeze='read_in'",
+                    f"encoder unfrozen ({found['encoder']:.3f}); a few labels tell more surely",
                     UserWarning,
                     stacklevel=2,
                 )
