@@ -46,13 +46,14 @@ figure = myow.plot.embedding(z, tuesday, color="direction")
 # --------------------------
 #
 # ``adapt`` learns a read-in for a new session without labels. Nothing else changes, so that a readout of the other days stays as it
-# is. ``of_session("later")`` is the model of that session alone. A warning says that some directions have only two test trials in so
+# is. Given the earlier days, it begins where the new day's trials lie on those of the day that is most like it.
+# ``of_session("later")`` is the model of that session alone. A warning says that some directions have only two test trials in so
 # short a session, so that the numbers are rough.
 
 train, valid, test = later.split(
     0.5, 0.2, 0.3, random_state=0, stratify="direction"
 )
-model.adapt(train, steps=100)
+model.adapt(train, with_=[monday, tuesday], steps=100)
 found = myow.evaluate(
     model.of_session("later"),
     train,
@@ -89,8 +90,8 @@ figure = agreement.plot()
 # What it cannot do
 # -----------------
 #
-# Without labels of the new day nobody knows which direction is which. Eight directions lie on a ring, and a ring that is turned by one
-# direction looks the same. A few labels of the new day settle it. Where the new day is long enough, training on it alone is better.
-# :doc:`The page on sessions </sessions>` has the measurements.
+# Without labels of the new day, eight directions that differ in nothing else, as these simulated ones, look alike after a turn: which is
+# which cannot be seen from activity. A monkey's directions differ, and are found again on another day, but not in another animal.
+# A few labels of the new day settle it. :doc:`The page on sessions </sessions>` has the measurements.
 #
 # Next: :doc:`sleep <6_sleep>`

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -203,6 +204,18 @@ def test_a_stopped_adaptation_keeps_no_model_and_goes_on(home, monkeypatch):
     np.testing.assert_array_equal(*(model.transform(wed) for model in models))
     steps = [json.loads(line)["step"] for line in (home / "stopped" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3]
+
+
+def test_an_unfrozen_encoder_says_how_well_held_out_segments_are_recognised(home):
+    words = ("adapt", home / "two", home / "wed.npz", "--out", home / "unfrozen", "--steps", "3", "--quiet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        said = done(*words, "--unfreeze", "encoder")
+    told = RunFolder(home / "unfrozen").model("cpu").trained_on_[-1]["recognition"]
+    assert (
+        f"held-out segments, read-in: {told['read_in']:.3f}; held-out segments, encoder: {told['encoder']:.3f}" in said
+    )
+    assert "unknown unfreeze 'all'" in str(run(*words[:-4], home / "no", "--unfreeze", "all").exception)
 
 
 def test_what_cannot_be_adapted_leaves_an_earlier_run_as_it_was(home):

@@ -480,3 +480,25 @@ def test_the_bench_says_what_it_leaves_out(file, tmp_path):
     with pytest.warns(UserWarning, match="changes inside 40 of 40 training segments"):
         called = myow(*words, "--labels", "1", "--readouts", "class", "--json")
     assert {cell["readout"] for cell in json.loads(called.out)["cells"]} == {"class"}
+
+
+def test_unlabelled_segments_classifiers_and_aliases_go_with_folds_controls_and_differences():
+    options = {"target": "direction", "readout": "classification", "labels": 1, "draws": 3, "cv": 4}
+    plain = evaluate(PCA(dim=4), REC, **options)
+    semi = evaluate(PCA(dim=4), REC, **options, semi_supervised=True, classifier="auto", controls=True)
+    assert (semi["readout"], semi["folds"], semi["semi_supervised"]) == ("class", 4, True)
+    assert sum(semi["classifiers"].values()) == 3 * 4
+    assert sum(semi["raw"]["classifiers"].values()) == 3 * 4
+    assert semi["accuracy"] > plain["accuracy"]
+    assert set(semi["differences"]) == {"raw", "raw_common", "pca", "pca_common", "untrained"}
+    for scores in semi["controls"].values():
+        assert scores["accuracy"] < semi["accuracy"] - 0.15
+    assert "class readout (logistic or LDA, semi-supervised)" in repr(semi).splitlines()[0]
+    assert semi["n_train"] > plain["n_train"]
+    with pytest.raises(DataError, match="changes inside"):
+        evaluate(PCA(dim=4), REC, cv=4, labels=1, target="moving", semi_supervised=True)
+
+
+def test_controls_of_few_labels_are_of_as_few(model):
+    found = evaluate(model, *PARTS, labels=1, draws=2, controls=True)
+    assert all(scores["n_train"] < 2 * found["n_train"] < len(PARTS[0]) for scores in found["controls"].values())

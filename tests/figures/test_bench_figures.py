@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from myow.errors import FileError
+from myow.errors import DataError, FileError
 from myow.evaluation.bench_summary import Cell, Track, summarise
 from myow.evaluation.published import (
     DAGGER,
@@ -59,6 +60,12 @@ def many(datasets=tuple(PUBLISHED), methods=tuple(METHOD_NAMES), readout="class"
                 about = {"readout": readout, "labels": number, "label_unit": few, "track": track}
                 made.append(cell(dataset, method, rng.uniform(0.4, 0.9), **about))
     return made
+
+
+def semi(datasets=("chewie-1",), methods=("myow", "raw", "pca", "lda")):
+    """Cells with unlabelled segments and without, the latter for all labels too."""
+    more = many(datasets, methods, "class-semi", ("1", "5"))
+    return many(datasets, methods) + [replace(one, mean=one.mean + 0.03) for one in more]
 
 
 def texts(figure):
@@ -472,6 +479,8 @@ DRAWN = {
         [cell(readout="continuous", metric="r2", mean=m) for m in (-0.3, 0.5)], CV, "continuous", "all"
     ),
     "curves": lambda: decoding.draw_label_curves(many(labels=("1", "2", "5", "10", "all")), CV, "class"),
+    "unlabelled": lambda: bench_figures.draw_unlabelled(semi(), CV, "class-semi"),
+    "unlabelled, of two": lambda: bench_figures.draw_unlabelled(semi((LONG, "mihi-1")), CV, "class-semi"),
     "curves of one": lambda: decoding.draw_label_curves(many(("mouse-ca1",), labels=("1", "all")), CV, "class"),
     "curves, one number": lambda: decoding.draw_label_curves([cell(LONG, "raw", low=None, high=None)], CV, "angle"),
     "confusions": lambda: decoding.draw_confusions(
@@ -683,3 +692,20 @@ def test_a_strange_name_among_the_embeddings_is_an_error(tmp_path):
 
 def test_an_empty_bench_has_no_figures(tmp_path: Path):
     assert draw_bench(tmp_path, [], []) == []
+
+
+def test_unlabelled_segments_are_drawn_beside_labelled_ones_alone():
+    cells = semi()
+    (axes,) = [a for a in bench_figures.draw_unlabelled(cells, CV, "class-semi").axes if a.axison]
+    drawn = [line.get_ydata().tolist() for line in axes.lines]
+    for method, place in (("myow", 0), ("raw", 2), ("pca", 4)):
+        own = {(c.readout, c.labels): c.mean for c in cells if c.method == method}
+        assert drawn[place] == [own["class-semi", "1"], own["class-semi", "5"], own["class", "all"]]
+        assert drawn[place + 1] == [own["class", n] for n in ("1", "5", "all")]
+    assert len(drawn) == 6  # what learns from labels itself is not drawn
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["1", "5", "all"]
+    for readout in ("class", "class-auto-semi"):
+        with pytest.raises(DataError, match="--semi-supervised"):
+            bench_figures.draw_unlabelled(cells, CV, readout)
+    names = [words[0] for words, _ in bench_figures.figures_of(Path("nowhere"), [], cells)]
+    assert names.count("unlabelled") == 1

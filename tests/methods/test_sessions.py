@@ -1,6 +1,7 @@
 """Several sessions of different units: read-ins, balanced batches, mining within and across, adaptation, and what is refused."""
 
 import copy
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -15,11 +16,14 @@ from tiny import Notes
 
 import myow
 from myow.data.sessions import Sessions
-from myow.errors import DataError, SettingError
+from myow.data.splits import fold_rows
+from myow.errors import DataError, SettingError, UnknownNameError
+from myow.methods.paired_views import EmbeddingChoice
 from myow.nn.losses import sliced_distance
-from myow.nn.read_in import SessionScaling, principal_axes, read_in_encoders
+from myow.nn.read_in import SessionScaling, principal_axes, read_in_encoders, trajectories, turn_between
 from myow.nn.scaling import Scaling
 from myow.training.augment import NeuralAugment, augmented
+from myow.training.diagnostics import recognition
 from myow.training.rows import SessionRows, TrainingRows, batches_of
 
 SMALL = {"steps": 4, "dim": 4, "hidden": (8,), "random_state": 0, "device": "cpu", "batch_size": 16}
@@ -455,3 +459,166 @@ def test_an_adaptation_that_cannot_work_is_refused(two):
         two.adapt(myow.Recording(C.counts, bin_size=0.2))
     with pytest.raises(SettingError, match="mine_sessions"):
         myow.MYOW(**MINED, mine_sessions="some").fit([A, B])
+
+
+# Trials laid on those of a known session.
+
+
+def test_trajectories_are_what_interpolation_says():
+    rng = np.random.default_rng(0)
+    groups = np.repeat([4, 2, 9, 2], [5, 1, 8, 2])
+    x = rng.normal(size=(16, 3))
+    found = trajectories(lambda rows: x[rows], groups)
+    assert found.shape == (4, 6, 3)
+    for number, (start, n) in enumerate(((0, 5), (5, 1), (6, 8), (14, 2))):
+        at = np.linspace(0, n - 1, 6)
+        for d in range(3):
+            np.testing.assert_allclose(found[number, :, d], np.interp(at, np.arange(n), x[start : start + n, d]))
+    assert trajectories(lambda rows: np.zeros((len(rows), 2)), np.repeat(np.arange(500), 2)).shape == (200, 6, 2)
+
+
+def reaches(seed, n_trials):
+    """Trials of six kinds in six dimensions: a course in time that all share, and directions at unequal angles."""
+    rng = np.random.default_rng(seed)
+    kind = rng.choice(6, n_trials, p=[0.3, 0.1, 0.2, 0.1, 0.2, 0.1])
+    angle = np.array([0, 0.5, 1.4, 2.9, 3.6, 4.9])[kind][:, None]
+    time = np.linspace(0, 1, 6)
+    course = np.stack([2 * time, np.sin(3 * time)], axis=1)[None].repeat(n_trials, axis=0)
+    ways = np.stack([np.cos(angle) * time, np.sin(angle) * time * 0.8], axis=2)
+    rest = np.zeros((n_trials, 6, 2))
+    return np.concatenate([course, 2 * ways, rest], axis=2) + rng.normal(0, 0.1, (n_trials, 6, 6)), kind
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_turn_between_two_sessions_is_found_without_labels(seed):
+    (x, kinds), (y, other) = reaches(seed, 60), reaches(seed + 50, 48)
+    turned = np.linalg.qr(np.random.default_rng(seed).normal(size=(6, 6)))[0]  # mirror images among them
+    turn, left = turn_between(x, y @ turned)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(6), atol=1e-8)
+    back = y @ turned @ turn
+    nearest = ((back[:, None] - x[None]) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+    assert (kinds[nearest] == other).mean() > 0.9
+    assert left < 0.1
+    noise = np.random.default_rng(seed).normal(size=(48, 6, 6))
+    assert turn_between(x, noise)[1] > 3 * left
+
+
+def test_a_read_in_begins_where_trials_match():
+    settings = MINED | {"steps": 60, "batch_size": 64, "hidden": (32,), "dim": 8, "read_in": 8}
+    tuning = [np.linalg.qr(np.random.default_rng(n).normal(size=(30, 6)))[0].T for n in (3, 4)]
+    made = []
+    for (x, kinds), axes, name in zip((reaches(0, 60), reaches(1, 60)), tuning, "ab", strict=True):
+        labels = {"kind": kinds.repeat(6)}
+        values = x.reshape(-1, 6) @ axes
+        trial = np.arange(60).repeat(6)
+        made.append(myow.Recording(values, bin_size=0.1, segments=trial, labels=labels, kind="continuous", name=name))
+    first, later = made
+    model = myow.MYOW(**settings).fit([first])
+    read = LogisticRegression(max_iter=1000).fit(model.transform(first), first.labels["kind"])
+    apart = copy.deepcopy(model).adapt(later, steps=0)
+    matched = copy.deepcopy(model).adapt(later, steps=0, with_=[first])
+    scores = [read.score(one.transform(later), later.labels["kind"]) for one in (apart, matched)]
+    assert scores[1] > max(0.7, scores[0] + 0.2)
+    np.testing.assert_array_equal(matched.transform(first), model.transform(first))
+    # Too few trials tell nothing, and the session whose trials are most like the new one's is taken.
+    few = later.select(np.arange(9 * 6))
+    other = replace(first, counts=np.random.default_rng(0).normal(size=first.counts.shape), name="noise")
+    both = myow.MYOW(**settings).fit([other, first])
+    begun = [
+        weights(copy.deepcopy(both).adapt(later, name="later", steps=0, with_=with_))
+        for with_ in ([other, first], [first], [other])
+    ]
+    assert same(begun[0], begun[1])
+    assert not same(begun[0], begun[2])
+    assert same(*(weights(copy.deepcopy(model).adapt(few, steps=0, with_=w)) for w in ((), [first])))
+
+
+# An encoder that goes on learning.
+
+
+def test_recognition_is_what_loops_say():
+    rng = np.random.default_rng(0)
+    groups = np.repeat([3, 1, 7], [6, 2, 9])
+    z = rng.normal(size=(17, 4)) + 2 * np.eye(4)[np.unique(groups, return_inverse=True)[1]]
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    won = []
+    for i in range(17):
+        lag = {3: 3, 1: 1, 7: 3}[groups[i]]
+        if i + lag < 17 and groups[i + lag] == groups[i]:
+            won += [unit[i] @ unit[i + lag] > unit[i] @ unit[k] for k in range(17) if groups[k] != groups[i]]
+    assert recognition(z, groups, 3) == pytest.approx(np.mean(won))
+    assert recognition(np.ones((17, 4)), groups, 3) == 0.5  # a point tells nothing apart
+    assert np.isnan(recognition(z, np.zeros(17, dtype=int), 3))
+
+
+@pytest.mark.parametrize("method", [myow.MYOW, myow.BYOL, myow.SimCLR])
+def test_an_unfrozen_encoder_learns_and_says_which_was_better(method, tmp_path):
+    later = session("c", 5, n_trials=16, seed=3)
+    model = method(**SMALL, read_in=6).fit([A, B])
+    before, kept = weights(model), copy.deepcopy(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.adapt(later, steps=4, unfreeze="encoder")
+    after = weights(model)
+    assert any(not torch.equal(after[k], before[k]) for k in before if "encoder" in k and "read_ins" not in k)
+    for number in (0, 1):  # nothing of theirs was trained on
+        own = [k for k in before if "target" not in k and f"read_ins.{number}." in k]
+        assert own
+        assert all(torch.equal(after[k], before[k]) for k in own)
+    told = model.trained_on_[-1]["recognition"]
+    assert set(told) == {"read_in", "encoder"}
+    assert all(0 <= value <= 1 for value in told.values())
+    assert model.trained_on_[-1]["digest"] == later.digest()
+    assert model.transform(later).shape == (len(later), model.transform(A).shape[1])
+    model.save(tmp_path / "m.myow")
+    loaded = myow.load_model(tmp_path / "m.myow", device="cpu")
+    np.testing.assert_array_equal(loaded.transform(later), model.transform(later))
+    assert loaded.trained_on_[-1]["recognition"] == told
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        kept.adapt(later, steps=4, unfreeze="encoder", with_=[A, B])
+    moved = weights(kept)
+    assert all(not torch.equal(moved[k], before[k]) for k in before if "target" not in k and "read_ins" in k)
+
+
+def test_held_out_segments_are_not_trained_on(two, monkeypatch):
+    later = session("c", 5, n_trials=16, seed=3)
+    held = fold_rows(later, 8, gap=None)[0][2]
+    other = replace(later, counts=np.where(np.isin(np.arange(len(later)), held)[:, None], 9, later.counts))
+    models = []
+    for one in (later, other):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            models.append(copy.deepcopy(two).adapt(one, steps=3, unfreeze="encoder"))
+    assert same(*map(weights, models))
+    assert models[0].trained_on_[-1]["recognition"] != models[1].trained_on_[-1]["recognition"]
+
+
+def test_a_stopped_adaptation_of_the_encoder_goes_on(two, tmp_path):
+    later = session("c", 5, n_trials=16, seed=3)
+    model = copy.deepcopy(two)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with pytest.raises(KeyboardInterrupt):
+            model.adapt(later, steps=20, unfreeze="encoder", folder=tmp_path, callbacks=[Notes(11, KeyboardInterrupt)])
+        whole = weights(copy.deepcopy(two).adapt(later, steps=20, unfreeze="encoder"))
+        gone_on = model.adapt(later, steps=20, unfreeze="encoder", folder=tmp_path, resume=True)
+    assert same(weights(gone_on), whole)
+    with pytest.raises(UnknownNameError, match="unfreeze"):
+        copy.deepcopy(two).adapt(later, unfreeze="all")
+
+
+def test_what_is_embedded_stays_what_it_was(two):
+    model = copy.deepcopy(two)
+    choices = [part for part in model.network_.modules() if isinstance(part, EmbeddingChoice)]
+    assert choices
+    for part in choices:
+        assert part.auto
+        part.place.fill_(2)
+        part.read_place()
+    for options in ({}, {"unfreeze": "encoder"}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            adapted = copy.deepcopy(model).adapt(session("c", 5, n_trials=16, seed=3), steps=2, **options)
+        kinds = {(p.kind, p.auto, int(p.place)) for p in adapted.network_.modules() if isinstance(p, EmbeddingChoice)}
+        assert kinds == {("both", True, 2)}

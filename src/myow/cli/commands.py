@@ -194,11 +194,22 @@ def adapt(
         str | None, typer.Option(metavar="NAME", help="What to call the session.", show_default="its name")
     ] = None,
     with_: Annotated[
-        str, typer.Option("--with", metavar="A,B", help="Recordings trained on, to mine from as well.")
+        str,
+        typer.Option(
+            "--with",
+            metavar="A,B",
+            help="Recordings trained on: trials are matched with theirs, and views mined from them.",
+        ),
     ] = "",
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Steps.", show_default="those of the training", min=0)
     ] = None,
+    unfreeze: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="What learns: read_in, or encoder (then the other sessions' embeddings change too)."
+        ),
+    ] = "read_in",
     rows: Annotated[str, typer.Option(metavar="NAME", help="Rows the read-in learns from: train or all.")] = "train",
     device: Device = "auto",
     load: LoadOptions = [],  # noqa: B006
@@ -218,6 +229,7 @@ def adapt(
             name=name,
             with_=with_,
             steps=steps,
+            unfreeze=unfreeze,
             rows=rows,
             load=load,
             device=device,

@@ -554,6 +554,7 @@ def adapt_run(
     name: str | None = None,
     with_: str = "",
     steps: int | None = None,
+    unfreeze: str = "read_in",
     rows: str = "train",
     load: Sequence[str] = (),
     device: str = "auto",
@@ -591,14 +592,16 @@ def adapt_run(
     taken = _taken(recording, parts, rows)
 
     def adapt(told: Sequence[Callback]) -> None:
-        model.adapt(taken, name=name, with_=known, steps=steps, folder=out, resume=resume, callbacks=told)
+        model.adapt(
+            taken, name=name, with_=known, steps=steps, unfreeze=unfreeze, folder=out, resume=resume, callbacks=told
+        )
 
     callbacks = [ProgressBar(f"read-in of {name}")] if progress else []
     folder.learn(_with_session(run, session, parts), model, adapt, resume=resume, callbacks=callbacks, keeps_part=False)
     write_run_card(folder, model)
-    return (
-        f"{folder.model_path}: a read-in of {len(taken)} bins of {name}, beside {', '.join(list(model.sessions_)[:-1])}"
-    )
+    found = model.trained_on_[-1].get("recognition", {})
+    said = "".join(f"; held-out segments, {word.replace('_', '-')}: {value:.3f}" for word, value in found.items())
+    return f"{folder.model_path}: a read-in of {len(taken)} bins of {name}, beside {', '.join(list(model.sessions_)[:-1])}{said}"
 
 
 def _taken(recording: Recording, parts: Parts, rows: str) -> Recording:

@@ -367,8 +367,8 @@ def over_folds(found: Sequence[dict[str, Any]], share: float | None = None, key:
 
 
 def headline_of(readout: str) -> str:
-    """Return the metric that a readout is judged by."""
-    return readout_class(readout).headline
+    """Return the metric that a readout is judged by, given its name or what rows of a bench call it with its options."""
+    return readout_class(readout.partition("-")[0]).headline
 
 
 def interval_over(values: Sequence[float], share: float, key: str) -> list[float]:

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from ..errors import DataError, FileError
 from ..evaluation.bench_summary import Cell, Track
 from ..evaluation.published import GROUPS, PUBLISHED, grouped_methods, method_name, published_beside
-from . import decoding, embedding, style
+from . import bench_sections, decoding, embedding, style
 from .style import capital, file_word, readout_title, save_numbered
 
-__all__ = ["draw_bench", "draw_dots", "figures_of"]
+__all__ = ["draw_bench", "draw_dots", "draw_unlabelled", "figures_of"]
 
 ACROSS = {1: 1, 2: 2, 4: 2}  # panels side by side, three where not said
 ROW = 0.185  # inches of one method
@@ -100,6 +100,96 @@ def draw_dots(cells: Sequence[Cell], track: Track, readout: str, labels: str, *,
     fitted = "all training labels" if labels == "all" else f"{labels} labelled {_unit(chosen, labels)} per class"
     figure.text(0.015, 1 - 0.2 / height, f"{capital(measure)}: {readout_title(readout)}, {fitted}", fontsize=10)
     figure.text(0.015, 1 - 0.38 / height, track.describe(), fontsize=8, color=style.MUTED)
+    return figure
+
+
+WITH: Any = "-"
+WITHOUT: Any = (0, (1.2, 1.4))
+YARDSTICKS = {"myow": style.ACCENT, "raw": style.INK, "pca": style.CLASSES[1]}
+
+
+def _plain(readout: str) -> str:
+    """Name the readout that learns from labelled rows alone, where this one does not; else ""."""
+    name, options = readout.partition("-")[0], readout.split("-")[1:]
+    return "-".join([name, *(o for o in options if o != "semi")]) if "semi" in options else ""
+
+
+@style.context()
+def draw_unlabelled(cells: Sequence[Cell], track: Track, readout: str) -> Figure:
+    """Draw accuracy against labelled segments, with unlabelled training segments and without, beside raw counts and components.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        From `summarise`; those of other tracks, readouts, methods and controls are passed over.
+    track : Track
+        Which track; tracks are never mixed in one figure.
+    readout : str
+        One that learns from unlabelled segments too, such as "class-semi"; the one without is drawn dotted.
+
+    Returns
+    -------
+    Figure
+        To be saved with `style.save`. With all labels nothing is unlabelled, and both lines end in one point. Bands are the 95 %
+        intervals of the solid lines.
+
+    Raises
+    ------
+    DataError
+        If the readout is none of these, or no cell is of this track and readout.
+    """
+    plain = _plain(readout)
+    wanted = (track, "accuracy", None)
+    chosen = [c for c in cells if (c.track, c.metric, c.control) == wanted and c.method in YARDSTICKS]
+    solid, dotted = ([c for c in chosen if c.readout == name] for name in (readout, plain))
+    if not plain or not solid:
+        raise DataError(
+            f"no accuracy of readout '{readout}' with unlabelled segments in {track}; run a bench with --semi-supervised"
+        )
+    ends = [c for c in dotted if c.labels == "all"]
+    known = {name: place for place, name in enumerate(PUBLISHED)}
+    datasets = sorted({c.dataset for c in solid}, key=lambda d: (known.get(d, len(known)), d))
+    across = ACROSS.get(len(datasets), 3)
+    down = math.ceil(len(datasets) / across)
+    figure = style.new_figure(0.75 + 2.75 * down)
+    panels = figure.subplots(down, across, sharey=True, squeeze=False)
+    for axes, dataset in zip(panels.flat, datasets, strict=False):
+        lines = [
+            ([c for c in [*group, *(ends if style_ is WITH else ())] if c.dataset == dataset], style_)
+            for group, style_ in ((solid, WITH), (dotted, WITHOUT))
+        ]
+        ordered = sorted({c.labels for line, _ in lines for c in line}, key=bench_sections.label_order)
+        for method, colour in YARDSTICKS.items():
+            for line, dash in lines:
+                own = sorted((c for c in line if c.method == method), key=lambda c: ordered.index(c.labels))
+                x = [ordered.index(c.labels) for c in own]
+                axes.plot(x, [c.mean for c in own], marker="o", markersize=3.5, color=colour, linestyle=dash)
+                banded = [(at, c.low, c.high) for at, c in zip(x, own, strict=True) if None not in (c.low, c.high)]
+                if dash is WITH and banded:
+                    at, low, high = (np.array(values, dtype=np.float64) for values in zip(*banded, strict=True))
+                    axes.fill_between(at, low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.set_xticks(range(len(ordered)), ordered)
+        axes.set_title(style.shorten(dataset, 26), pad=4)
+        axes.grid(axis="y", color=style.FAINT, linewidth=0.6)
+        axes.set_axisbelow(True)
+    for axes in panels[-1]:
+        axes.set_xlabel("labelled segments per class", fontsize=8.5)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("accuracy")
+    for axes in list(panels.flat)[len(datasets) :]:
+        axes.set_axis_off()
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=3.5, label=method_name(method))
+        for method, colour in YARDSTICKS.items()
+        if any(c.method == method for c in solid)
+    ]
+    handles += [
+        Line2D([], [], color=style.MUTED, linestyle=dash, label=f"{word} unlabelled segments")
+        for dash, word in ((WITH, "with"), (WITHOUT, "without"))
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=5, columnspacing=1.6, handlelength=2.2)
+    said = f"What unlabelled segments are worth: {readout_title(plain)}"
+    figure.suptitle(f"{said}\n{track.describe()}", x=0.015, ha="left", fontsize=9.5)
     return figure
 
 
@@ -218,7 +308,7 @@ def draw_bench(folder: Path, rows: Sequence[Mapping[str, Any]], cells: Sequence[
     Returns
     -------
     list of Path
-        ``dots_{context}_{rows}_{readout}_{labels}.png``, ``labels_{context}_{rows}_{readout}.png``,
+        ``dots_{context}_{rows}_{readout}_{labels}.png``, ``labels_{context}_{rows}_{readout}.png``, ``unlabelled_{context}_{rows}_{readout}.png``,
         ``confusion_{dataset}_{context}_{rows}.png`` and ``embeddings_{dataset}_{context}_{rows}.png``. The protocol stands
         behind the first word where there are several.
 
@@ -247,6 +337,8 @@ def figures_of(
             yield [*words, readout, labels], draw_dots(cells, track, readout, labels)
         if len(headline) > 1:
             yield [*_words("labels", track, several), readout], decoding.draw_label_curves(cells, track, readout)
+        if _plain(readout) and any(c.method in YARDSTICKS for c in here):
+            yield [*_words("unlabelled", track, several), readout], draw_unlabelled(cells, track, readout)
     for (track, dataset), (target, matrices) in _summed_confusions(kept).items():
         first, *others = _words("confusion", track, several)
         said = f"class readout, all training labels; {track.describe()}"

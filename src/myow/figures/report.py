@@ -630,6 +630,10 @@ BENCH_CHARTS = {
         "Dots are means over fits, lines 95 % intervals; filled marks are ours, hollow ones published figures where there are any.",
     ),
     "accuracy": ("Scores", "Dots are means over seeds."),
+    "unlabelled": (
+        "Unlabelled segments",
+        "Score of a readout that learns from unlabelled training segments too, beside one that does not.",
+    ),
     "labels": ("Label curves", "Score against the number of labels: an embedding is worth most where labels are few."),
     "confusion": ("Confusion", "Rows are true, columns read out."),
     "embeddings": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
@@ -19,14 +20,16 @@ from torch import Tensor, nn
 from ..data.recording import Recording
 from ..data.rows import Rows
 from ..data.sessions import Sessions, described, identify, match_units, named_recordings
+from ..data.splits import fold_rows
 from ..data.targets import Targets
 from ..device import cpu_threads
-from ..errors import DataError, SettingError
+from ..errors import DataError, SettingError, unknown_name
 from ..nn.losses import sliced_distance
-from ..nn.read_in import ReadInEncoder, SessionScaling, principal_axes, read_in_encoders
+from ..nn.read_in import ReadInEncoder, SessionScaling, principal_axes, read_in_encoders, trajectories, turn_between
 from ..nn.scaling import Scaling
 from ..training.callbacks import Callback
 from ..training.checkpoint import checkpoint_in
+from ..training.diagnostics import recognition
 from ..training.loop import train
 from ..training.module import TrainingConfig, TrainingModule
 from ..training.rows import SessionRows, TrainingRows
@@ -48,6 +51,8 @@ __all__ = [
 WIDTH = 64
 """Width of the read-ins where there are several sessions and none was asked for."""
 MOST_ROWS = 20_000  # of a session that decide its first read-in
+HELD_OUT = 8  # one in so many segments tells whether it was good to unfreeze the encoder
+COMPONENTS, FEWEST = 20, 10  # in which sessions are matched, and segments that this takes
 DIRECTIONS = 64  # along which representations are compared at every step of adaptation
 
 
@@ -142,12 +147,17 @@ class MultiSessionEstimator(RecordingEstimator):
         name: str | None = None,
         with_: Any = (),
         steps: int | None = None,
+        unfreeze: str = "read_in",
         folder: str | os.PathLike[str] | None = None,
         resume: bool = False,
         callbacks: Sequence[Callback] = (),
         watchers: Sequence[Callback] | None = None,
     ) -> Self:
         """Learn a read-in, and the scaling before it, for a session that was not trained on; all else stays as it is.
+
+        With ``unfreeze="encoder"`` the encoder, its projectors and predictors then go on learning from where they are. One in eight
+        segments of the new session (of one long segment, an eighth of the time) is not trained on, and tells without labels
+        which of the two is better: see `myow.training.diagnostics.recognition`. What it said is kept in ``trained_on_[-1]["recognition"]``.
 
         Parameters
         ----------
@@ -156,9 +166,15 @@ class MultiSessionEstimator(RecordingEstimator):
         name : str, optional
             What to call it. Default: the recording's name.
         with_ : sequence or mapping of Recording, optional
-            Recordings of sessions that were trained on, to mine views from besides the new session's own.
+            Recordings of sessions that were trained on; worth giving wherever they are at hand. The read-in then begins where the
+            new session's trials are laid on those of the session that is most like it (see `myow.nn.read_in.turn_between`),
+            not with principal components, and views are mined from these recordings too.
         steps : int, optional
-            Steps of training; with 0 the read-in is that of the principal components. Default: those of `fit`.
+            Steps of training; with 0 the read-in is the one that it begins with. Default: those of `fit`. With
+            ``unfreeze="encoder"`` as many twice, first of the read-in and then of everything.
+        unfreeze : {"read_in", "encoder"}, optional
+            What learns. With "read_in" the embedding of the sessions trained on stays bit by bit. With "encoder" it does not:
+            it follows where they are given as `with_`, and is trained on as they are.
         folder : path-like, optional
             Where to keep a checkpoint while training.
         resume : bool, optional
@@ -187,6 +203,8 @@ class MultiSessionEstimator(RecordingEstimator):
                 "the model has no read-in, so that it fits the units it was trained on and no others; train with "
                 "read_in=64, or on a list of two recordings or more"
             )
+        if unfreeze not in ("read_in", "encoder"):
+            raise unknown_name("unfreeze", unfreeze, ("read_in", "encoder"))
         if not 0 <= self.align < float("inf"):
             raise SettingError(f"align is {self.align}; it must be 0 or more")
         if resume and folder is None:
@@ -199,15 +217,20 @@ class MultiSessionEstimator(RecordingEstimator):
         if len(recording) < 2:
             raise DataError("the recording has 1 sample (bin); training needs two or more")
         known = matching(with_, self.sessions_)
+        whole, held_out = recording, None
+        if unfreeze == "encoder":
+            learns, decides, tested = fold_rows(recording, HELD_OUT, gap=None)[0]
+            recording, held_out = recording.select(np.union1d(learns, decides)), recording.select(tested)
         device = self.network_.scaling.mean.device
         self._refuse_offset(recording)
         part = self._hold(recording, device)
         own = Scaling(recording.n_units).to(device)
         self._scale_by(own, part)
         width = next(read_in_encoders(self.network_)).width
-        network = grown(self.network_, own, self._first_read_in(part, own, width))
-        sessions = {**self.sessions_, name: described(recording)}
         others = [self._hold(other, device) for other in known.values()]
+        first = self._matched_read_in(part, own, dict(zip(known, others, strict=True)))
+        network = grown(self.network_, own, self._first_read_in(part, own, width) if first is None else first)
+        sessions = {**self.sessions_, name: described(whole)}
         rows = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions, anchors=[len(known)])
         config = TrainingConfig.from_settings(self, len(recording), compile=False)  # some seconds of training
         if steps:
@@ -218,12 +241,49 @@ class MultiSessionEstimator(RecordingEstimator):
             identity = self._identity(rows.data, None) | {"steps": many, "model": _digest(self.network_)}
         generator = torch.Generator(device).manual_seed(self.seed_)
         callbacks = self._shown(callbacks, device)
-        with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
-            train(Adaptation(network, self.align), rows, config if many else None, generator, callbacks, checkpoint)
+        learning = config if many else None
+        found: dict[str, Any] = {}
+        if held_out is None:
+            with checkpoint_in(folder, identity, resume=resume) as checkpoint, cpu_threads(self.threads):
+                train(Adaptation(network, self.align), rows, learning, generator, callbacks, checkpoint)
+        else:
+            # The read-in is learnt again on resuming: it takes seconds, and comes out the same.
+            with cpu_threads(self.threads):
+                train(Adaptation(network, self.align), rows, learning, generator)
+            network.requires_grad_(True)
+            found["read_in"] = self._recognised(network, held_out, name, sessions)
+            every = side_by_side(Sessions({**known, name: recording}), [*others, part], sessions)
+            with (
+                checkpoint_in(
+                    folder, identity | {"unfreeze": unfreeze} if identity else {}, resume=resume
+                ) as checkpoint,
+                cpu_threads(self.threads),
+                _same_choice(network),
+            ):
+                train(network, every, learning, generator, callbacks, checkpoint)
+            found["encoder"] = self._recognised(network, held_out, name, sessions)
+            if found["encoder"] < found["read_in"]:
+                warnings.warn(
+                    f"{name}: held-out segments are recognised better with the read-in alone ({found['read_in']:.3f}) than with the "
+                    f"encoder unfrozen ({found['encoder']:.3f}); a few labels tell more surely",
+                    UserWarning,
+                    stacklevel=2,
+                )
         self.network_ = network.requires_grad_(True).eval()
         self._know(sessions)
-        self.trained_on_ = [*self.trained_on_, identify(rows.data)[-1] | {"adapted": True}]
+        about = {"adapted": True} | ({"recognition": found} if found else {})
+        self.trained_on_ = [*self.trained_on_, identify(Sessions({name: whole}))[-1] | about]
         return self
+
+    def _recognised(self, network: TrainingModule, recording: Recording, name: str, sessions: dict[str, Any]) -> float:
+        """Score a network by `recognition` on rows of a session that were not trained on."""
+        part = self._hold(recording, network.scaling.mean.device)
+        rows = side_by_side(Sessions({name: recording}), [part], sessions)
+        network.eval()
+        with torch.inference_mode():
+            blocks = [network.embed(rows.gather(some)) for some in torch.split(torch.arange(len(part)), self.at_once)]
+        groups = recording.segments if recording.n_segments > 1 else np.arange(len(recording)) * 20 // len(recording)
+        return recognition(torch.cat(blocks).float().cpu().numpy(), groups, sum(self.context) + 1)
 
     # Inner workings.
 
@@ -302,6 +362,32 @@ class MultiSessionEstimator(RecordingEstimator):
         """Principal components of a session's scaled rows, or of some that are evenly spaced where there are many."""
         some = torch.arange(0, len(part), 1 + len(part) // MOST_ROWS, device=part.device)
         return principal_axes(scaling(part.look_up(some).to(scaling.mean.device)), width)
+
+    def _matched_read_in(self, part: TrainingRows, own: Scaling, known: Mapping[str, TrainingRows]) -> Tensor | None:
+        """Show the encoder a new session's components as those of the known session whose trials are most like its own."""
+        found = []
+        encoder = next(read_in_encoders(self.network_))
+        axes, curves = self._curves(part, own)
+        for name, rows in known.items():
+            number, scaling = list(self.sessions_).index(name), self.network_.scaling
+            theirs, other = self._curves(rows, scaling.of(number) if isinstance(scaling, SessionScaling) else scaling)
+            if min(len(curves), len(other)) >= FEWEST:
+                turn, left = turn_between(other, curves)
+                read_in = encoder.linear()[number].weight.detach()
+                back = read_in @ torch.linalg.pinv(theirs) @ torch.from_numpy(turn.T).to(theirs)
+                found.append((left, back @ axes))
+        return min(found, key=lambda one: one[0])[1] if found else None
+
+    def _curves(self, part: TrainingRows, scaling: Scaling) -> tuple[Tensor, NDArray[np.float64]]:
+        """First principal axes of a session, and its trials' trajectories along them."""
+        axes = self._first_read_in(part, scaling, COMPONENTS)
+
+        def look_up(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            values = scaling(part.look_up(torch.from_numpy(rows).to(part.device)).to(axes)) @ axes.T
+            along: NDArray[np.float64] = values.double().cpu().numpy()
+            return along
+
+        return axes, trajectories(look_up, part.data.groups)
 
     def _as_rows(self, X: Any) -> Recording:
         """Turn an array into rows of the kind that was trained on, whatever its number of units."""
@@ -562,6 +648,19 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
     for part in module.modules():
         if isinstance(part, EmbeddingChoice):
             part.read_place()
+
+
+@contextmanager
+def _same_choice(module: nn.Module) -> Iterator[None]:
+    """Keep what is embedded as it was chosen, while the module is trained on."""
+    choices = [part for part in module.modules() if isinstance(part, EmbeddingChoice) and part.auto]
+    for part in choices:
+        part.auto = False
+    try:
+        yield
+    finally:
+        for part in choices:
+            part.auto = True
 
 
 def _digest(network: TrainingModule) -> str:

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from ..data.rows import group_runs
 from .scaling import Scaling
 
-__all__ = ["SEEN", "ReadInEncoder", "SessionScaling", "principal_axes", "read_in_encoders"]
+__all__ = [
+    "SEEN",
+    "ReadInEncoder",
+    "SessionScaling",
+    "principal_axes",
+    "read_in_encoders",
+    "trajectories",
+    "turn_between",
+]
 
 SEEN = 512
 """Representations that a model with read-ins keeps, so that a session that comes later can be likened to them."""
+
+TIMES, TRIALS = 6, 200  # of a trial, and of a session, that are compared where sessions are matched
+TURNS, ROUNDS = 16, 15  # in the plane where trials differ most, each in the mirror too; and rounds of pairing
 
 
 class SessionScaling(Scaling):
@@ -171,3 +186,81 @@ def principal_axes(x: Tensor, width: int) -> Tensor:
     weight[: axes.shape[1]] = (axes * torch.where(third < 0, -1.0, 1.0) * (width / kept).sqrt()).T
     first: Tensor = weight.float()
     return first
+
+
+def trajectories(
+    look_up: Callable[[NDArray[np.int64]], NDArray[np.float64]], groups: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Stretch segments to equally many times, by linear interpolation.
+
+    Parameters
+    ----------
+    look_up : callable
+        From numbers of rows, shape (R,), to those rows, shape (R, D).
+    groups : ndarray of int, shape (T,)
+        Segment of each row; those of a segment follow each other.
+
+    Returns
+    -------
+    ndarray, shape (trials, `TIMES`, D)
+        Of 200 evenly spaced segments, where there are more.
+    """
+    heads, lengths = group_runs(groups)
+    some = np.unique(np.linspace(0, len(heads) - 1, TRIALS).astype(np.int64))
+    first, last = heads[some], heads[some] + lengths[some] - 1
+    at = np.linspace(first, last, TIMES, axis=1)
+    before = np.floor(at).astype(np.int64)
+    after = np.minimum(before + 1, last[:, None])
+    x = look_up(np.concatenate([before.ravel(), after.ravel()])).reshape(2, *at.shape, -1)
+    stretched: NDArray[np.float64] = x[0] + (x[1] - x[0]) * (at - before)[..., None]
+    return stretched
+
+
+def turn_between(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Find, without labels, the turn of one session's trials that makes them most like another's, each to one.
+
+    The mean over trials, a curve in time, is laid on the other's. What it leaves open is tried: turns, and their mirror images, of the
+    plane in which trials differ most. From each, trials are paired at least cost, and the turn is fitted to the pairs, in
+    rounds. The least cost decides.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (trials, times, D)
+        Trajectories of two sessions, in principal components of each.
+
+    Returns
+    -------
+    turn : ndarray, shape (D, D)
+        An orthogonal matrix, for which ``y @ turn`` is like `x`.
+    left : float
+        Mean square between paired trials, as a share of the mean squares of both; 1 where they have nothing in common.
+    """
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    planes = []
+    for trials in (x, y):
+        apart = trials.mean(axis=1)
+        planes.append(np.linalg.svd(apart - apart.mean(axis=0), full_matrices=False)[2][:2])
+    weight = np.sqrt((x_mean**2).sum())  # the plane counts as much as the curve
+
+    def fitted(of_y: NDArray[np.float64], of_x: NDArray[np.float64]) -> NDArray[np.float64]:
+        u, _, v = np.linalg.svd(
+            of_y.T @ of_x + 1e-3 * weight**2 * np.eye(x.shape[2])
+        )  # what is left open stays in order
+        best: NDArray[np.float64] = u @ v
+        return best
+
+    best, least = np.eye(x.shape[2]), np.inf
+    sizes = (x**2).sum(axis=(1, 2))[:, None] + (y**2).sum(axis=(1, 2))
+    for angle in np.arange(TURNS) * 2 * np.pi / TURNS:
+        for mirror in (1, -1):
+            turned = np.array([[np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), mirror * np.cos(angle)]])
+            turn = fitted(np.vstack([y_mean, weight * planes[1]]), np.vstack([x_mean, weight * turned @ planes[0]]))
+            for _ in range(ROUNDS):
+                cost = sizes - 2 * x.reshape(len(x), -1) @ (y @ turn).reshape(len(y), -1).T
+                i, j = linear_sum_assignment(cost)
+                if cost[i, j].mean() < least - 1e-9:
+                    best, least = turn, cost[i, j].mean()
+                turn, before = fitted(y[j].reshape(-1, y.shape[2]), x[i].reshape(-1, x.shape[2])), turn
+                if np.allclose(turn, before):
+                    break
+    return best, float(least / max(sizes.mean(), 1e-12))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,10 +17,20 @@ from ..nn.neighbours import default_gap, excluded_pairs, excluded_ranges, neares
 from .module import TrainingModule
 from .rows import TrainingRows
 
-__all__ = ["Diagnostics", "alignment", "effective_rank", "finite_terms", "hubness", "neighbours", "uniformity"]
+__all__ = [
+    "Diagnostics",
+    "alignment",
+    "effective_rank",
+    "finite_terms",
+    "hubness",
+    "neighbours",
+    "recognition",
+    "uniformity",
+]
 
 MOST_ROWS = 512  # what looks at all pairs of them takes some milliseconds, little beside the steps between two records
 K = 10
+PAIRS, OTHERS = 2000, 256  # rows that recognition compares, and with how many
 
 
 class Diagnostics:
@@ -235,3 +247,41 @@ def hubness(index: Tensor, n_rows: int) -> float:
         return 0.0
     centred = count - count.mean()
     return float(centred.pow(3).mean() / centred.square().mean().pow(1.5))
+
+
+def recognition(z: NDArray[np.float32], groups: NDArray[np.int64], lag: int) -> float:
+    """Measure without labels how well rows are told by what lies near them in time: a share, 0.5 by chance.
+
+    For each row and the one `lag` rows later in the same group (half a group later, where that is less), the share of rows of
+    other groups that are less like it by the cosine. A representation that has collapsed is at chance; noise that a
+    whole segment shares counts as signal, which is why the segments must be ones that were not trained on.
+
+    Parameters
+    ----------
+    z : ndarray, shape (T, D)
+        Embedding of rows that were not trained on.
+    groups : ndarray of int, shape (T,)
+        Segment of each row; those of a group follow each other.
+    lag : int
+        Rows that lie between.
+
+    Returns
+    -------
+    float
+        NaN if there is no pair, or no other group.
+    """
+    starts, lengths = group_runs(groups)
+    lags = np.clip(lengths // 2, 1, lag)
+    first = np.concatenate([np.arange(s, s + n - d) for s, n, d in zip(starts, lengths, lags, strict=True)])
+    if len(starts) < 2 or not len(first):
+        return float("nan")
+    number = np.repeat(np.arange(len(starts)), lengths)
+    first = first[np.unique(np.linspace(0, len(first) - 1, PAIRS).astype(np.int64))]
+    second = first + lags[number[first]]
+    unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+    some = np.unique(np.linspace(0, len(z) - 1, OTHERS).astype(np.int64))
+    near = (unit[first] * unit[second]).sum(axis=1, keepdims=True)
+    others = unit[first] @ unit[some].T
+    foreign = number[first][:, None] != number[some]
+    won = (near > others) + 0.5 * (near == others)
+    return float((won * foreign).sum() / foreign.sum())
