@@ -66,7 +66,7 @@ def main() -> None:
             ours = means.get((method, n), {})
             if len(ours) < 2:
                 continue
-            low, high = corrected_interval(list(ours.values()), share)
+            low, high = np.clip(corrected_interval(list(ours.values()), share), 0, 1)
             entries[method, n] = f"{np.mean(list(ours.values())):.3f} [{low:.3f}, {high:.3f}]"
             for other in YARDSTICKS.get(method, ("raw",)):
                 theirs = means.get((other, n), {})
